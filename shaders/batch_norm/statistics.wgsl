@@ -1,0 +1,41 @@
+// partial[c, s] = (mean, M2) of slice s of channel c, where M2 = Σ (x − mean)²: never E[x²] − E[x]²,
+// which cancels. The slice is read twice: for its mean, then for M2 around it.
+// Grid: one workgroup per (channel, slice), folded. Lanes stride through the slice, then add as a tree.
+#import shared/grid
+#import shared/reduce
+
+@group(0) @binding(0) var<storage, read> x: array<f32>; // [batch, channels, inner]
+@group(0) @binding(1) var<storage, read_write> partials: array<vec2<f32>>; // [channels, slices]
+struct Params { batch: u32, channels: u32, inner: u32, slices: u32 }
+@group(0) @binding(2) var<uniform> params: Params;
+
+@compute @workgroup_size(REDUCE_WIDTH)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let task = flat_group(group, groups);
+    // workgroups past the last channel repeat it, to reach the barriers
+    let channel = min(task / params.slices, params.channels - 1u);
+    let slice = task % params.slices;
+    let len = params.batch * params.inner;
+    let slice_len = (len + params.slices - 1u) / params.slices;
+    let start = slice * slice_len;
+    let end = min(start + slice_len, len);
+    var sum = 0.0;
+    for (var k = start + lane; k < end; k += REDUCE_WIDTH) {
+        sum += x[((k / params.inner) * params.channels + channel) * params.inner + k % params.inner];
+    }
+    // the last slices may be empty
+    let mean = workgroup_sum(lane, vec2<f32>(sum, 0.0)).x / max(1.0, f32(end) - f32(min(start, end)));
+    var squares = 0.0;
+    for (var k = start + lane; k < end; k += REDUCE_WIDTH) {
+        let from_mean = x[((k / params.inner) * params.channels + channel) * params.inner + k % params.inner] - mean;
+        squares += from_mean * from_mean;
+    }
+    let m2 = workgroup_sum(lane, vec2<f32>(squares, 0.0)).x;
+    if lane == 0u && task < params.channels * params.slices {
+        partials[task] = vec2<f32>(mean, m2);
+    }
+}

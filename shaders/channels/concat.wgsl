@@ -1,0 +1,31 @@
+// out[n] = a[n] followed by b[n]
+// Grid: one invocation per output element.
+#import shared/grid
+
+@group(0) @binding(0) var<storage, read> a: array<f32>; // [N, a_len]
+@group(0) @binding(1) var<storage, read> b: array<f32>; // [N, b_len]
+@group(0) @binding(2) var<storage, read_write> out: array<f32>; // [N, a_len + b_len]
+struct Params { len: u32, a_len: u32, b_len: u32 }
+@group(0) @binding(3) var<uniform> params: Params;
+
+@compute @workgroup_size(FLAT_WIDTH)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = flat_index(group, groups, lane);
+    if i >= params.len {
+        return;
+    }
+    let item_len = params.a_len + params.b_len;
+    let n = i / item_len;
+    let at = i % item_len;
+    var value: f32;
+    if at < params.a_len {
+        value = a[n * params.a_len + at];
+    } else {
+        value = b[n * params.b_len + at - params.a_len];
+    }
+    out[i] = value;
+}

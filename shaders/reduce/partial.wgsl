@@ -1,0 +1,66 @@
+// partial[c, s] = Σ f over slice s of channel c, for the summand f that is defined:
+//   SUM             x
+//   SQUARE          x²
+//   ABSOLUTE_ERROR  |x − y|
+//   SQUARED_ERROR   (x − y)²
+//   NORM            the pair (y, y · x̂), where x̂ = (x − mean) / √(variance + EPSILON) and y is a gradient
+// Grid: one workgroup per (channel, slice), folded. Lanes stride through the slice, then add as a tree.
+#import shared/grid
+#import shared/reduce
+
+@group(0) @binding(0) var<storage, read> x: array<f32>; // [batch, channels, inner]
+#ifdef PAIRED
+@group(0) @binding(1) var<storage, read> y: array<f32>; // [batch, channels, inner]
+#endif
+#ifdef NORM
+@group(0) @binding(2) var<storage, read> statistics: array<f32>; // [2, channels]: mean, variance
+override EPSILON: f32;
+#endif
+@group(0) @binding(#{OUT}) var<storage, read_write> partials: array<vec2<f32>>; // [channels, slices]
+struct Params { batch: u32, channels: u32, inner: u32, slices: u32 }
+@group(0) @binding(#{PARAMS}) var<uniform> params: Params;
+
+@compute @workgroup_size(REDUCE_WIDTH)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let task = flat_group(group, groups);
+    let channel = task / params.slices;
+    let slice = task % params.slices;
+    let len = params.batch * params.inner;
+    let slice_len = (len + params.slices - 1u) / params.slices;
+    var sum = vec2<f32>(0.0);
+    // a folded grid may have workgroups past the last channel: they sum nothing, but reach the barriers
+    if channel < params.channels {
+#ifdef NORM
+        let mean = statistics[channel];
+        let inverse = 1.0 / sqrt(statistics[params.channels + channel] + EPSILON);
+#endif
+        let end = min((slice + 1u) * slice_len, len);
+        for (var k = slice * slice_len + lane; k < end; k += REDUCE_WIDTH) {
+            let i = ((k / params.inner) * params.channels + channel) * params.inner + k % params.inner;
+#ifdef SUM
+            sum.x += x[i];
+#endif
+#ifdef SQUARE
+            sum.x += x[i] * x[i];
+#endif
+#ifdef ABSOLUTE_ERROR
+            sum.x += abs(x[i] - y[i]);
+#endif
+#ifdef SQUARED_ERROR
+            let error = x[i] - y[i];
+            sum.x += error * error;
+#endif
+#ifdef NORM
+            sum += vec2<f32>(y[i], y[i] * (x[i] - mean) * inverse);
+#endif
+        }
+    }
+    sum = workgroup_sum(lane, sum);
+    if lane == 0u && channel < params.channels {
+        partials[task] = sum;
+    }
+}

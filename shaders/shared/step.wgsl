@@ -1,0 +1,11 @@
+// The values of one replay (kernel::StepValues).
+struct Step {
+    step: u32,
+    seed_low: u32,
+    seed_high: u32,
+    learning_rate: f32,
+    first_correction: f32,
+    second_correction: f32,
+    pad0: u32,
+    pad1: u32,
+}

@@ -1,0 +1,218 @@
+//! The short-time Fourier transform and its inverse.
+
+use rustfft::num_complex::Complex32;
+
+use super::{
+    AudioError,
+    fft::{RealFft, Scratch},
+    stream::IstftStream,
+};
+
+/// Frames transformed before their columns are written out: whole cache lines instead of single numbers.
+const TILE: usize = 16;
+
+/// A complex spectrogram, `[bins, frames]` row by row: all frames of bin 0, then of bin 1, …
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spectrogram {
+    pub bins: usize,
+    pub frames: usize,
+    /// `bins × frames` numbers.
+    pub data: Vec<Complex32>,
+}
+
+impl Spectrogram {
+    /// `|X|`, in the same layout.
+    pub fn magnitude(&self) -> Vec<f32> {
+        self.data.iter().map(|x| x.norm()).collect()
+    }
+
+    /// `X` at frequency `bin` and time `frame`; panics outside, as a slice does.
+    pub fn at(&self, bin: usize, frame: usize) -> Complex32 {
+        self.data[bin * self.frames + frame]
+    }
+}
+
+/// The transform: windows of `size` samples under a periodic Hann window, `hop` samples apart, the first
+/// centred on sample 0. Both ends are reflected by `size / 2` samples; no scaling.
+///
+/// A signal of at most `size / 2` samples is too short to be reflected: it is continued with zeros up to
+/// `size / 2 + 1` samples first. Its number of frames still follows from its own length.
+#[derive(Clone)]
+pub struct Stft {
+    pub(super) fft: RealFft,
+    pub(super) window: Vec<f32>,
+    pub(super) hop: usize,
+}
+
+impl Default for Stft {
+    /// The front end of all models: 2048 samples, hop 512, hence 1025 bins.
+    fn default() -> Self {
+        Self::build(2048, 512)
+    }
+}
+
+impl Stft {
+    /// # Errors
+    /// [`AudioError::Invalid`] unless `size` is even, at least 4, and `1 <= hop <= size / 2` (beyond which
+    /// the windows leave samples uncovered, and nothing could be inverted).
+    pub fn new(size: usize, hop: usize) -> Result<Self, AudioError> {
+        if size < 4 || !size.is_multiple_of(2) || hop == 0 || hop > size / 2 {
+            let message =
+                format!("window size {size}, hop {hop}: use an even size and a hop of at most half of it");
+            return Err(AudioError::Invalid { message });
+        }
+        Ok(Self::build(size, hop))
+    }
+
+    fn build(size: usize, hop: usize) -> Self {
+        let hann = |n| 0.5 - 0.5 * (std::f64::consts::TAU * n as f64 / size as f64).cos();
+        Self {
+            fft: RealFft::new(size),
+            window: (0..size).map(|n| hann(n) as f32).collect(),
+            hop,
+        }
+    }
+
+    /// Window length in samples.
+    pub fn size(&self) -> usize {
+        self.window.len()
+    }
+
+    /// Samples from one window to the next.
+    pub fn hop(&self) -> usize {
+        self.hop
+    }
+
+    /// Number of frequency bins, `size / 2 + 1`.
+    pub fn bins(&self) -> usize {
+        self.fft.bins()
+    }
+
+    /// Samples added at either end.
+    pub(super) fn padding(&self) -> usize {
+        self.size() / 2
+    }
+
+    /// Number of frames of a signal of `samples` samples: `1 + samples / hop`, or none for an empty signal.
+    pub fn frames(&self, samples: usize) -> usize {
+        if samples == 0 { 0 } else { 1 + samples / self.hop }
+    }
+
+    /// The spectrogram of `samples`: `[size / 2 + 1, frames(samples.len())]`.
+    pub fn forward(&self, samples: &[f32]) -> Spectrogram {
+        let (bins, frames) = (self.bins(), self.frames(samples.len()));
+        let mut data = vec![Complex32::ZERO; bins * frames];
+        self.transform(samples, &mut data, |x| x);
+        Spectrogram { bins, frames, data }
+    }
+
+    /// `|X|` of `samples` into `out`, which holds `[size / 2 + 1, frames(samples.len())]`: one item of a batch.
+    ///
+    /// # Errors
+    /// [`AudioError::Invalid`] if `out` has another length.
+    pub fn magnitude_into(&self, samples: &[f32], out: &mut [f32]) -> Result<(), AudioError> {
+        let (bins, frames) = (self.bins(), self.frames(samples.len()));
+        if out.len() != bins * frames {
+            let message = format!(
+                "a magnitude of [{bins}, {frames}] does not fit a slice of {}",
+                out.len()
+            );
+            return Err(AudioError::Invalid { message });
+        }
+        self.transform(samples, out, |x| x.norm());
+        Ok(())
+    }
+
+    /// The `samples` samples whose spectrogram this is, by overlap-add: each sample is the mean of what the frames
+    /// say about it, weighted by the squared window.
+    ///
+    /// # Errors
+    /// [`AudioError::Invalid`] if a signal of that length has another number of bins or frames.
+    pub fn inverse(&self, spectrogram: &Spectrogram, samples: usize) -> Result<Vec<f32>, AudioError> {
+        let (bins, frames) = (self.bins(), self.frames(samples));
+        let given = (spectrogram.bins, spectrogram.frames, spectrogram.data.len());
+        if given != (bins, frames, bins * frames) {
+            let message = format!(
+                "{samples} samples have a spectrogram of [{bins}, {frames}], this one is [{}, {}] with {} numbers",
+                given.0, given.1, given.2
+            );
+            return Err(AudioError::Invalid { message });
+        }
+        let mut stream = IstftStream::new(self.clone());
+        let mut out = Vec::with_capacity(samples + self.size());
+        let mut column = vec![Complex32::ZERO; bins];
+        for frame in 0..frames {
+            for (bin, x) in column.iter_mut().enumerate() {
+                *x = spectrogram.at(bin, frame);
+            }
+            stream.push(&column, &mut out);
+        }
+        stream.finish(samples as u64, &mut out)?;
+        Ok(out)
+    }
+
+    /// Writes `f(X)`, `[bins, frames]`, to `out`.
+    fn transform<T: Copy + Default>(&self, samples: &[f32], out: &mut [T], f: impl Fn(Complex32) -> T) {
+        let (bins, frames) = (self.bins(), self.frames(samples.len()));
+        if frames == 0 {
+            return;
+        }
+        let padded = self.pad(samples);
+        let mut analysis = Analysis::new(self);
+        let mut tile = vec![T::default(); bins * TILE];
+        for start in (0..frames).step_by(TILE) {
+            let count = TILE.min(frames - start);
+            for i in 0..count {
+                let from = (start + i) * self.hop;
+                let frame = analysis.frame(self, &padded[from..from + self.size()]);
+                for (bin, &x) in frame.iter().enumerate() {
+                    tile[bin * TILE + i] = f(x);
+                }
+            }
+            for (row, part) in out.chunks_exact_mut(frames).zip(tile.chunks_exact(TILE)) {
+                row[start..start + count].copy_from_slice(&part[..count]);
+            }
+        }
+    }
+
+    /// `samples` with both ends reflected (without repeating the end sample).
+    fn pad(&self, samples: &[f32]) -> Vec<f32> {
+        let padding = self.padding();
+        let extended = samples.len().max(padding + 1);
+        let at = |i: usize| samples.get(i).copied().unwrap_or(0.0);
+        let mut padded = Vec::with_capacity(extended + 2 * padding);
+        padded.extend((1..=padding).rev().map(at));
+        padded.extend_from_slice(samples);
+        padded.extend((samples.len()..extended).map(at));
+        padded.extend((1..=padding).map(|i| at(extended - 1 - i)));
+        padded
+    }
+}
+
+/// Working memory for transforming one window after another.
+#[derive(Clone)]
+pub(super) struct Analysis {
+    windowed: Vec<f32>,
+    bins: Vec<Complex32>,
+    scratch: Scratch,
+}
+
+impl Analysis {
+    pub fn new(stft: &Stft) -> Self {
+        Self {
+            windowed: vec![0.0; stft.size()],
+            bins: vec![Complex32::ZERO; stft.bins()],
+            scratch: stft.fft.scratch(),
+        }
+    }
+
+    /// The bins of one window of samples.
+    pub fn frame(&mut self, stft: &Stft, samples: &[f32]) -> &[Complex32] {
+        for ((y, x), w) in self.windowed.iter_mut().zip(samples).zip(&stft.window) {
+            *y = x * w;
+        }
+        stft.fft
+            .forward(&self.windowed, &mut self.bins, &mut self.scratch);
+        &self.bins
+    }
+}

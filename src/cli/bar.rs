@@ -1,0 +1,125 @@
+//! Progress on a terminal, or as lines in a log.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{output::note, table::bytes};
+use crate::train::Event;
+
+/// Seconds between lines where there is no terminal.
+const LOG_EVERY: Duration = Duration::from_secs(10);
+
+/// A bar that counts things.
+pub fn counter(things: &str) -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    bar.set_style(style("{bar:30} {pos}/{len} {msg}, {eta} left"));
+    bar.set_message(things.to_string());
+    bar
+}
+
+/// Sets a counter; calls may come out of order.
+pub fn count(bar: &ProgressBar, done: usize, total: usize) {
+    bar.set_length(total as u64);
+    bar.set_position((done as u64).max(bar.position()));
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+/// Watches a training run.
+pub struct Training {
+    name: String,
+    bar: ProgressBar,
+    state: Mutex<State>,
+}
+
+struct State {
+    loss: Option<f32>,
+    validation: Option<f32>,
+    rate: f64,
+    steps: u32,
+    logged: Instant,
+}
+
+impl Training {
+    /// `name` stands in front of every line.
+    pub fn new(name: &str) -> Self {
+        let bar = ProgressBar::new(0);
+        bar.set_style(style("{prefix} {bar:30} {pos}/{len} {msg}"));
+        bar.set_prefix(name.to_string());
+        let state = State { loss: None, validation: None, rate: 0.0, steps: 0, logged: Instant::now() };
+        Training { name: name.to_string(), bar, state: Mutex::new(state) }
+    }
+
+    pub fn observe(&self, event: Event<'_>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            Event::Decoded { done, total } => {
+                if done == total || state.steps != total as u32 {
+                    self.bar.set_position(0); // another split
+                }
+                state.steps = total as u32;
+                self.bar.set_message("tracks decoded");
+                count(&self.bar, done, total);
+            }
+            Event::Started { device, parameters, bytes: needed, step, steps } => {
+                self.line(format!(
+                    "{}: {parameters} parameters on {device}, {} for a step",
+                    self.name,
+                    bytes(needed)
+                ));
+                self.bar.set_style(style("{prefix} {bar:30} {pos}/{len} {msg}, {eta} left"));
+                self.bar.set_message("");
+                self.bar.set_length(steps.into());
+                self.bar.set_position(step.into());
+                self.bar.reset_eta();
+                state.steps = steps;
+            }
+            Event::Stepped { step, loss, segments_per_second } => {
+                (state.loss, state.rate) = (Some(loss), segments_per_second);
+                self.bar.set_position(step.into());
+                self.bar.set_message(state.text());
+                if self.bar.is_hidden() && state.logged.elapsed() >= LOG_EVERY {
+                    state.logged = Instant::now();
+                    note(format!("{}: step {step}/{}, {}", self.name, state.steps, state.text()));
+                }
+            }
+            Event::Validated { step, loss, best } => {
+                state.validation = Some(loss);
+                self.bar.set_message(state.text());
+                if self.bar.is_hidden() {
+                    let best = if best { ", the best so far" } else { "" };
+                    note(format!("{}: step {step}/{}, validation loss {loss:.5}{best}", self.name, state.steps));
+                }
+            }
+            Event::Saved { .. } => {}
+        }
+    }
+
+    /// Removes the bar.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    fn line(&self, text: String) {
+        match self.bar.is_hidden() {
+            true => note(text),
+            false => self.bar.println(text),
+        }
+    }
+}
+
+impl State {
+    fn text(&self) -> String {
+        let mut parts = Vec::new();
+        parts.extend(self.loss.map(|loss| format!("loss {loss:.5}")));
+        parts.extend(self.validation.map(|loss| format!("validation {loss:.5}")));
+        parts.push(format!("{:.1} segments/s", self.rate));
+        parts.join(", ")
+    }
+}

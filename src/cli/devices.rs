@@ -1,0 +1,61 @@
+//! `stemwise devices`
+
+use super::{
+    output::say,
+    table::{bytes, table},
+};
+use crate::gpu::{AdapterKind, Choice, DEVICE_VARIABLE, DRIVER_ADVICE, adapters, choose};
+
+pub fn run() -> anyhow::Result<()> {
+    let found = adapters();
+    let variable = std::env::var(DEVICE_VARIABLE).ok();
+    let chosen = choose(&found, variable.as_deref());
+    let used = |choice: Choice| if chosen.as_ref().is_ok_and(|c| *c == choice) { "*" } else { "" }.to_string();
+
+    let header = ["", "index", "name", "api", "kind", "driver", "binding", "buffer", "workgroup", "features"];
+    let mut rows = vec![header.map(String::from).to_vec()];
+    for (index, adapter) in found.iter().enumerate() {
+        let kind = match adapter.kind {
+            AdapterKind::Discrete => "discrete",
+            AdapterKind::Integrated => "integrated",
+            AdapterKind::Virtual => "virtual",
+            AdapterKind::Unknown => "unknown",
+            AdapterKind::Software => "software",
+        };
+        let limits = adapter.limits;
+        rows.push(vec![
+            used(Choice::Adapter(index)),
+            index.to_string(),
+            adapter.name.clone(),
+            adapter.api.to_string(),
+            kind.to_string(),
+            adapter.driver.clone(),
+            bytes(limits.binding),
+            bytes(limits.buffer),
+            format!("{}, {} threads", bytes(limits.workgroup_memory.into()), limits.invocations),
+            adapter.features.names().join(", "),
+        ]);
+    }
+    let threads = rayon::current_num_threads();
+    let cpu = [used(Choice::Cpu), "cpu".into(), format!("this machine's processor, {threads} threads")];
+    rows.push(cpu.to_vec());
+    say(table(&rows))?;
+    say("")?;
+    for adapter in &found {
+        if let Some(reason) = adapter.unusable() {
+            say(format!("{adapter} cannot be used: {reason}."))?;
+        }
+    }
+    match chosen? {
+        Choice::Adapter(index) => say(format!("Without --device, {} is used.", found[index]))?,
+        Choice::Cpu => {
+            say("Without --device, the cpu is used.")?;
+            if found.is_empty() {
+                say(format!("{DRIVER_ADVICE}."))?;
+            } else if variable.is_none() {
+                say("The adapters above run on the processor, slower than the cpu device: they are for tests.")?;
+            }
+        }
+    }
+    Ok(())
+}

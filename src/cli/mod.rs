@@ -1,0 +1,72 @@
+//! The command line: one file a verb. Exit codes: 0 done, 1 failed or stopped, 2 misused.
+
+mod bar;
+mod corpus;
+mod demo;
+mod devices;
+mod interrupt;
+mod output;
+mod plan;
+mod recipe;
+mod separate;
+mod table;
+mod train;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use self::output::{Closed, Misuse};
+
+/// Music similarity, one instrument at a time: training and use of separation models on any GPU.
+#[derive(Parser)]
+#[command(name = "stemwise", version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// List the devices that models can run on
+    Devices,
+    /// Make corpora
+    #[command(subcommand)]
+    Corpus(corpus::Verb),
+    /// Train a model
+    #[command(subcommand)]
+    Train(train::Verb),
+    /// Separate songs into stems
+    Separate(separate::Arguments),
+    /// Show what a training step does and needs, before anything is allocated
+    Plan(plan::Arguments),
+    /// Synthesise a small corpus, train on it, and separate an unseen song: a few minutes
+    Demo(demo::Arguments),
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let done = match Arguments::parse().verb {
+        Verb::Devices => devices::run(),
+        Verb::Corpus(verb) => corpus::run(verb),
+        Verb::Train(verb) => train::run(verb),
+        Verb::Separate(arguments) => separate::run(&arguments),
+        Verb::Plan(arguments) => plan::run(&arguments),
+        Verb::Demo(arguments) => demo::run(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        // whoever read our output has seen enough
+        Err(error) if error.is::<Closed>() => ExitCode::SUCCESS,
+        Err(error) => {
+            output::report(&error);
+            ExitCode::from(if is_misuse(&error) { 2 } else { 1 })
+        }
+    }
+}
+
+fn is_misuse(error: &anyhow::Error) -> bool {
+    error.is::<Misuse>()
+        || matches!(error.downcast_ref(), Some(crate::Error::NoSuchDevice { .. }))
+        || matches!(error.downcast_ref(), Some(crate::train::TrainError::Setting { .. }))
+}

@@ -1,0 +1,93 @@
+//! `stemwise separate`
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use anyhow::{anyhow, bail};
+use clap::Args;
+
+use super::output::{describe, note, say};
+use crate::{
+    corpus::Instrument,
+    gpu::Device,
+    separate::{Report, Separators, WindowOptions, separate_file, stem_paths},
+};
+
+#[derive(Args)]
+pub struct Arguments {
+    /// Songs: WAV or FLAC, of any rate, length and number of channels
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// A run of 'stemwise train separator'; several for several instruments
+    #[arg(long = "model", required = true, value_name = "RUN")]
+    models: Vec<PathBuf>,
+    /// Folder for the stems: DIR/<song>/<instrument>.wav
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Overwrite stems that are there already
+    #[arg(long)]
+    force: bool,
+    /// Index or part of the name of a device, see 'stemwise devices', or 'cpu'
+    #[arg(long)]
+    device: Option<String>,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let device = Device::open(arguments.device.as_deref())?;
+    let mut separators = Separators::load(&arguments.models, &device, WindowOptions::default())?;
+    let mut failures = Vec::new();
+    let mut names = BTreeMap::new();
+    for file in &arguments.files {
+        let done = (|| {
+            // two songs of one name would overwrite each other's stems
+            let paths = stem_paths(file, &arguments.out, &separators.instruments())?;
+            if let Some(other) = names.insert(paths, file) {
+                return Err(anyhow!("its stems would have the names of those of {}", other.display()));
+            }
+            let bar = super::bar::counter("seconds");
+            let report = separate_file(
+                &mut separators,
+                file,
+                &arguments.out,
+                arguments.force,
+                &mut |done, total| super::bar::count(&bar, done as usize, total.unwrap_or(done) as usize),
+            );
+            bar.finish_and_clear();
+            Ok(report?)
+        })();
+        match done {
+            Ok(report) => print(&file.display().to_string(), &report)?,
+            Err(error) => failures.push((file, error)),
+        }
+    }
+    match failures.as_slice() {
+        [] => Ok(()),
+        [(file, error)] if arguments.files.len() == 1 => {
+            let (file, text) = (file.display().to_string(), describe(error));
+            bail!(if text.contains(&file) { text } else { format!("{file}: {text}") })
+        }
+        _ => {
+            for (file, error) in &failures {
+                note(format!("{}: {}", file.display(), describe(error)));
+            }
+            bail!("{} of {} files could not be separated", failures.len(), arguments.files.len())
+        }
+    }
+}
+
+/// Says what was written.
+pub fn print(file: &str, report: &Report) -> anyhow::Result<()> {
+    let Report { stems, seconds, channels, rate, remainder } = report;
+    say(format!("{file}: {seconds:.1} s, {channels} channel(s), {rate} Hz"))?;
+    for stem in stems {
+        let level = stem.level.map_or("silent".into(), |level| format!("{level:.1} dB of the mix"));
+        say(format!("  {} ({level})", stem.path.display()))?;
+    }
+    if let Some(remainder) = remainder {
+        let all = stems.len() == Instrument::ALL.len();
+        say(match all {
+            true => format!("  the mix less the sum of its stems: {remainder:.1} dB"),
+            false => format!("  the rest of the mix: {remainder:.1} dB"),
+        })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,46 @@
+use std::{io, path::PathBuf};
+
+use crate::{audio::AudioError, files::FileError};
+
+/// What can go wrong in reading, checking, making or writing a corpus.
+#[derive(Debug, thiserror::Error)]
+pub enum CorpusError {
+    /// The operating system refused something; `what` is a verb, as in "list" or "create".
+    #[error("cannot {what} {}: {source}", path.display())]
+    Io {
+        what: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
+    /// An audio file could not be read, written or converted.
+    #[error(transparent)]
+    Audio(#[from] AudioError),
+    /// A file could not be written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A `metadata.yaml` that does not read as one; `message` names the line where it is known.
+    #[error("{}: {message}", path.display())]
+    Metadata { path: PathBuf, message: String },
+    /// Something the corpus layout asks for is not there; `what` names it and `hint` says what to do.
+    #[error("{what} is missing at {}: {hint}", path.display())]
+    Missing {
+        what: &'static str,
+        path: PathBuf,
+        hint: &'static str,
+    },
+    /// A MIDI file that does not read as one.
+    #[error("{} is not a usable MIDI file: {message}", path.display())]
+    Midi { path: PathBuf, message: String },
+    /// A request that cannot be met, with the reason and what to change.
+    #[error("{message}")]
+    Invalid { message: String },
+}
+
+impl CorpusError {
+    /// [`CorpusError::Invalid`] from anything printable.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        CorpusError::Invalid {
+            message: message.into(),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The five instrument groups and the recipe that assigns a stem to one of them.
+
+use std::{fmt, str::FromStr};
+
+/// An instrument group of a mixed song. [`Instrument::ALL`] fixes the order used everywhere: in the
+/// sub-spaces of an embedding, in tables, in stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Instrument {
+    Drums,
+    Bass,
+    Piano,
+    Guitar,
+    Residuals,
+}
+
+/// The MIDI "program" under which Slakh files its drum stems.
+pub const DRUM_PROGRAM: u16 = 128;
+
+impl Instrument {
+    pub const ALL: [Instrument; 5] = [
+        Instrument::Drums,
+        Instrument::Bass,
+        Instrument::Piano,
+        Instrument::Guitar,
+        Instrument::Residuals,
+    ];
+
+    /// Slakh's `band` submix: piano 0–7, guitar 24–31, bass 32–39, drums 128, everything else residuals.
+    pub fn of_program(program: u16) -> Self {
+        match program {
+            0..=7 => Instrument::Piano,
+            24..=31 => Instrument::Guitar,
+            32..=39 => Instrument::Bass,
+            DRUM_PROGRAM => Instrument::Drums,
+            _ => Instrument::Residuals,
+        }
+    }
+
+    /// Lower-case name, as in file names, configs and the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Instrument::Drums => "drums",
+            Instrument::Bass => "bass",
+            Instrument::Piano => "piano",
+            Instrument::Guitar => "guitar",
+            Instrument::Residuals => "residuals",
+        }
+    }
+}
+
+impl fmt::Display for Instrument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Instrument {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Instrument::ALL
+            .into_iter()
+            .find(|i| i.name().eq_ignore_ascii_case(text))
+            .ok_or_else(|| format!("no instrument '{text}': use drums, bass, piano, guitar or residuals"))
+    }
+}
+
+impl serde::Serialize for Instrument {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(self.name())
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Instrument {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+    }
+}

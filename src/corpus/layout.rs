@@ -1,0 +1,325 @@
+//! The folders of a corpus: `<root>/{train,validation,test,omitted}/TrackNNNNN/stems/SXX.flac`.
+
+use std::{
+    fmt, fs, io,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+use super::{CorpusError, Instrument, Metadata, StemMetadata};
+
+/// A part of a corpus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Split {
+    Train,
+    Validation,
+    Test,
+    Omitted,
+    /// All tracks of a corpus that has no split folders, such as BabySlakh.
+    Unsplit,
+}
+
+impl Split {
+    /// The splits that are folders.
+    pub const FOLDERS: [Split; 4] = [Split::Train, Split::Validation, Split::Test, Split::Omitted];
+
+    /// Lower-case name; that of the folder, except for [`Split::Unsplit`].
+    pub fn name(self) -> &'static str {
+        match self {
+            Split::Train => "train",
+            Split::Validation => "validation",
+            Split::Test => "test",
+            Split::Omitted => "omitted",
+            Split::Unsplit => "unsplit",
+        }
+    }
+}
+
+impl fmt::Display for Split {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Split {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut all = Self::FOLDERS.into_iter().chain([Split::Unsplit]);
+        all.find(|split| split.name() == text)
+            .ok_or_else(|| format!("no split '{text}': use train, validation, test, omitted or unsplit"))
+    }
+}
+
+/// A corpus on the disk: its tracks, by split and number. Nothing but folder names has been read.
+#[derive(Clone, Debug)]
+pub struct Corpus {
+    root: PathBuf,
+    tracks: Vec<Track>,
+}
+
+impl Corpus {
+    /// Finds the tracks under `root`: in split folders, or directly in `root` if it has none of these.
+    ///
+    /// # Errors
+    /// [`CorpusError::Missing`] if there is no such folder or no track in it, [`CorpusError::Io`] if a
+    /// folder cannot be listed, [`CorpusError::Invalid`] for a number that occurs twice in one split.
+    pub fn open(root: impl Into<PathBuf>) -> Result<Self, CorpusError> {
+        let root = root.into();
+        if !root.is_dir() {
+            let hint = "give the folder that holds train/, validation/ and test/, or the tracks themselves";
+            return Err(CorpusError::Missing {
+                what: "the corpus folder",
+                path: root,
+                hint,
+            });
+        }
+        let mut tracks = Vec::new();
+        let mut split_folders = false;
+        for split in Split::FOLDERS {
+            let folder = root.join(split.name());
+            if folder.is_dir() {
+                split_folders = true;
+                find_tracks(&folder, split, &mut tracks)?;
+            }
+        }
+        if !split_folders {
+            find_tracks(&root, Split::Unsplit, &mut tracks)?;
+        }
+        if tracks.is_empty() {
+            let hint = "expected folders TrackNNNNN here, or in train/, validation/, test/";
+            return Err(CorpusError::Missing {
+                what: "every track",
+                path: root,
+                hint,
+            });
+        }
+        tracks.sort_by(|a, b| (a.split, a.id, &a.path).cmp(&(b.split, b.id, &b.path)));
+        for pair in tracks.windows(2) {
+            if (pair[0].split, pair[0].id) == (pair[1].split, pair[1].id) {
+                let paths = (pair[0].path.display(), pair[1].path.display());
+                return Err(CorpusError::invalid(format!(
+                    "{} and {} have the same number",
+                    paths.0, paths.1
+                )));
+            }
+        }
+        Ok(Self { root, tracks })
+    }
+
+    /// The folder it was opened at.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// All tracks, by split, then number.
+    pub fn tracks(&self) -> &[Track] {
+        &self.tracks
+    }
+
+    /// The tracks of one split, by number; empty if the corpus has no such split.
+    pub fn split(&self, split: Split) -> &[Track] {
+        let start = self.tracks.partition_point(|track| track.split < split);
+        let end = self.tracks.partition_point(|track| track.split <= split);
+        &self.tracks[start..end]
+    }
+}
+
+/// One song: a folder of stems.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Track {
+    /// The number in the folder's name.
+    pub id: u32,
+    pub split: Split,
+    /// The folder.
+    pub path: PathBuf,
+}
+
+/// A stem whose audio is there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stem {
+    /// `S00`, `S01`, …
+    pub name: String,
+    pub metadata: StemMetadata,
+    /// A FLAC or WAV file that exists.
+    pub path: PathBuf,
+}
+
+impl Stem {
+    /// The instrument that this stem is a part of.
+    pub fn instrument(&self) -> Instrument {
+        Instrument::of_program(self.metadata.program_num)
+    }
+}
+
+/// The stems of a track: what the metadata and the folder say, put together.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Stems {
+    /// By name.
+    pub present: Vec<Stem>,
+    /// Names that the metadata lists and for which there is no file.
+    pub missing: Vec<String>,
+    /// Audio files in the stems folder that the metadata does not list, by name.
+    pub unlisted: Vec<PathBuf>,
+}
+
+impl Track {
+    /// The folder's name, `TrackNNNNN`.
+    pub fn name(&self) -> String {
+        format!("Track{:05}", self.id)
+    }
+
+    /// Reads `metadata.yaml`.
+    ///
+    /// # Errors
+    /// [`CorpusError::Missing`], [`CorpusError::Io`], or [`CorpusError::Metadata`] with the line that does
+    /// not read as it should.
+    pub fn metadata(&self) -> Result<Metadata, CorpusError> {
+        let path = self.path.join("metadata.yaml");
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let hint = "without it the stems have no instruments; copy the track again";
+                return Err(CorpusError::Missing {
+                    what: "a track's metadata.yaml",
+                    path,
+                    hint,
+                });
+            }
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                return Err(CorpusError::Metadata {
+                    path,
+                    message: "not UTF-8 text".into(),
+                });
+            }
+            Err(source) => {
+                return Err(CorpusError::Io {
+                    what: "read",
+                    path,
+                    source,
+                });
+            }
+        };
+        serde_saphyr::from_str(&text).map_err(|error| CorpusError::Metadata {
+            path,
+            message: describe(&error),
+        })
+    }
+
+    /// The stems that exist as files, whatever the metadata's flags say, and those that do not.
+    ///
+    /// # Errors
+    /// As [`Track::metadata`]; [`CorpusError::Io`] if the stems folder cannot be listed. A missing stems folder is
+    /// no error: all stems are missing.
+    pub fn stems(&self) -> Result<Stems, CorpusError> {
+        let folder = self.path.join("stems");
+        let mut stems = Stems::default();
+        let mut listed = Vec::new();
+        for (name, metadata) in self.metadata()?.stems {
+            match audio_file(&folder, &name) {
+                Some(path) => stems.present.push(Stem {
+                    name: name.clone(),
+                    metadata,
+                    path,
+                }),
+                None => stems.missing.push(name.clone()),
+            }
+            listed.push(name);
+        }
+        if folder.is_dir() {
+            for path in list(&folder)? {
+                let name = path.file_stem().map(|name| name.to_string_lossy().into_owned());
+                if is_audio(&path) && name.is_some_and(|name| !listed.contains(&name)) {
+                    stems.unlisted.push(path);
+                }
+            }
+        }
+        Ok(stems)
+    }
+
+    /// The existing stems of one instrument, by name; empty if it does not play.
+    ///
+    /// # Errors
+    /// As [`Track::stems`].
+    pub fn instrument_stems(&self, instrument: Instrument) -> Result<Vec<Stem>, CorpusError> {
+        let mut stems = self.stems()?.present;
+        stems.retain(|stem| stem.instrument() == instrument);
+        Ok(stems)
+    }
+
+    /// The mixed song, `mix.flac` or `mix.wav`.
+    ///
+    /// # Errors
+    /// [`CorpusError::Missing`].
+    pub fn mix_path(&self) -> Result<PathBuf, CorpusError> {
+        let hint = "copy the track again, or use the sum of its stems";
+        let missing = || CorpusError::Missing {
+            what: "mix.flac",
+            path: self.path.clone(),
+            hint,
+        };
+        audio_file(&self.path, "mix").ok_or_else(missing)
+    }
+}
+
+/// The parser's message begins with the line, and continues with a picture of it that a log has no use for.
+fn describe(error: &serde_saphyr::Error) -> String {
+    let message = error.to_string();
+    let message = message
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .trim_start_matches("error: ");
+    match error.location() {
+        Some(at) if !message.contains("line") => {
+            format!("line {}, column {}: {message}", at.line(), at.column())
+        }
+        _ => message.to_string(),
+    }
+}
+
+const EXTENSIONS: [&str; 2] = ["flac", "wav"];
+
+fn audio_file(folder: &Path, name: &str) -> Option<PathBuf> {
+    EXTENSIONS
+        .iter()
+        .map(|extension| folder.join(format!("{name}.{extension}")))
+        .find(|path| path.is_file())
+}
+
+fn is_audio(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|e| EXTENSIONS.iter().any(|x| e == *x))
+        && path.is_file()
+}
+
+fn find_tracks(folder: &Path, split: Split, tracks: &mut Vec<Track>) -> Result<(), CorpusError> {
+    for path in list(folder)? {
+        let name = path
+            .file_name()
+            .map(|name| name.to_string_lossy())
+            .unwrap_or_default();
+        let id = name.strip_prefix("Track").and_then(|digits| digits.parse().ok());
+        if let Some(id) = id.filter(|_| path.is_dir()) {
+            tracks.push(Track { id, split, path });
+        }
+    }
+    Ok(())
+}
+
+/// The entries of a folder, by name.
+fn list(folder: &Path) -> Result<Vec<PathBuf>, CorpusError> {
+    let failed = |source| CorpusError::Io {
+        what: "list",
+        path: folder.into(),
+        source,
+    };
+    let entries = fs::read_dir(folder).map_err(failed)?;
+    let mut paths = entries
+        .map(|entry| entry.map(|e| e.path()))
+        .collect::<io::Result<Vec<_>>>()
+        .map_err(failed)?;
+    paths.sort();
+    Ok(paths)
+}

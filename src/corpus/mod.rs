@@ -1,0 +1,19 @@
+//! The corpus: Slakh2100's layout, read, checked, made.
+
+mod error;
+pub mod instrument;
+pub mod layout;
+pub mod metadata;
+pub mod segment;
+pub mod silence;
+pub mod source;
+pub mod synth;
+pub mod write;
+
+pub use error::CorpusError;
+pub use instrument::Instrument;
+pub use layout::{Corpus, Split, Stem, Stems, Track};
+pub use metadata::{Metadata, StemMetadata};
+pub use segment::{load_all, load_instrument, track_frames};
+pub use silence::is_silent;
+pub use source::{Place, Segment, SegmentOptions, SegmentSource};

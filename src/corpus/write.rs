@@ -1,0 +1,364 @@
+//! Writes one track in the Slakh2100 layout, whole or not at all.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use midly::{
+    Format, Header, MetaMessage, MidiMessage, Smf, Timing, Track, TrackEvent, TrackEventKind,
+    num::{u4, u7, u15, u24, u28},
+};
+
+use super::{
+    CorpusError,
+    instrument::DRUM_PROGRAM,
+    metadata::{Metadata, StemMetadata},
+};
+
+/// Samples a second in a written track.
+pub const SAMPLE_RATE: u32 = 44_100;
+/// MIDI ticks per quarter note. Fine enough that a tick (at most 1 ms) is below human timing.
+const TICKS_PER_BEAT: u16 = 960;
+/// dBFS at which the loudest sample of a mix lies, as in Slakh2100.
+const TARGET_PEAK: f64 = -1.0;
+const DRUM_CHANNEL: u8 = 9;
+
+/// A note, in quarter notes from the start of the piece.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Note {
+    pub start_beats: f64,
+    pub beats: f64,
+    /// MIDI key 0–127.
+    pub key: u8,
+    /// MIDI velocity 1–127.
+    pub velocity: u8,
+}
+
+/// One instrument of a track to be written: mono samples at [`SAMPLE_RATE`], of any scale.
+#[derive(Clone, Debug)]
+pub struct NewStem {
+    /// General MIDI program 0–127, or [`DRUM_PROGRAM`].
+    pub program: u16,
+    pub program_name: String,
+    /// Slakh's instrument class, as "Guitar".
+    pub inst_class: String,
+    /// What made the sound.
+    pub plugin_name: String,
+    pub samples: Vec<f32>,
+    pub notes: Vec<Note>,
+}
+
+/// A track to be written. All stems are of one length.
+#[derive(Clone, Debug)]
+pub struct NewTrack {
+    /// 1–99999: the NNNNN of `TrackNNNNN`.
+    pub number: u32,
+    /// The folder below the root: `train`, `validation`, `test` or `omitted`.
+    pub split: String,
+    pub stems: Vec<NewStem>,
+    /// Quarter notes a minute.
+    pub tempo_bpm: f64,
+    /// Quarter notes a bar, 1–255.
+    pub beats_per_bar: u8,
+    pub uuid: String,
+}
+
+impl NewTrack {
+    /// The folder that [`NewTrack::write`] makes below `root`.
+    pub fn folder(&self, root: &Path) -> PathBuf {
+        track_folder(root, &self.split, self.number)
+    }
+
+    /// Writes the track to `<root>/<split>/TrackNNNNN`: `mix.wav`, `stems/SXX.wav` (mono, 16 bit),
+    /// `MIDI/SXX.mid`, `all_src.mid`, `metadata.yaml`. All stems get one gain, by which the mix peaks at
+    /// −1 dBFS (less, if a stem alone is louder than the mix); they are quantised first, and the mix is
+    /// their exact sum. `integrated_loudness` is a stem's RMS in dBFS over the whole piece (−120 for
+    /// silence), `overall_gain` the gain applied. The folder appears when it is whole.
+    ///
+    /// # Errors
+    /// [`CorpusError::Invalid`] for stems of unequal lengths, samples that are not finite, or a number,
+    /// tempo or metre out of range; [`CorpusError::Io`] and others if a file cannot be written or the
+    /// folder exists.
+    pub fn write(&self, root: &Path) -> Result<(), CorpusError> {
+        self.check()?;
+        let target = self.folder(root);
+        let parent = root.join(&self.split);
+        // The name does not start with `Track`, so that no reader takes it for one.
+        let partial = parent.join(format!(".partial-Track{:05}", self.number));
+        if target.exists() {
+            return Err(CorpusError::invalid(format!(
+                "{} exists: remove it to write it anew",
+                target.display()
+            )));
+        }
+        if partial.exists() {
+            fs::remove_dir_all(&partial).map_err(io("remove", &partial))?;
+        }
+        for folder in ["stems", "MIDI"] {
+            let path = partial.join(folder);
+            fs::create_dir_all(&path).map_err(io("create", &path))?;
+        }
+        self.fill(&partial)?;
+        fs::rename(&partial, &target).map_err(io("rename to", &target))
+    }
+
+    fn check(&self) -> Result<(), CorpusError> {
+        let fail = |what: String| Err(CorpusError::invalid(format!("track {}: {what}", self.number)));
+        let length = self.stems.first().map_or(0, |stem| stem.samples.len());
+        if length == 0 {
+            return fail("it has no stems or no samples".into());
+        }
+        if !(1..=99_999).contains(&self.number) || self.beats_per_bar == 0 {
+            return fail("the number must be 1 to 99999 and the bar have at least one beat".into());
+        }
+        if !(4.0..=1000.0).contains(&self.tempo_bpm) {
+            return fail(format!(
+                "a tempo of {} bpm cannot be written, only 4 to 1000",
+                self.tempo_bpm
+            ));
+        }
+        for (i, stem) in self.stems.iter().enumerate() {
+            if stem.samples.len() != length {
+                return fail(format!(
+                    "stem S{i:02} has {} samples, S00 has {length}",
+                    stem.samples.len()
+                ));
+            }
+            if let Some(at) = stem.samples.iter().position(|x| !x.is_finite()) {
+                return fail(format!("sample {at} of stem S{i:02} is not a finite number"));
+            }
+            if stem.program > DRUM_PROGRAM {
+                return fail(format!(
+                    "stem S{i:02} has program {}, beyond {DRUM_PROGRAM}",
+                    stem.program
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn fill(&self, folder: &Path) -> Result<(), CorpusError> {
+        let gain = self.gain();
+        let mut mix = vec![0i32; self.stems[0].samples.len()];
+        let mut stems = BTreeMap::new();
+        let mut parts = Vec::with_capacity(self.stems.len());
+        for (i, stem) in self.stems.iter().enumerate() {
+            let name = format!("S{i:02}");
+            let samples: Vec<i16> = stem
+                .samples
+                .iter()
+                .map(|x| (*x as f64 * gain).round() as i16)
+                .collect();
+            mix.iter_mut().zip(&samples).for_each(|(m, s)| *m += *s as i32);
+            write_wav(&folder.join(format!("stems/{name}.wav")), samples.iter().copied())?;
+            let part = stem.part(channel(&self.stems, i));
+            write_midi(
+                &folder.join(format!("MIDI/{name}.mid")),
+                vec![self.conductor(), part.clone()],
+            )?;
+            parts.push(part);
+            stems.insert(name, stem.metadata(&samples));
+        }
+        // At −1 dBFS the sum has room for the rounding of some thousand stems.
+        let mix = mix
+            .iter()
+            .map(|&x| x.clamp(i16::MIN as i32, i16::MAX as i32) as i16);
+        write_wav(&folder.join("mix.wav"), mix)?;
+        parts.insert(0, self.conductor());
+        write_midi(&folder.join("all_src.mid"), parts)?;
+        self.write_metadata(&folder.join("metadata.yaml"), stems, gain / i16::MAX as f64)
+    }
+
+    /// From samples to 16-bit steps: the mix peaks at [`TARGET_PEAK`], and no stem alone clips.
+    fn gain(&self) -> f64 {
+        let mut mix = vec![0f64; self.stems[0].samples.len()];
+        let mut loudest = 0f64;
+        for stem in &self.stems {
+            for (sum, x) in mix.iter_mut().zip(&stem.samples) {
+                *sum += *x as f64;
+                loudest = loudest.max(x.abs() as f64);
+            }
+        }
+        let peak = mix.iter().fold(0f64, |peak, x| peak.max(x.abs()));
+        let full = i16::MAX as f64;
+        let wanted = 10f64.powf(TARGET_PEAK / 20.0) * full / peak.max(1e-9);
+        wanted.min((full - 1.0) / loudest.max(1e-9))
+    }
+
+    fn write_metadata(
+        &self,
+        path: &Path,
+        stems: BTreeMap<String, StemMetadata>,
+        gain: f64,
+    ) -> Result<(), CorpusError> {
+        let track = format!("Track{:05}", self.number);
+        let metadata = Metadata {
+            uuid: self.uuid.clone(),
+            audio_dir: format!("{track}/stems"),
+            lmd_midi_dir: "None".into(),
+            midi_dir: format!("{track}/MIDI"),
+            normalization_factor: TARGET_PEAK,
+            normalized: true,
+            overall_gain: gain,
+            stems,
+            target_peak: TARGET_PEAK,
+        };
+        let text = serde_saphyr::to_string(&metadata).map_err(|e| CorpusError::Metadata {
+            path: path.into(),
+            message: e.to_string(),
+        })?;
+        fs::write(path, text).map_err(io("write", path))
+    }
+
+    /// The track of a MIDI file that holds tempo and metre.
+    fn conductor(&self) -> Track<'static> {
+        let tempo = MetaMessage::Tempo(u24::new((60e6 / self.tempo_bpm).round() as u32));
+        let metre = MetaMessage::TimeSignature(self.beats_per_bar, 2, 24, 8);
+        [tempo, metre, MetaMessage::EndOfTrack]
+            .into_iter()
+            .map(|message| TrackEvent {
+                delta: u28::new(0),
+                kind: TrackEventKind::Meta(message),
+            })
+            .collect()
+    }
+}
+
+impl NewStem {
+    /// The track of a MIDI file that holds one self.
+    fn part(&self, channel: u4) -> Track<'_> {
+        let midi = |message| TrackEventKind::Midi { channel, message };
+        let ticks = |beats: f64| (beats.max(0.0) * TICKS_PER_BEAT as f64).round() as u32;
+        // Ends sort before starts at the same tick, so that a repeated key is struck again.
+        let mut events: Vec<(u32, bool, u8, u8)> = Vec::with_capacity(2 * self.notes.len());
+        let mut open: BTreeMap<u8, usize> = BTreeMap::new();
+        let mut notes = self.notes.clone();
+        notes.sort_by(|a, b| a.start_beats.total_cmp(&b.start_beats).then(a.key.cmp(&b.key)));
+        for note in &notes {
+            let (start, key) = (ticks(note.start_beats), note.key.min(127));
+            let end = ticks(note.start_beats + note.beats).max(start + 1);
+            if let Some(&earlier) = open.get(&key) {
+                // One key cannot sound twice on a channel: the new note ends the old one.
+                events[earlier].0 = events[earlier].0.min(start);
+            }
+            events.push((start, true, key, note.velocity.clamp(1, 127)));
+            open.insert(key, events.len());
+            events.push((end, false, key, 64));
+        }
+        events.sort_by_key(|&(tick, on, key, _)| (tick, on, key));
+
+        let mut track = vec![TrackEventKind::Meta(MetaMessage::TrackName(
+            self.program_name.as_bytes(),
+        ))];
+        // On the drum channel, program 0 is the standard kit.
+        let program = if self.program < DRUM_PROGRAM {
+            self.program as u8
+        } else {
+            0
+        };
+        track.push(midi(MidiMessage::ProgramChange {
+            program: u7::new(program),
+        }));
+        let mut track: Track = track
+            .into_iter()
+            .map(|kind| TrackEvent {
+                delta: u28::new(0),
+                kind,
+            })
+            .collect();
+        let mut now = 0;
+        for (tick, on, key, velocity) in events {
+            let (key, vel) = (u7::new(key), u7::new(velocity));
+            let message = if on {
+                MidiMessage::NoteOn { key, vel }
+            } else {
+                MidiMessage::NoteOff { key, vel }
+            };
+            track.push(TrackEvent {
+                delta: u28::new(tick - now),
+                kind: midi(message),
+            });
+            now = tick;
+        }
+        track.push(TrackEvent {
+            delta: u28::new(0),
+            kind: TrackEventKind::Meta(MetaMessage::EndOfTrack),
+        });
+        track
+    }
+
+    fn metadata(&self, samples: &[i16]) -> StemMetadata {
+        let full = i16::MAX as f64;
+        let power = samples.iter().map(|x| (*x as f64 / full).powi(2)).sum::<f64>() / samples.len() as f64;
+        StemMetadata {
+            audio_rendered: true,
+            inst_class: self.inst_class.clone(),
+            // Hundredths of a dB, as a reader would want to see them.
+            integrated_loudness: (10.0 * power.max(1e-12).log10() * 100.0).round() / 100.0,
+            is_drum: self.program == DRUM_PROGRAM,
+            midi_program_name: self.program_name.clone(),
+            midi_saved: true,
+            plugin_name: self.plugin_name.clone(),
+            program_num: self.program,
+        }
+    }
+}
+
+/// `<root>/<split>/TrackNNNNN`.
+pub(crate) fn track_folder(root: &Path, split: &str, number: u32) -> PathBuf {
+    root.join(split).join(format!("Track{number:05}"))
+}
+
+/// Drums on channel 10, the others on the fifteen that are left, in turn: beyond fifteen melodic stems
+/// channels are shared, and only the files in `MIDI/` keep their programs apart.
+fn channel(stems: &[NewStem], index: usize) -> u4 {
+    if stems[index].program == DRUM_PROGRAM {
+        return u4::new(DRUM_CHANNEL);
+    }
+    let melodic = stems[..index]
+        .iter()
+        .filter(|stem| stem.program < DRUM_PROGRAM)
+        .count() as u8
+        % 15;
+    u4::new(if melodic < DRUM_CHANNEL {
+        melodic
+    } else {
+        melodic + 1
+    })
+}
+
+fn write_wav(path: &Path, samples: impl Iterator<Item = i16>) -> Result<(), CorpusError> {
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: SAMPLE_RATE,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let write = || -> Result<(), hound::Error> {
+        let mut writer = hound::WavWriter::create(path, spec)?;
+        for sample in samples {
+            writer.write_sample(sample)?;
+        }
+        writer.finalize()
+    };
+    write().map_err(|error| match error {
+        hound::Error::IoError(source) => CorpusError::Io {
+            what: "write",
+            path: path.into(),
+            source,
+        },
+        other => CorpusError::invalid(format!("cannot write {}: {other}", path.display())),
+    })
+}
+
+fn write_midi(path: &Path, tracks: Vec<Track>) -> Result<(), CorpusError> {
+    let header = Header::new(Format::Parallel, Timing::Metrical(u15::new(TICKS_PER_BEAT)));
+    Smf { header, tracks }.save(path).map_err(io("write", path))
+}
+
+fn io(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> CorpusError {
+    let path = path.to_path_buf();
+    move |source| CorpusError::Io { what, path, source }
+}

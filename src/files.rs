@@ -1,0 +1,151 @@
+//! Files that appear whole or not at all.
+//!
+//! Everything this crate writes (audio, stores, checkpoints) goes to a temporary name in the target's own
+//! folder, is flushed to the disk and renamed. A crash or a full disk leaves the old file as it was.
+
+use std::{
+    fs::File,
+    io::{self, BufWriter, Write},
+    path::{Path, PathBuf},
+};
+
+use tempfile::NamedTempFile;
+
+/// Why a file could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The folder refuses a new file: it is missing, not a folder, read-only, or out of inodes.
+    #[error("cannot create a file in {}: {source}; check that the folder exists and may be written", folder.display())]
+    Create { folder: PathBuf, source: io::Error },
+    /// The data did not reach the disk. Nothing was left under `path`.
+    #[error("cannot write {}: {source}; nothing was left there, check the free space", path.display())]
+    Write { path: PathBuf, source: io::Error },
+    /// The finished temporary file could not take its final name.
+    #[error("cannot rename the finished file to {}: {source}", path.display())]
+    Rename { path: PathBuf, source: io::Error },
+}
+
+/// Writes the file `path` through `write`: afterwards it holds all that `write` wrote, or, after an error, what
+/// it held before.
+///
+/// # Errors
+/// [`FileError`], also for an error that `write` itself returns.
+pub fn write_atomically(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), FileError> {
+    let file = create_temporary(path)?;
+    let failed = |source| FileError::Write {
+        path: path.into(),
+        source,
+    };
+    let mut buffered = BufWriter::new(file);
+    write(&mut buffered).map_err(failed)?;
+    let file = buffered.into_inner().map_err(|e| failed(e.into_error()))?;
+    persist(file, path)
+}
+
+/// An empty temporary file beside `path`; it disappears when dropped, unless [`persist`]ed.
+pub(crate) fn create_temporary(path: &Path) -> Result<NamedTempFile, FileError> {
+    let folder = folder_of(path);
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".partial-");
+    // The default of `tempfile` is private to its owner; a finished corpus is to be read like any other file.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder).map_err(|source| FileError::Create {
+        folder: folder.into(),
+        source,
+    })
+}
+
+/// Flushes `file` to the disk and gives it the name `path`, replacing what was there.
+pub(crate) fn persist(file: NamedTempFile, path: &Path) -> Result<(), FileError> {
+    file.as_file().sync_all().map_err(|source| FileError::Write {
+        path: path.into(),
+        source,
+    })?;
+    file.persist(path).map_err(|e| FileError::Rename {
+        path: path.into(),
+        source: e.error,
+    })?;
+    // The new name itself is durable once its folder is flushed. Not every file system (or Windows) can.
+    if let Ok(folder) = File::open(folder_of(path)) {
+        let _ = folder.sync_all();
+    }
+    Ok(())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(folder).unwrap();
+        entries
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn replaces_the_old_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        write_atomically(&path, |w| w.write_all(b"one")).unwrap();
+        write_atomically(&path, |w| w.write_all(b"two")).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"two");
+        assert_eq!(names(folder.path()), ["a.txt"]);
+    }
+
+    #[test]
+    fn a_failing_writer_leaves_the_old_file_and_no_temporary() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        write_atomically(&path, |w| w.write_all(b"one")).unwrap();
+        let error = write_atomically(&path, |w| {
+            w.write_all(&[0; 100_000])?;
+            Err(io::Error::from(io::ErrorKind::StorageFull))
+        })
+        .unwrap_err();
+        assert!(
+            matches!(&error, FileError::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull)
+        );
+        assert_eq!(std::fs::read(&path).unwrap(), b"one");
+        assert_eq!(names(folder.path()), ["a.txt"]);
+    }
+
+    #[test]
+    fn a_folder_that_takes_no_files_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let error = write_atomically(&file.join("below"), |_| Ok(())).unwrap_err();
+        assert!(matches!(error, FileError::Create { .. }));
+        assert!(error.to_string().contains(file.to_str().unwrap()), "{error}");
+        if cfg!(target_os = "linux") {
+            assert!(matches!(
+                write_atomically(Path::new("/proc/x"), |_| Ok(())),
+                Err(FileError::Create { .. })
+            ));
+        }
+    }
+
+    #[test]
+    fn a_folder_of_that_name_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        std::fs::create_dir(&path).unwrap();
+        assert!(matches!(
+            write_atomically(&path, |_| Ok(())),
+            Err(FileError::Rename { .. })
+        ));
+        assert_eq!(names(folder.path()), ["a"]);
+    }
+}

@@ -1,0 +1,232 @@
+//! The adapters of this machine, and which of them a command means.
+
+use std::fmt;
+
+use crate::error::{Error, Result};
+
+/// The environment variable that names a device where `--device` does not.
+pub const DEVICE_VARIABLE: &str = "STEMWISE_DEVICE";
+
+/// What kind of hardware an adapter is; the order is the order of preference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AdapterKind {
+    Discrete,
+    Integrated,
+    Virtual,
+    Unknown,
+    /// A driver that runs shaders on the CPU: a test bench, never chosen by itself.
+    Software,
+}
+
+/// One adapter under one API.
+pub struct Adapter {
+    pub(super) raw: wgpu::Adapter,
+    pub name: String,
+    /// Driver name and version.
+    pub driver: String,
+    /// `vulkan`, `metal`, `dx12` or `gl`.
+    pub api: &'static str,
+    pub kind: AdapterKind,
+    pub limits: Limits,
+    pub features: Features,
+}
+
+/// The limits that matter to a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes.
+    pub buffer: u64,
+    /// Bytes of one storage binding.
+    pub binding: u64,
+    /// Bytes of workgroup memory.
+    pub workgroup_memory: u32,
+    /// Invocations of a workgroup.
+    pub invocations: u32,
+    /// Storage buffers of one dispatch.
+    pub storage_buffers: u32,
+}
+
+/// Optional features, probed and never assumed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Features {
+    pub f16: bool,
+    pub subgroups: bool,
+    pub cooperative_matrix: bool,
+    pub timestamps: bool,
+    pub pipeline_cache: bool,
+}
+
+impl Features {
+    /// Names of those that are there.
+    pub fn names(&self) -> Vec<&'static str> {
+        [
+            (self.f16, "f16"),
+            (self.subgroups, "subgroups"),
+            (self.cooperative_matrix, "cooperative matrices"),
+            (self.timestamps, "timestamps"),
+            (self.pipeline_cache, "pipeline cache"),
+        ]
+        .into_iter()
+        .filter_map(|(there, name)| there.then_some(name))
+        .collect()
+    }
+}
+
+impl Adapter {
+    fn new(raw: wgpu::Adapter) -> Self {
+        let info = raw.get_info();
+        let limits = raw.limits();
+        let has = |feature| raw.features().contains(feature);
+        Adapter {
+            kind: match info.device_type {
+                wgpu::DeviceType::DiscreteGpu => AdapterKind::Discrete,
+                wgpu::DeviceType::IntegratedGpu => AdapterKind::Integrated,
+                wgpu::DeviceType::VirtualGpu => AdapterKind::Virtual,
+                wgpu::DeviceType::Cpu => AdapterKind::Software,
+                wgpu::DeviceType::Other => AdapterKind::Unknown,
+            },
+            driver: [info.driver.as_str(), info.driver_info.as_str()].join(" ").trim().to_string(),
+            api: info.backend.to_str(),
+            limits: Limits {
+                buffer: limits.max_buffer_size,
+                binding: limits.max_storage_buffer_binding_size,
+                workgroup_memory: limits.max_compute_workgroup_storage_size,
+                invocations: limits.max_compute_invocations_per_workgroup,
+                storage_buffers: limits.max_storage_buffers_per_shader_stage,
+            },
+            features: Features {
+                f16: has(wgpu::Features::SHADER_F16),
+                subgroups: has(wgpu::Features::SUBGROUP),
+                cooperative_matrix: has(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX),
+                timestamps: has(wgpu::Features::TIMESTAMP_QUERY),
+                pipeline_cache: has(wgpu::Features::PIPELINE_CACHE),
+            },
+            name: info.name,
+            raw,
+        }
+    }
+
+    /// Why the engine cannot run on this adapter, if it cannot.
+    pub fn unusable(&self) -> Option<String> {
+        let Limits { storage_buffers, invocations, .. } = self.limits;
+        if storage_buffers < 8 || invocations < 128 {
+            return Some(format!(
+                "it has {storage_buffers} storage buffers and {invocations} invocations a workgroup; 8 and 128 are needed"
+            ));
+        }
+        None
+    }
+}
+
+impl fmt::Display for Adapter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.name, self.api)
+    }
+}
+
+/// All adapters, the preferred first: real GPUs before software, native APIs before GL. The index in this
+/// list is the index that `--device` takes.
+pub fn adapters() -> Vec<Adapter> {
+    let backends =
+        wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12 | wgpu::Backends::GL;
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = backends;
+    descriptor.flags = wgpu::InstanceFlags::empty();
+    let instance = wgpu::Instance::new(descriptor);
+    let mut found: Vec<Adapter> =
+        pollster::block_on(instance.enumerate_adapters(backends)).into_iter().map(Adapter::new).collect();
+    found.sort_by_key(|a| (a.kind, a.unusable().is_some(), a.api == "gl"));
+    found
+}
+
+/// What was chosen: the CPU, or the adapter at an index of the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice {
+    Cpu,
+    Adapter(usize),
+}
+
+/// Chooses among adapters. `asked` is an index, a part of a name or of an API's name, or `cpu`; `None`
+/// takes the first real GPU, else the CPU. Software adapters are used only when asked for.
+///
+/// # Errors
+/// [`Error::NoSuchDevice`] if `asked` matches nothing that can be used.
+pub fn choose(adapters: &[Adapter], asked: Option<&str>) -> Result<Choice> {
+    let rows: Vec<_> = adapters
+        .iter()
+        .map(|a| Candidate { text: a.to_string(), kind: a.kind, usable: a.unusable().is_none() })
+        .collect();
+    choose_among(&rows, asked)
+}
+
+struct Candidate {
+    text: String,
+    kind: AdapterKind,
+    usable: bool,
+}
+
+fn choose_among(adapters: &[Candidate], asked: Option<&str>) -> Result<Choice> {
+    let Some(asked) = asked.map(str::trim).filter(|asked| !asked.is_empty()) else {
+        let real = adapters.iter().position(|a| a.usable && a.kind != AdapterKind::Software);
+        return Ok(real.map_or(Choice::Cpu, Choice::Adapter));
+    };
+    let lower = asked.to_lowercase();
+    if lower == "cpu" {
+        return Ok(Choice::Cpu);
+    }
+    let found = match asked.parse::<usize>() {
+        Ok(index) => Some(index),
+        Err(_) => adapters.iter().position(|a| a.usable && a.text.to_lowercase().contains(&lower)),
+    };
+    if let Some(index) = found.filter(|&index| adapters.get(index).is_some_and(|a| a.usable)) {
+        return Ok(Choice::Adapter(index));
+    }
+    let mut available = vec!["cpu".to_string()];
+    available.extend(adapters.iter().enumerate().map(|(i, a)| {
+        format!("{i}: {}{}", a.text, if a.usable { "" } else { " (too limited)" })
+    }));
+    Err(Error::NoSuchDevice {
+        asked: asked.to_string(),
+        available: available.join(", "),
+        advice: if adapters.is_empty() { DRIVER_ADVICE } else { "See 'stemwise devices'" }.to_string(),
+    })
+}
+
+/// What to do on a machine that shows no adapter.
+pub const DRIVER_ADVICE: &str = "No GPU driver was found: install your vendor's, or, on Debian and Ubuntu, \
+     'apt-get install libvulkan1 mesa-vulkan-drivers' (AMD, Intel, and a software driver for tests)";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows() -> Vec<Candidate> {
+        let row = |text: &str, kind| Candidate { text: text.to_string(), kind, usable: true };
+        vec![
+            row("Big Card (vulkan)", AdapterKind::Discrete),
+            row("Small Card (vulkan)", AdapterKind::Integrated),
+            row("llvmpipe (vulkan)", AdapterKind::Software),
+        ]
+    }
+
+    #[test]
+    fn real_gpu_first_software_only_when_asked() {
+        assert_eq!(choose_among(&rows(), None).unwrap(), Choice::Adapter(0));
+        assert_eq!(choose_among(&rows()[2..], None).unwrap(), Choice::Cpu);
+        assert_eq!(choose_among(&[], None).unwrap(), Choice::Cpu);
+        assert_eq!(choose_among(&rows(), Some("llvm")).unwrap(), Choice::Adapter(2));
+        assert_eq!(choose_among(&rows(), Some("1")).unwrap(), Choice::Adapter(1));
+        assert_eq!(choose_among(&rows(), Some("small card")).unwrap(), Choice::Adapter(1));
+        assert_eq!(choose_among(&rows(), Some("CPU")).unwrap(), Choice::Cpu);
+    }
+
+    #[test]
+    fn nothing_found_says_what_there_is() {
+        for asked in ["7", "voodoo"] {
+            let message = choose_among(&rows(), Some(asked)).unwrap_err().to_string();
+            assert!(message.contains(asked) && message.contains("1: Small Card"), "{message}");
+        }
+        let message = choose_among(&[], Some("0")).unwrap_err().to_string();
+        assert!(message.contains("mesa-vulkan-drivers"), "{message}");
+    }
+}

@@ -1,0 +1,140 @@
+//! Buffers of f32 and their way to and from the host.
+
+use std::{
+    sync::{Arc, atomic::Ordering, mpsc},
+};
+
+use super::{Counters, Gpu, Submission};
+use crate::error::{Error, Result};
+
+/// A buffer in GPU memory. Zero when new.
+#[derive(Debug)]
+pub struct Buffer {
+    pub(super) raw: wgpu::Buffer,
+    bytes: u64,
+    counters: Arc<Counters>,
+}
+
+impl Buffer {
+    /// Length in 32-bit elements.
+    pub fn len(&self) -> usize {
+        (self.bytes / 4) as usize
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        self.counters.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// A host-visible buffer that one range of a GPU buffer is read back through.
+#[derive(Debug)]
+pub struct Readback {
+    buffer: Buffer,
+}
+
+impl Readback {
+    /// Length in 32-bit elements.
+    pub fn len(&self) -> usize {
+        self.buffer.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.buffer.is_empty()
+    }
+}
+
+impl Gpu {
+    /// A storage buffer of `len` 32-bit elements.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`], or what else the driver reports.
+    pub fn buffer(&self, label: &str, len: usize) -> Result<Buffer> {
+        let usage =
+            wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+        self.allocate(label, len, usage)
+    }
+
+    /// A uniform buffer of `len` 32-bit elements.
+    ///
+    /// # Errors
+    /// As [`buffer`](Self::buffer).
+    pub fn uniform_buffer(&self, label: &str, len: usize) -> Result<Buffer> {
+        self.allocate(label, len, wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST)
+    }
+
+    /// A readback buffer of `len` 32-bit elements.
+    ///
+    /// # Errors
+    /// As [`buffer`](Self::buffer).
+    pub fn readback(&self, len: usize) -> Result<Readback> {
+        let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+        Ok(Readback { buffer: self.allocate("readback", len, usage)? })
+    }
+
+    fn allocate(&self, label: &str, len: usize, usage: wgpu::BufferUsages) -> Result<Buffer> {
+        let bytes = 4 * len as u64;
+        let limits = self.limits();
+        if bytes > limits.buffer {
+            return Err(Error::TensorTooLarge {
+                tensor: format!("buffer '{label}'"),
+                bytes,
+                limit: limits.buffer,
+                what: "buffer",
+                adapter: self.name.clone(),
+                advice: "Use a smaller batch, width or segment".to_string(),
+            });
+        }
+        let raw = self.scoped(|| {
+            self.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some(label),
+                size: bytes,
+                usage,
+                mapped_at_creation: false,
+            })
+        })?;
+        self.counters.buffers.fetch_add(1, Ordering::Relaxed);
+        self.counters.bytes.fetch_add(bytes, Ordering::Relaxed);
+        Ok(Buffer { raw, bytes, counters: self.counters.clone() })
+    }
+
+    /// Writes to a buffer, before anything that is submitted after this call. Several writes to one place
+    /// before a submission leave only the last.
+    pub fn write<T: bytemuck::Pod>(&self, buffer: &Buffer, offset: usize, data: &[T]) {
+        self.queue.write_buffer(&buffer.raw, 4 * offset as u64, bytemuck::cast_slice(data));
+    }
+
+    /// Copies `out.len()` elements at `offset` of `buffer` to the host; waits for the GPU.
+    ///
+    /// # Errors
+    /// A fault of the device, or [`Error::Timeout`].
+    pub fn read(&self, buffer: &Buffer, offset: usize, through: &Readback, out: &mut [f32]) -> Result<()> {
+        let bytes = 4 * out.len() as u64;
+        let mut encoder = self.device.create_command_encoder(&Default::default());
+        encoder.copy_buffer_to_buffer(&buffer.raw, 4 * offset as u64, &through.buffer.raw, 0, bytes);
+        let submission = Submission(self.queue.submit([encoder.finish()]));
+        let (sender, receiver) = mpsc::channel();
+        through.buffer.raw.map_async(wgpu::MapMode::Read, 0..bytes, move |result| {
+            // the receiver is gone only if the wait below failed, which is reported there
+            let _ = sender.send(result);
+        });
+        self.wait(&submission)?;
+        let failed = |message: String| Error::Validation { adapter: self.name.clone(), message };
+        match receiver.try_recv() {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(self.check().err().unwrap_or_else(|| failed(error.to_string()))),
+            Err(_) => return Err(self.check().err().unwrap_or_else(|| failed("a read never ended".into()))),
+        }
+        let view =
+            through.buffer.raw.get_mapped_range(0..bytes).map_err(|error| failed(error.to_string()))?;
+        out.copy_from_slice(bytemuck::cast_slice(&view));
+        drop(view);
+        through.buffer.raw.unmap();
+        Ok(())
+    }
+}

@@ -1,0 +1,166 @@
+//! Compute pipelines and bind groups, each made once.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+};
+
+use super::{Buffer, Gpu};
+use crate::{
+    error::{Error, Result},
+    kernel::{Defines, Dispatch, Shader, expand},
+};
+
+/// How a kernel sees a binding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Access {
+    Read,
+    Write,
+    Uniform,
+}
+
+/// A range of a buffer, bound to a kernel. Offset and length in 32-bit elements.
+#[derive(Debug, Clone, Copy)]
+pub struct Bound<'a> {
+    pub buffer: &'a Buffer,
+    pub offset: usize,
+    pub len: usize,
+    pub access: Access,
+}
+
+/// A dispatch with its pipeline and bind group, ready to be recorded.
+#[derive(Debug)]
+pub struct Dispatchable {
+    pub(super) pipeline: Arc<Pipeline>,
+    pub(super) bind_group: wgpu::BindGroup,
+    pub(super) groups: [u32; 3],
+}
+
+#[derive(Debug)]
+pub(super) struct Pipeline {
+    pub(super) raw: wgpu::ComputePipeline,
+    layout: wgpu::BindGroupLayout,
+}
+
+/// All pipelines of a device, by everything that shapes them.
+#[derive(Debug, Default)]
+pub(super) struct Pipelines(Mutex<HashMap<Key, Arc<Pipeline>>>);
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Key {
+    shader: Shader,
+    defines: Defines,
+    /// Names and bits of the override constants.
+    constants: Vec<(&'static str, u64)>,
+    bindings: Vec<Access>,
+}
+
+impl Gpu {
+    /// Makes a dispatch ready, with a pipeline that is shared by all that are shaped alike.
+    ///
+    /// # Errors
+    /// [`Error::Shader`] if the shader does not compile, [`Error::Validation`] if it does not fit its bindings.
+    pub fn prepare(&self, dispatch: &Dispatch, bound: &[Bound<'_>]) -> Result<Dispatchable> {
+        let access: Vec<Access> = bound.iter().map(|b| b.access).collect();
+        let pipeline = self.pipeline(dispatch, access)?;
+        let entries: Vec<_> = bound
+            .iter()
+            .enumerate()
+            .map(|(binding, b)| wgpu::BindGroupEntry {
+                binding: binding as u32,
+                resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                    buffer: &b.buffer.raw,
+                    offset: 4 * b.offset as u64,
+                    size: std::num::NonZeroU64::new(4 * b.len as u64),
+                }),
+            })
+            .collect();
+        let bind_group = self.scoped(|| {
+            self.device.create_bind_group(&wgpu::BindGroupDescriptor {
+                label: Some(dispatch.shader.name),
+                layout: &pipeline.layout,
+                entries: &entries,
+            })
+        })?;
+        self.counters.bind_groups.fetch_add(1, Ordering::Relaxed);
+        Ok(Dispatchable { pipeline, bind_group, groups: dispatch.groups })
+    }
+
+    fn pipeline(&self, dispatch: &Dispatch, bindings: Vec<Access>) -> Result<Arc<Pipeline>> {
+        let key = Key {
+            shader: dispatch.shader,
+            defines: dispatch.defines.clone(),
+            constants: dispatch.constants.iter().map(|(name, v)| (*name, v.to_bits())).collect(),
+            bindings,
+        };
+        if let Some(found) = self.pipelines.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Ok(found.clone());
+        }
+        let made = Arc::new(self.compile(dispatch, &key.bindings)?);
+        self.pipelines.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, made.clone());
+        Ok(made)
+    }
+
+    fn compile(&self, dispatch: &Dispatch, bindings: &[Access]) -> Result<Pipeline> {
+        let name = dispatch.shader.name;
+        let source = expand(&dispatch.shader, &dispatch.defines)?;
+        let entries: Vec<_> = bindings
+            .iter()
+            .enumerate()
+            .map(|(binding, access)| wgpu::BindGroupLayoutEntry {
+                binding: binding as u32,
+                visibility: wgpu::ShaderStages::COMPUTE,
+                ty: wgpu::BindingType::Buffer {
+                    ty: match access {
+                        Access::Read => wgpu::BufferBindingType::Storage { read_only: true },
+                        Access::Write => wgpu::BufferBindingType::Storage { read_only: false },
+                        Access::Uniform => wgpu::BufferBindingType::Uniform,
+                    },
+                    has_dynamic_offset: false,
+                    min_binding_size: None,
+                },
+                count: None,
+            })
+            .collect();
+        let made = self.scoped(|| {
+            let descriptor = wgpu::ShaderModuleDescriptor {
+                label: Some(name),
+                source: wgpu::ShaderSource::Wgsl(source.into()),
+            };
+            let module = if cfg!(debug_assertions) {
+                self.device.create_shader_module(descriptor)
+            } else {
+                // SAFETY: every index that a kernel computes is bounded by its shapes and every loop ends;
+                // the op tests run the same kernels with all checks.
+                let unchecked = wgpu::ShaderRuntimeChecks::unchecked();
+                unsafe { self.device.create_shader_module_trusted(descriptor, unchecked) }
+            };
+            let layout = self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+                label: Some(name),
+                entries: &entries,
+            });
+            let pipeline_layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+                label: Some(name),
+                bind_group_layouts: &[Some(&layout)],
+                ..Default::default()
+            });
+            let raw = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+                label: Some(name),
+                layout: Some(&pipeline_layout),
+                module: &module,
+                entry_point: Some("main"),
+                compilation_options: wgpu::PipelineCompilationOptions {
+                    constants: &dispatch.constants,
+                    zero_initialize_workgroup_memory: false,
+                },
+                cache: None,
+            });
+            Pipeline { raw, layout }
+        });
+        self.counters.pipelines.fetch_add(1, Ordering::Relaxed);
+        made.map_err(|error| match error {
+            Error::Validation { message, .. } => Error::Shader { shader: format!("{name}.wgsl"), message },
+            other => other,
+        })
+    }
+}

@@ -1,0 +1,41 @@
+use bytemuck::{Pod, Zeroable};
+
+/// The few values that change from one replay to the next. Kernels see them as the uniform of
+/// `shaders/shared/step.wgsl`, which has the same layout.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Pod, Zeroable)]
+pub struct StepValues {
+    /// Counts from 0; with the seed it fixes every random number of the step.
+    pub step: u32,
+    pub seed_low: u32,
+    pub seed_high: u32,
+    pub learning_rate: f32,
+    /// Adam's `1 − β₁ᵗ` and `1 − β₂ᵗ` for this update.
+    pub first_correction: f32,
+    pub second_correction: f32,
+    _pad: [u32; 2],
+}
+
+impl StepValues {
+    /// Values of step `step` (from 0) under `seed`, for an optimizer with the given betas, which has made
+    /// `step` updates before this one.
+    pub fn new(seed: u64, step: u32, learning_rate: f32, [beta1, beta2]: [f64; 2]) -> Self {
+        let updates = step as i32 + 1;
+        StepValues {
+            step,
+            seed_low: seed as u32,
+            seed_high: (seed >> 32) as u32,
+            learning_rate,
+            first_correction: (1.0 - beta1.powi(updates)) as f32,
+            second_correction: (1.0 - beta2.powi(updates)) as f32,
+            _pad: [0; 2],
+        }
+    }
+}
+
+impl Default for StepValues {
+    /// Step 0 of seed 0, for tapes without optimizer.
+    fn default() -> Self {
+        StepValues::new(0, 0, 0.0, [0.9, 0.999])
+    }
+}

@@ -1,0 +1,32 @@
+//! Music similarity, one instrument at a time.
+//!
+//! stemwise trains instrument-wise source separation and similarity models on any GPU through `wgpu`, or on
+//! the CPU, with a compute engine of its own. The rooms, ground floor first:
+//!
+//! - [`shape`], [`error`], [`files`]: what everything stands on
+//! - [`kernel`]: what a dispatch is; [`gpu`]: the device that runs it
+//! - [`tape`]: recording, differentiating, planning and replaying a computation; [`ops`]: its operations
+//! - [`nn`], [`optim`]: layers and their initialisation; Adam
+//! - [`audio`], [`corpus`]: sound in and out; corpora in the Slakh2100 layout
+//! - [`models`]: the networks of the papers; [`train`]: runs, checkpoints, the loop
+//! - [`separate`], [`eval`]: models at work, and how good they are
+//! - [`cli`]: the command line
+
+pub mod audio;
+pub mod cli;
+pub mod corpus;
+pub mod error;
+pub mod eval;
+pub mod files;
+pub mod gpu;
+pub mod kernel;
+pub mod models;
+pub mod nn;
+pub mod ops;
+pub mod optim;
+pub mod separate;
+pub mod shape;
+pub mod tape;
+pub mod train;
+
+pub use error::{Error, Result};

@@ -1,0 +1,181 @@
+//! Leaky ReLU (with slope 0: ReLU) and sigmoid. Both gradients need the output only.
+
+use super::{elementwise::flat, inputs, parallel, same};
+use crate::{
+    error::Result,
+    kernel::Kernels,
+    shader,
+    shape::Shape,
+    tape::{Case, Class, Cpu, Gradient, Io, Op, Real, Values},
+};
+
+/// `x` where `x > 0`, else `slope · x`. `[…] → […]`
+#[derive(Debug, Clone)]
+pub struct LeakyRelu {
+    pub slope: f32,
+}
+
+/// Leaky ReLU's gradient from its output `y`, whose sign is that of `x`: `dy` or `slope · dy`.
+/// `y […], dy […] → […]`
+#[derive(Debug, Clone)]
+pub struct LeakyReluGradient {
+    pub slope: f32,
+}
+
+/// `1 / (1 + e⁻ˣ)`. `[…] → […]`
+#[derive(Debug, Clone)]
+pub struct Sigmoid;
+
+/// Sigmoid's gradient from its output `y`: `dy · y · (1 − y)`. `y […], dy […] → […]`
+#[derive(Debug, Clone)]
+pub struct SigmoidGradient;
+
+const SHAPES: [[usize; 4]; 2] = [[2, 3, 5, 7], [1, 5, 33, 21]];
+
+impl LeakyRelu {
+    /// `max(0, x)`.
+    pub const RELU: LeakyRelu = LeakyRelu { slope: 0.0 };
+}
+
+impl Op for LeakyRelu {
+    const NAME: &'static str = "leaky_relu";
+
+    fn shape(&self, given: &[Shape]) -> Result<Shape> {
+        let [x] = inputs(Self::NAME, given)?;
+        Ok(x)
+    }
+
+    fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
+        let op = LeakyReluGradient { slope: self.slope };
+        let gradient = at.push(op, &[at.output(), at.upstream()])?;
+        at.set(0, gradient);
+        Ok(())
+    }
+
+    fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
+        let slope = T::of(f64::from(self.slope));
+        parallel::map(io.output, io.inputs[0], |x| if x > T::zero() { x } else { slope * x });
+    }
+
+    fn gpu(&self, io: &Io<'_>) -> Kernels {
+        flat(shader!("activation/leaky_relu"), io).param_f32(self.slope).into()
+    }
+
+    fn cases() -> Vec<Case> {
+        let case = |slope, shape| {
+            Case::new(Class::Elementwise, LeakyRelu { slope }, [shape]).fill(0, Values::AwayFromZero)
+        };
+        SHAPES.into_iter().flat_map(|shape| [case(0.2, shape), case(0.0, shape)]).collect()
+    }
+}
+
+impl Op for LeakyReluGradient {
+    const NAME: &'static str = "leaky_relu_gradient";
+
+    fn shape(&self, given: &[Shape]) -> Result<Shape> {
+        let [y, dy] = inputs(Self::NAME, given)?;
+        same(Self::NAME, y, dy)?;
+        Ok(y)
+    }
+
+    /// Linear in `dy`; flat in `y` almost everywhere.
+    fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
+        if at.wants(1) {
+            let gradient = at.push(self.clone(), &[at.input(0), at.upstream()])?;
+            at.set(1, gradient);
+        }
+        Ok(())
+    }
+
+    fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
+        let slope = T::of(f64::from(self.slope));
+        let [y, dy, ..] = io.inputs;
+        parallel::map2(io.output, y, dy, |y, dy| if y > T::zero() { dy } else { slope * dy });
+    }
+
+    fn gpu(&self, io: &Io<'_>) -> Kernels {
+        flat(shader!("activation/leaky_relu_gradient"), io).param_f32(self.slope).into()
+    }
+
+    fn cases() -> Vec<Case> {
+        let case = |shape| {
+            let op = LeakyReluGradient { slope: 0.2 };
+            Case::new(Class::Elementwise, op, [shape; 2]).fill(0, Values::AwayFromZero).differentiable(&[1])
+        };
+        SHAPES.into_iter().map(case).collect()
+    }
+}
+
+impl Op for Sigmoid {
+    const NAME: &'static str = "sigmoid";
+
+    fn shape(&self, given: &[Shape]) -> Result<Shape> {
+        let [x] = inputs(Self::NAME, given)?;
+        Ok(x)
+    }
+
+    fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
+        let gradient = at.push(SigmoidGradient, &[at.output(), at.upstream()])?;
+        at.set(0, gradient);
+        Ok(())
+    }
+
+    fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
+        parallel::map(io.output, io.inputs[0], |x| T::one() / (T::one() + (-x).exp()));
+    }
+
+    fn gpu(&self, io: &Io<'_>) -> Kernels {
+        flat(shader!("activation/sigmoid"), io).into()
+    }
+
+    fn cases() -> Vec<Case> {
+        let case =
+            |shape| Case::new(Class::Elementwise, Sigmoid, [shape]).fill(0, Values::Uniform(-6.0, 6.0));
+        // far out, where an overflow of exp would show
+        let mut cases: Vec<Case> = SHAPES.into_iter().map(case).collect();
+        cases.push(
+            Case::new(Class::Elementwise, Sigmoid, [[3, 41]])
+                .fill(0, Values::Uniform(-200.0, 200.0))
+                .differentiable(&[]),
+        );
+        cases
+    }
+}
+
+impl Op for SigmoidGradient {
+    const NAME: &'static str = "sigmoid_gradient";
+
+    fn shape(&self, given: &[Shape]) -> Result<Shape> {
+        let [y, dy] = inputs(Self::NAME, given)?;
+        same(Self::NAME, y, dy)?;
+        Ok(y)
+    }
+
+    /// Linear in `dy`. In `y` it is not: no second derivative of the sigmoid.
+    fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
+        if at.wants(0) {
+            return at.none();
+        }
+        let gradient = at.push(SigmoidGradient, &[at.input(0), at.upstream()])?;
+        at.set(1, gradient);
+        Ok(())
+    }
+
+    fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
+        let [y, dy, ..] = io.inputs;
+        parallel::map2(io.output, y, dy, |y, dy| dy * y * (T::one() - y));
+    }
+
+    fn gpu(&self, io: &Io<'_>) -> Kernels {
+        flat(shader!("activation/sigmoid_gradient"), io).into()
+    }
+
+    fn cases() -> Vec<Case> {
+        let case = |shape| {
+            Case::new(Class::Elementwise, SigmoidGradient, [shape; 2])
+                .fill(0, Values::Uniform(0.0, 1.0))
+                .differentiable(&[1])
+        };
+        SHAPES.into_iter().map(case).collect()
+    }
+}

@@ -1,0 +1,113 @@
+//! Adam's update of all parameters in one dispatch.
+
+use rayon::prelude::*;
+
+use super::{inputs, same};
+use crate::{
+    error::{Error, Result},
+    kernel::{Binding, Dispatch, Kernels, Slot, flat_grid},
+    shader,
+    shape::Shape,
+    tape::{Case, Class, Cpu, Gradient, Io, Op, Real, Values},
+};
+
+/// Adam (Kingma & Ba 2015), as PyTorch computes it, with `g` scaled so that its norm is at most
+/// `max_norm`:
+/// `m ← β₁m + (1 − β₁)g`, `v ← β₂v + (1 − β₂)g²`, `p ← p − lr · (m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + ε)`.
+///
+/// `p (changed), g, m (changed), v (changed), ‖g‖² scalar where there is a max_norm`
+#[derive(Debug, Clone)]
+pub struct AdamUpdate {
+    pub beta1: f32,
+    pub beta2: f32,
+    pub epsilon: f32,
+    pub max_norm: Option<f32>,
+}
+
+/// As PyTorch's `clip_grad_norm_`: keeps the division off zero.
+const NORM_EPSILON: f32 = 1e-6;
+
+impl Op for AdamUpdate {
+    const NAME: &'static str = "adam";
+
+    fn shape(&self, given: &[Shape]) -> Result<Shape> {
+        let (vectors, norm) = given.split_at(given.len().min(4));
+        let [p, g, m, v] = inputs(Self::NAME, vectors)?;
+        for other in [g, m, v] {
+            same(Self::NAME, p, other)?;
+        }
+        match (self.max_norm, norm) {
+            (None, []) | (Some(_), [Shape::SCALAR]) => Ok(p),
+            _ => Err(Error::shape(Self::NAME, "takes the gradient's squared norm if and only if it clips")),
+        }
+    }
+
+    fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
+        at.none()
+    }
+
+    fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
+        const CHUNK: usize = 1 << 14;
+        let of = |value: f32| T::of(f64::from(value));
+        let (beta1, beta2, epsilon) = (of(self.beta1), of(self.beta2), of(self.epsilon));
+        let clip = match self.max_norm {
+            Some(max) => (of(max) / (io.inputs[4][0].sqrt() + of(NORM_EPSILON))).min(T::one()),
+            None => T::one(),
+        };
+        let rate = of(io.step.learning_rate) / of(io.step.first_correction);
+        let inverse = T::one() / of(io.step.second_correction).sqrt();
+        let [p, m, v] = io.mutated;
+        let moments = m.par_chunks_mut(CHUNK).zip(v.par_chunks_mut(CHUNK));
+        let values = p.par_chunks_mut(CHUNK).zip(io.inputs[1].par_chunks(CHUNK));
+        values.zip(moments).for_each(|((p, g), (m, v))| {
+            for (((p, &g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
+                let g = g * clip;
+                *m = beta1 * *m + (T::one() - beta1) * g;
+                *v = beta2 * *v + (T::one() - beta2) * g * g;
+                *p -= rate * *m / (v.sqrt() * inverse + epsilon);
+            }
+        });
+    }
+
+    fn gpu(&self, io: &Io<'_>) -> Kernels {
+        let len = io.inputs[0].len();
+        let mut bindings = vec![
+            Binding::Write(Slot::Input(0)),
+            Binding::Read(Slot::Input(1)),
+            Binding::Write(Slot::Input(2)),
+            Binding::Write(Slot::Input(3)),
+            Binding::Step,
+        ];
+        if self.max_norm.is_some() {
+            bindings.push(Binding::Read(Slot::Input(4)));
+        }
+        let mut dispatch = Dispatch::new(shader!("adam/adam"), bindings, flat_grid(len))
+            .params([len])
+            .param_f32(self.beta1)
+            .param_f32(self.beta2)
+            .param_f32(self.epsilon);
+        if let Some(max) = self.max_norm {
+            dispatch = dispatch.define("CLIP", "").param_f32(max).param_f32(NORM_EPSILON);
+        }
+        dispatch.into()
+    }
+
+    fn cases() -> Vec<Case> {
+        let case = |len: usize, max_norm: Option<f32>| {
+            let vector = Shape::from([len]);
+            let mut shapes = vec![vector; 4];
+            shapes.extend(max_norm.map(|_| Shape::SCALAR));
+            let op = AdamUpdate { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, max_norm };
+            let norm = shapes.len() - 1;
+            Case::new(Class::Elementwise, op, shapes)
+                .fill(3, Values::Uniform(0.01, 1.0))
+                .fill(norm, Values::Uniform(0.01, 1.0))
+                .differentiable(&[])
+        };
+        vec![case(77, None), case(1, None), case(30_011, Some(0.25))]
+    }
+
+    fn mutates(&self) -> &'static [usize] {
+        &[0, 2, 3]
+    }
+}

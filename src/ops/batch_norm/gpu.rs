@@ -1,0 +1,75 @@
+//! Dispatches of batch norm.
+
+use super::UpdateRunningStatistic;
+use crate::{
+    kernel::{Binding, Dispatch, Kernels, Slot, flat_grid, fold},
+    ops::{
+        elementwise::flat,
+        reduce::{Reduction, slices},
+    },
+    shader,
+    tape::Io,
+};
+
+/// Channels and elements per channel row of the first input.
+fn sizes(io: &Io<'_>) -> [usize; 3] {
+    let (channels, inner) = io.inputs[0].channels().map_or((1, 1), |c| (c.channels, c.inner));
+    [io.inputs[0].len() / (channels * inner), channels, inner]
+}
+
+pub fn statistics(io: &Io<'_>) -> Kernels {
+    let [batch, channels, inner] = sizes(io);
+    let slices = slices(batch * inner);
+    let partial = Dispatch::new(
+        shader!("batch_norm/statistics"),
+        [Binding::Read(Slot::Input(0)), Binding::Write(Slot::Scratch(0))],
+        fold(channels * slices),
+    )
+    .params([batch, channels, inner, slices]);
+    let merge = Dispatch::new(
+        shader!("batch_norm/merge"),
+        [Binding::Read(Slot::Scratch(0)), Binding::Write(Slot::Output)],
+        flat_grid(channels),
+    )
+    .params([channels, slices, batch * inner]);
+    Kernels { dispatches: vec![partial, merge], scratch: vec![2 * channels * slices] }
+}
+
+pub fn normalise(io: &Io<'_>, epsilon: f32) -> Kernels {
+    let [_, channels, inner] = sizes(io);
+    flat(shader!("batch_norm/normalise"), io).params([channels, inner]).param_f32(epsilon).into()
+}
+
+pub fn sums(io: &Io<'_>, epsilon: f32) -> Kernels {
+    let reduction = Reduction { value: "NORM", inputs: &[0, 1, 2], scale: 1.0, pairs: true };
+    let mut kernels = reduction.kernels(io, io.inputs[0].channels());
+    if let Some(partial) = kernels.dispatches.first_mut() {
+        partial.constants.push(("EPSILON", f64::from(epsilon)));
+    }
+    kernels
+}
+
+pub fn input_gradient(io: &Io<'_>, epsilon: f32, batch: bool) -> Kernels {
+    let [items, channels, inner] = sizes(io);
+    let mut dispatch = flat(shader!("batch_norm/input_gradient"), io)
+        .params([channels, inner])
+        .param_f32(epsilon)
+        .param_f32(1.0 / (items * inner) as f32);
+    if batch {
+        dispatch = dispatch.define("BATCH", "");
+    } else {
+        // a kernel may not be bound what it does not see
+        dispatch.bindings.retain(|b| *b != Binding::Read(Slot::Input(4)));
+    }
+    dispatch.define("OUT", if batch { 5 } else { 4 }).define("PARAMS", if batch { 6 } else { 5 }).into()
+}
+
+pub fn update(io: &Io<'_>, op: &UpdateRunningStatistic) -> Kernels {
+    let channels = io.inputs[0].len();
+    let bindings = [Binding::Write(Slot::Input(0)), Binding::Read(Slot::Input(1))];
+    Dispatch::new(shader!("batch_norm/update"), bindings, flat_grid(channels))
+        .params([channels, op.row])
+        .param_f32(op.momentum)
+        .param_f32(op.factor)
+        .into()
+}

@@ -1,0 +1,258 @@
+//! Matrix products.
+
+use super::inputs;
+use crate::{
+    error::{Error, Result},
+    kernel::{Binding, Dispatch, Kernels, Slot, fold},
+    shader,
+    shape::Shape,
+    tape::{Case, Class, Cpu, Gradient, Io, Op, Real},
+};
+
+/// `x wᵀ + b`. `x [N, K], w [M, K], b [M] (may be left out) → [N, M]`
+#[derive(Debug, Clone)]
+pub struct Linear;
+
+/// `A B`, either or both transposed first. `[N, K], [K, M] → [N, M]`
+#[derive(Debug, Clone)]
+pub struct MatMul {
+    pub transpose_a: bool,
+    pub transpose_b: bool,
+}
+
+/// A matrix in memory: its rows, columns, and the steps from one to the next.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Layout {
+    pub rows: usize,
+    pub columns: usize,
+    pub row_step: usize,
+    pub column_step: usize,
+}
+
+impl Layout {
+    pub fn row_major(rows: usize, columns: usize) -> Self {
+        Layout { rows, columns, row_step: columns, column_step: 1 }
+    }
+
+    pub fn transposed(self) -> Self {
+        Layout {
+            rows: self.columns,
+            columns: self.rows,
+            row_step: self.column_step,
+            column_step: self.row_step,
+        }
+    }
+
+    /// One past the last element.
+    fn end(&self) -> usize {
+        (self.rows - 1) * self.row_step + (self.columns - 1) * self.column_step + 1
+    }
+}
+
+/// `out = a b`, or `out += a b` with `accumulate`; one thread or all of them.
+///
+/// Panics if a layout does not fit its slice.
+pub(super) fn gemm<T: Real>(
+    out: (&mut [T], Layout),
+    a: (&[T], Layout),
+    b: (&[T], Layout),
+    accumulate: bool,
+    parallel: bool,
+) {
+    let ((out, o), (a, la), (b, lb)) = (out, a, b);
+    assert!(o.rows == la.rows && o.columns == lb.columns && la.columns == lb.rows, "{o:?} {la:?} {lb:?}");
+    assert!(o.end() <= out.len() && la.end() <= a.len() && lb.end() <= b.len(), "{o:?} {la:?} {lb:?}");
+    let threads = match parallel {
+        true => gemm::Parallelism::Rayon(0),
+        false => gemm::Parallelism::None,
+    };
+    let alpha = if accumulate { T::one() } else { T::zero() };
+    // SAFETY: every element that the layouts name lies inside its slice (asserted above), `out` is
+    // borrowed alone, and its layout names no element twice.
+    unsafe {
+        gemm::gemm(
+            o.rows,
+            o.columns,
+            la.columns,
+            out.as_mut_ptr(),
+            o.column_step as isize,
+            o.row_step as isize,
+            accumulate,
+            a.as_ptr(),
+            la.column_step as isize,
+            la.row_step as isize,
+            b.as_ptr(),
+            lb.column_step as isize,
+            lb.row_step as isize,
+            alpha,
+            T::one(),
+            false,
+            false,
+            false,
+            threads,
+        );
+    }
+}
+
+fn matrix(op: &'static str, shape: Shape, transpose: bool) -> Result<Layout> {
+    match shape.dims() {
+        &[rows, columns] if transpose => Ok(Layout::row_major(rows, columns).transposed()),
+        &[rows, columns] => Ok(Layout::row_major(rows, columns)),
+        _ => Err(Error::shape(op, format!("needs matrices, but was given [{shape}]"))),
+    }
+}
+
+/// Rows and columns of the output that one invocation computes.
+const TILE: usize = 4;
+const WORKGROUP: usize = 64;
+
+fn kernels(io: &Io<'_>, a: Layout, b: Layout, bias: bool) -> Kernels {
+    let tiles = a.rows.div_ceil(TILE) * b.columns.div_ceil(TILE);
+    let bindings: Vec<Binding> = (0..2 + usize::from(bias))
+        .map(|i| Binding::Read(Slot::Input(i)))
+        .chain([Binding::Write(Slot::Output)])
+        .collect();
+    debug_assert_eq!(io.output.len(), a.rows * b.columns);
+    let dispatch = Dispatch::new(shader!("linear/matmul"), bindings, fold(tiles.div_ceil(WORKGROUP)))
+        .define("TILE", TILE)
+        .define("OUT", 2 + usize::from(bias))
+        .define("PARAMS", 3 + usize::from(bias))
+        .params([a.rows, b.columns, a.columns])
+        .params([a.row_step, a.column_step, b.row_step, b.column_step]);
+    match bias {
+        true => dispatch.define("BIAS", "").into(),
+        false => dispatch.into(),
+    }
+}
+
+impl Op for Linear {
+    const NAME: &'static str = "linear";
+
+    fn shape(&self, given: &[Shape]) -> Result<Shape> {
+        let [x, w] = inputs(Self::NAME, &given[..given.len().min(2)])?;
+        let (a, b) = (matrix(Self::NAME, x, false)?, matrix(Self::NAME, w, true)?);
+        let bias_fits = given.get(2).is_none_or(|bias| *bias == Shape::from([b.columns]));
+        if a.columns != b.rows || !bias_fits || given.len() > 3 {
+            return Err(Error::shape(Self::NAME, format!("{given:?} do not fit")));
+        }
+        Ok(Shape::from([a.rows, b.columns]))
+    }
+
+    fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
+        let (x, w, dy) = (at.input(0), at.input(1), at.upstream());
+        if at.wants(0) {
+            let dx = at.push(MatMul { transpose_a: false, transpose_b: false }, &[dy, w])?;
+            at.set(0, dx);
+        }
+        if at.wants(1) {
+            let dw = at.push(MatMul { transpose_a: true, transpose_b: false }, &[dy, x])?;
+            at.set(1, dw);
+        }
+        if at.inputs() > 2 && at.wants(2) {
+            let db = at.push(super::ChannelSum, &[dy])?;
+            at.set(2, db);
+        }
+        Ok(())
+    }
+
+    fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
+        let [x, w, bias, ..] = io.inputs;
+        let (a, b) = (io.shape(0), io.shape(1));
+        let out = Layout::row_major(a[0], b[0]);
+        let has_bias = io.shapes.inputs.len() > 2;
+        if has_bias {
+            io.output.chunks_exact_mut(b[0]).for_each(|row| row.copy_from_slice(bias));
+        }
+        let (la, lb) = (Layout::row_major(a[0], a[1]), Layout::row_major(b[0], b[1]).transposed());
+        gemm((io.output, out), (x, la), (w, lb), has_bias, true);
+    }
+
+    fn gpu(&self, io: &Io<'_>) -> Kernels {
+        let (x, w) = (io.inputs[0], io.inputs[1]);
+        let (a, b) = (Layout::row_major(x[0], x[1]), Layout::row_major(w[0], w[1]).transposed());
+        kernels(io, a, b, io.inputs.len() > 2)
+    }
+
+    fn cases() -> Vec<Case> {
+        let case = |n: usize, k: usize, m: usize| {
+            let shapes = [Shape::from([n, k]), Shape::from([m, k]), Shape::from([m])];
+            [Case::new(Class::Reduction, Linear, shapes), Case::new(Class::Reduction, Linear, shapes[..2].to_vec())]
+        };
+        [case(5, 7, 3), case(1, 1, 1), case(9, 133, 21)].concat()
+    }
+
+    fn flops(&self, io: &Io<'_>) -> u64 {
+        2 * (io.inputs[0].len() * io.inputs[1][0]) as u64
+    }
+}
+
+impl MatMul {
+    fn layouts(&self, a: Shape, b: Shape) -> Result<(Layout, Layout)> {
+        let (la, lb) = (matrix("matmul", a, self.transpose_a)?, matrix("matmul", b, self.transpose_b)?);
+        match la.columns == lb.rows {
+            true => Ok((la, lb)),
+            false => Err(Error::shape("matmul", format!("{self:?}: [{a}] and [{b}] do not fit"))),
+        }
+    }
+}
+
+impl Op for MatMul {
+    const NAME: &'static str = "matmul";
+
+    fn shape(&self, given: &[Shape]) -> Result<Shape> {
+        let [a, b] = inputs(Self::NAME, given)?;
+        let (a, b) = self.layouts(a, b)?;
+        Ok(Shape::from([a.rows, b.columns]))
+    }
+
+    /// With `C = op(A) op(B)`: `dA = dC op(B)ᵀ` and `dB = op(A)ᵀ dC`, transposed back where needed.
+    fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
+        let (a, b, dc) = (at.input(0), at.input(1), at.upstream());
+        let product = |transpose_a, transpose_b| MatMul { transpose_a, transpose_b };
+        if at.wants(0) {
+            let da = match self.transpose_a {
+                false => at.push(product(false, !self.transpose_b), &[dc, b])?,
+                true => at.push(product(self.transpose_b, true), &[b, dc])?,
+            };
+            at.set(0, da);
+        }
+        if at.wants(1) {
+            let db = match self.transpose_b {
+                false => at.push(product(!self.transpose_a, false), &[a, dc])?,
+                true => at.push(product(true, self.transpose_a), &[dc, a])?,
+            };
+            at.set(1, db);
+        }
+        Ok(())
+    }
+
+    fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
+        let Ok((a, b)) = self.layouts(io.shape(0), io.shape(1)) else { return };
+        let out = Layout::row_major(a.rows, b.columns);
+        gemm((io.output, out), (io.inputs[0], a), (io.inputs[1], b), false, true);
+    }
+
+    fn gpu(&self, io: &Io<'_>) -> Kernels {
+        match self.layouts(io.inputs[0], io.inputs[1]) {
+            Ok((a, b)) => kernels(io, a, b, false),
+            Err(_) => Kernels::default(), // refused when it was recorded
+        }
+    }
+
+    fn cases() -> Vec<Case> {
+        let case = |transpose_a, transpose_b, a: [usize; 2], b: [usize; 2]| {
+            Case::new(Class::Reduction, MatMul { transpose_a, transpose_b }, [a, b])
+        };
+        vec![
+            case(false, false, [5, 7], [7, 3]),
+            case(true, false, [7, 5], [7, 3]),
+            case(false, true, [5, 131], [9, 131]),
+            case(true, true, [7, 65], [3, 7]),
+        ]
+    }
+
+    fn flops(&self, io: &Io<'_>) -> u64 {
+        let shared = io.inputs[0][usize::from(!self.transpose_a)];
+        2 * (io.output.len() * shared) as u64
+    }
+}

@@ -1,0 +1,103 @@
+//! The operations. Each gives its shape rule, gradient rule, CPU implementation, dispatches and cases;
+//! its shaders are in the folder of the same name under `shaders/`.
+
+mod activation;
+mod adam;
+mod batch_norm;
+mod channels;
+mod conv2d;
+mod dropout;
+mod elementwise;
+mod linear;
+mod loss;
+mod parallel;
+mod pool;
+mod record;
+mod reduce;
+mod time;
+mod view;
+
+pub use activation::{LeakyRelu, LeakyReluGradient, Sigmoid, SigmoidGradient};
+pub use adam::AdamUpdate;
+pub use batch_norm::{
+    BatchNorm, BatchNormInputGradient, BatchNormSums, BatchStatistics, UpdateRunningStatistic,
+};
+pub use channels::{ChannelMask, ChannelSum, ConcatChannels, PadChannels, SliceChannels};
+pub use conv2d::{Conv2d, Conv2dWeightGradient, ConvTranspose2d};
+pub use dropout::Dropout;
+pub use elementwise::{Add, Copy, Multiply, Scale};
+pub use linear::{Linear, MatMul};
+pub use loss::{L1Loss, Loss, LossGradient, MseLoss};
+pub use pool::{MaxPool2d, MaxPool2dGradient};
+pub use record::Record;
+pub use reduce::{Mean, Spread, SquaredNorm, Sum};
+pub use time::{MeanTime, SpreadTime};
+pub use view::Reshape;
+
+use crate::{
+    error::{Error, Result},
+    shape::{Channels, Shape},
+    tape::{Case, Op},
+};
+
+/// Registers operations: their cases are what tests and benches run.
+macro_rules! registry {
+    ($($op:ty),* $(,)?) => {
+        /// The cases of every operation.
+        pub fn cases() -> Vec<Case> {
+            [$(<$op as Op>::cases()),*].concat()
+        }
+
+        /// The name of every operation.
+        pub fn names() -> Vec<&'static str> {
+            vec![$(<$op as Op>::NAME),*]
+        }
+    };
+}
+
+registry![
+    Add, Copy, Multiply, Scale, LeakyRelu, LeakyReluGradient, Sigmoid, SigmoidGradient, Dropout,
+    ConcatChannels, SliceChannels, PadChannels, ChannelMask, ChannelSum, MeanTime, SpreadTime, Reshape,
+    Linear, MatMul, MaxPool2d, MaxPool2dGradient, L1Loss, MseLoss, LossGradient, Sum, Mean, Spread,
+    SquaredNorm, BatchStatistics, BatchNorm, BatchNormSums, BatchNormInputGradient,
+    UpdateRunningStatistic, Conv2d, ConvTranspose2d, Conv2dWeightGradient, AdamUpdate, Record,
+];
+
+/// The `N` inputs of an operation, or an error that counts them.
+fn inputs<const N: usize>(op: &'static str, given: &[Shape]) -> Result<[Shape; N]> {
+    given.try_into().map_err(|_| Error::shape(op, format!("takes {N} inputs, not {}", given.len())))
+}
+
+/// An error unless all shapes are equal.
+fn same(op: &'static str, a: Shape, b: Shape) -> Result<()> {
+    match a == b {
+        true => Ok(()),
+        false => Err(Error::shape(op, format!("[{a}] and [{b}] must be equal"))),
+    }
+}
+
+/// A shape as `[batch, channels, inner]`, or an error.
+fn channels(op: &'static str, shape: Shape) -> Result<Channels> {
+    shape
+        .channels()
+        .ok_or_else(|| Error::shape(op, format!("needs a batch and channels, but was given [{shape}]")))
+}
+
+/// A shape as `[batch, channels, height, width]`, or an error.
+fn image(op: &'static str, shape: Shape) -> Result<[usize; 4]> {
+    shape
+        .dims()
+        .try_into()
+        .map_err(|_| Error::shape(op, format!("needs batch × channels × height × width, but was given [{shape}]")))
+}
+
+/// `out[c] = f(c)`, in parallel where each channel has enough to sum.
+fn parallel_channels<T: crate::tape::Real>(out: &mut [T], per_channel: usize, f: impl Fn(usize) -> T + Sync) {
+    use rayon::prelude::*;
+    const ENOUGH: usize = 1 << 13;
+    if out.len() * per_channel < ENOUGH {
+        out.iter_mut().enumerate().for_each(|(c, out)| *out = f(c));
+    } else {
+        out.par_iter_mut().enumerate().for_each(|(c, out)| *out = f(c));
+    }
+}

@@ -1,0 +1,169 @@
+//! Sums of everything, and the two-pass reduction that all sums on the GPU share.
+
+use super::{inputs, parallel};
+use crate::{
+    error::Result,
+    kernel::{Binding, Dispatch, Kernels, Slot, flat_grid, fold},
+    shader,
+    shape::{Channels, Shape},
+    tape::{Case, Class, Cpu, Gradient, Io, Op, Real},
+};
+
+/// `Σ x`. `[…] → scalar`
+#[derive(Debug, Clone)]
+pub struct Sum;
+
+/// The average of all elements. `[…] → scalar`
+#[derive(Debug, Clone)]
+pub struct Mean;
+
+/// `Σ x²`: the square of a gradient's norm. `[…] → scalar`
+#[derive(Debug, Clone)]
+pub struct SquaredNorm;
+
+/// `factor · s` everywhere: the gradient of sum and mean. `scalar → shape`
+#[derive(Debug, Clone)]
+pub struct Spread {
+    pub shape: Shape,
+    pub factor: f32,
+}
+
+/// A sum per channel over batch and inner elements: workgroups write partial sums of slices, a second
+/// pass adds them in a fixed order.
+pub(super) struct Reduction<'a> {
+    /// The definition that selects the summand in `reduce/partial.wgsl`.
+    pub value: &'static str,
+    /// The operation's inputs that the summand reads, in the shader's order.
+    pub inputs: &'a [usize],
+    pub scale: f32,
+    /// Two sums at once, to `out[c]` and `out[channels + c]`.
+    pub pairs: bool,
+}
+
+/// Elements that a workgroup sums before it pays to have another.
+const SLICE: usize = 8192;
+const MOST_SLICES: usize = 64;
+
+/// How many slices to cut a channel of `len` elements into.
+pub(super) fn slices(len: usize) -> usize {
+    len.div_ceil(SLICE).clamp(1, MOST_SLICES)
+}
+
+impl Reduction<'_> {
+    /// Over a tensor seen as `[batch, channels, inner]`; `None` is one channel of everything.
+    pub fn kernels(&self, io: &Io<'_>, channels: Option<Channels>) -> Kernels {
+        let everything = Channels { batch: 1, channels: 1, inner: io.inputs[self.inputs[0]].len() };
+        let Channels { batch, channels, inner } = channels.unwrap_or(everything);
+        let slices = slices(batch * inner);
+        let mut bindings: Vec<Binding> = self.inputs.iter().map(|&i| Binding::Read(Slot::Input(i))).collect();
+        bindings.push(Binding::Write(Slot::Scratch(0)));
+        let mut partial = Dispatch::new(shader!("reduce/partial"), bindings, fold(channels * slices))
+            .define(self.value, "")
+            .define("OUT", self.inputs.len())
+            .define("PARAMS", self.inputs.len() + 1)
+            .params([batch, channels, inner, slices]);
+        if self.inputs.len() > 1 {
+            partial = partial.define("PAIRED", "");
+        }
+        let merge = Dispatch::new(
+            shader!("reduce/merge"),
+            [Binding::Read(Slot::Scratch(0)), Binding::Write(Slot::Output)],
+            flat_grid(channels),
+        )
+        .params([channels, slices, usize::from(self.pairs)])
+        .param_f32(self.scale);
+        Kernels { dispatches: vec![partial, merge], scratch: vec![2 * channels * slices] }
+    }
+}
+
+fn cases_of<O: Op + Clone>(op: &O) -> Vec<Case> {
+    [Shape::from([3, 5, 7, 11]), Shape::from([1]), Shape::from([3, 70_001])]
+        .into_iter()
+        .map(|shape| Case::new(Class::Reduction, op.clone(), [shape]).fill(0, crate::tape::Values::Uniform(-0.5, 1.0)))
+        .collect()
+}
+
+fn whole<T: Real>(x: &[T], f: impl Fn(T) -> T + Sync) -> T {
+    parallel::sum(x.len(), |range| parallel::sum_slice(&x[range], &f))
+}
+
+macro_rules! scalar {
+    ($op:ident, $name:literal, $define:literal, $summand:expr, $scale:expr, $gradient:expr) => {
+        impl Op for $op {
+            const NAME: &'static str = $name;
+
+            fn shape(&self, given: &[Shape]) -> Result<Shape> {
+                let [_] = inputs(Self::NAME, given)?;
+                Ok(Shape::SCALAR)
+            }
+
+            fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
+                $gradient(at)
+            }
+
+            fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
+                let scale: f64 = $scale(io.inputs[0].len());
+                io.output[0] = whole(io.inputs[0], $summand) * T::of(scale);
+            }
+
+            fn gpu(&self, io: &Io<'_>) -> Kernels {
+                let scale: f64 = $scale(io.inputs[0].len());
+                Reduction { value: $define, inputs: &[0], scale: scale as f32, pairs: false }.kernels(io, None)
+            }
+
+            fn cases() -> Vec<Case> {
+                cases_of(&$op)
+            }
+        }
+    };
+}
+
+fn spread(at: &mut Gradient<'_>, factor: f32) -> Result<()> {
+    let shape = at.shape(at.input(0));
+    let gradient = at.push(Spread { shape, factor }, &[at.upstream()])?;
+    at.set(0, gradient);
+    Ok(())
+}
+
+scalar!(Sum, "sum", "SUM", |v| v, |_| 1.0, |at: &mut Gradient<'_>| spread(at, 1.0));
+scalar!(Mean, "mean", "SUM", |v| v, |len| 1.0 / len as f64, |at: &mut Gradient<'_>| {
+    let len = at.shape(at.input(0)).len();
+    spread(at, 1.0 / len as f32)
+});
+scalar!(SquaredNorm, "squared_norm", "SQUARE", |v| v * v, |_| 1.0, |at: &mut Gradient<'_>| {
+    let shape = at.shape(at.input(0));
+    let upstream = at.push(Spread { shape, factor: 2.0 }, &[at.upstream()])?;
+    let gradient = at.push(super::Multiply, &[upstream, at.input(0)])?;
+    at.set(0, gradient);
+    Ok(())
+});
+
+impl Op for Spread {
+    const NAME: &'static str = "spread";
+
+    fn shape(&self, given: &[Shape]) -> Result<Shape> {
+        let [x] = inputs(Self::NAME, given)?;
+        super::same(Self::NAME, x, Shape::SCALAR)?;
+        Ok(self.shape)
+    }
+
+    fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
+        let sum = at.push(Sum, &[at.upstream()])?;
+        let gradient = at.push(super::Scale { factor: self.factor }, &[sum])?;
+        at.set(0, gradient);
+        Ok(())
+    }
+
+    fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
+        io.output.fill(io.inputs[0][0] * T::of(f64::from(self.factor)));
+    }
+
+    fn gpu(&self, io: &Io<'_>) -> Kernels {
+        super::elementwise::flat(shader!("reduce/spread"), io).param_f32(self.factor).into()
+    }
+
+    fn cases() -> Vec<Case> {
+        let case = |shape: Shape| Case::new(Class::Elementwise, Spread { shape, factor: 0.375 }, [Shape::SCALAR]);
+        vec![case(Shape::from([3, 5, 7])), case(Shape::from([1])), case(Shape::from([2, 3, 65, 37]))]
+    }
+}

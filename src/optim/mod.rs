@@ -1,0 +1,53 @@
+//! The optimizer.
+
+use crate::{
+    error::Result,
+    ops::{AdamUpdate, SquaredNorm},
+    tape::{Flat, Parameters, Tape},
+};
+
+/// Adam. The learning rate is a value of the step, for schedules.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Adam {
+    pub beta1: f64,
+    pub beta2: f64,
+    pub epsilon: f32,
+    /// Scales the gradient so that its norm over all parameters is at most this.
+    pub max_norm: Option<f32>,
+}
+
+impl Default for Adam {
+    /// PyTorch's: 0.9, 0.999, 1e-8, no clipping.
+    fn default() -> Self {
+        Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, max_norm: None }
+    }
+}
+
+impl Adam {
+    /// What [`StepValues::new`](crate::kernel::StepValues::new) asks for.
+    pub fn betas(&self) -> [f64; 2] {
+        [self.beta1, self.beta2]
+    }
+
+    /// Appends the update of all trainable parameters; the gradients must be on the tape
+    /// ([`Tape::backward`]).
+    ///
+    /// # Errors
+    /// None for a tape of these parameters.
+    pub fn record(&self, tape: &mut Tape, parameters: &Parameters) -> Result<()> {
+        tape.set_scope("adam");
+        let all = [Flat::Parameters, Flat::Gradients, Flat::FirstMoment, Flat::SecondMoment];
+        let mut inputs = all.map(|flat| tape.flat(parameters, flat)).to_vec();
+        if self.max_norm.is_some() {
+            inputs.push(tape.push(SquaredNorm, &[inputs[1]])?);
+        }
+        let update = AdamUpdate {
+            beta1: self.beta1 as f32,
+            beta2: self.beta2 as f32,
+            epsilon: self.epsilon,
+            max_norm: self.max_norm,
+        };
+        tape.push(update, &inputs)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,44 @@
+use std::{io, path::PathBuf};
+
+use crate::{audio::AudioError, corpus::Instrument, train::TrainError};
+
+/// What can go wrong in separating files.
+#[derive(Debug, thiserror::Error)]
+pub enum SeparateError {
+    /// The engine or the device failed.
+    #[error(transparent)]
+    Engine(#[from] crate::Error),
+    /// The audio file cannot be read, or a stem not be written.
+    #[error(transparent)]
+    Audio(#[from] AudioError),
+    /// A model cannot be loaded.
+    #[error(transparent)]
+    Model(#[from] TrainError),
+    /// The operating system refused something; `what` is a verb.
+    #[error("cannot {what} {}: {source}", path.display())]
+    Io { what: &'static str, path: PathBuf, source: io::Error },
+    /// No model at all.
+    #[error("no model was given")]
+    NoModel,
+    /// A run without a checkpoint.
+    #[error("{} has no checkpoint yet: train it first", folder.display())]
+    Untrained { folder: PathBuf },
+    /// Two models of one instrument would write to one file.
+    #[error("{} and {} both separate {instrument}: give only one of them", first.display(), second.display())]
+    SameInstrument { first: PathBuf, second: PathBuf, instrument: Instrument },
+    /// Models that cannot share one transform.
+    #[error("{} works with another rate or transform than {}: separate with one at a time", second.display(), first.display())]
+    FrontEnd { first: PathBuf, second: PathBuf },
+    /// Windows that do not overlap as they must.
+    #[error("windows of {frames} frames cannot overlap by {overlap}: use at most half")]
+    Windows { frames: usize, overlap: usize },
+    /// Something is there under a stem's name.
+    #[error("{} exists already: choose another folder, or allow it to be overwritten", path.display())]
+    Exists { path: PathBuf },
+    /// A path without a file name.
+    #[error("{} has no file name to name its stems after", path.display())]
+    NoName { path: PathBuf },
+    /// More channels than a model's batch is meant for.
+    #[error("{} has {channels} channels; at most {most} are supported", path.display())]
+    Channels { path: PathBuf, channels: usize, most: usize },
+}

@@ -1,0 +1,133 @@
+//! Trained separators, ready to run.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use super::SeparateError;
+use crate::{
+    audio::Stft,
+    corpus::Instrument,
+    gpu::Device,
+    kernel::StepValues,
+    tape::{Program, Session, Var},
+    train::{Checkpoint, Network, Run, SeparatorRecipe},
+};
+
+/// How a song is cut for the models.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WindowOptions {
+    /// Frames of a window.
+    pub frames: usize,
+    /// Frames that a window shares with the next, over which their masks are cross-faded; at most half of it.
+    pub overlap: usize,
+}
+
+impl Default for WindowOptions {
+    /// Windows of 6 s that overlap by 0.7 s, at the models' usual hop.
+    fn default() -> Self {
+        WindowOptions { frames: 512, overlap: 64 }
+    }
+}
+
+/// One or several trained separators of different instruments, which share a front end and a device.
+pub struct Separators {
+    models: Vec<Model>,
+    stft: Stft,
+    rate: u32,
+    windows: WindowOptions,
+}
+
+struct Model {
+    folder: PathBuf,
+    recipe: SeparatorRecipe,
+    network: Network,
+    session: Session,
+    /// By number of channels.
+    programs: BTreeMap<usize, (Program, Var)>,
+}
+
+impl Separators {
+    /// Loads the best checkpoint (without one, the last) of every run.
+    ///
+    /// # Errors
+    /// [`SeparateError`] if a run cannot be used, or two do not go together.
+    pub fn load(runs: &[PathBuf], device: &Device, windows: WindowOptions) -> Result<Self, SeparateError> {
+        if windows.frames == 0 || windows.overlap > windows.frames / 2 {
+            return Err(SeparateError::Windows { frames: windows.frames, overlap: windows.overlap });
+        }
+        let models = runs.iter().map(|run| Model::load(run, device)).collect::<Result<Vec<_>, _>>()?;
+        let first = models.first().ok_or(SeparateError::NoModel)?;
+        for (i, model) in models.iter().enumerate() {
+            let (first_folder, second) = (first.folder.clone(), model.folder.clone());
+            if model.front_end() != first.front_end() {
+                return Err(SeparateError::FrontEnd { first: first_folder, second });
+            }
+            let instrument = model.recipe.instrument;
+            if let Some(other) = models[..i].iter().find(|other| other.recipe.instrument == instrument) {
+                return Err(SeparateError::SameInstrument { first: other.folder.clone(), second, instrument });
+            }
+        }
+        let (stft, rate) = (first.recipe.stft()?, first.recipe.sample_rate);
+        Ok(Separators { models, stft, rate, windows })
+    }
+
+    /// The instruments, in the order of the runs.
+    pub fn instruments(&self) -> Vec<Instrument> {
+        self.models.iter().map(|model| model.recipe.instrument).collect()
+    }
+
+    /// The transform that all models share.
+    pub fn stft(&self) -> &Stft {
+        &self.stft
+    }
+
+    /// The rate that all models work at, in Hz.
+    pub fn rate(&self) -> u32 {
+        self.rate
+    }
+
+    pub fn windows(&self) -> WindowOptions {
+        self.windows
+    }
+
+    /// The mask of model `index` for a window's magnitude, `[channels, 1, bins, frames]` both.
+    ///
+    /// # Errors
+    /// What the device gives.
+    pub(super) fn mask(
+        &mut self,
+        index: usize,
+        channels: usize,
+        magnitude: &[f32],
+    ) -> Result<Vec<f32>, SeparateError> {
+        let frames = self.windows.frames;
+        let Model { network, session, programs, .. } = &mut self.models[index];
+        if let std::collections::btree_map::Entry::Vacant(entry) = programs.entry(channels) {
+            let (tape, mask) = network.separation_step(channels, frames)?;
+            entry.insert((session.compile(&tape, &[mask])?, mask));
+        }
+        let Some((program, mask)) = programs.get_mut(&channels) else { return Err(SeparateError::NoModel) };
+        session.run(program, &[magnitude], &StepValues::default())?;
+        Ok(session.read(program, *mask)?)
+    }
+}
+
+impl Model {
+    fn load(folder: &Path, device: &Device) -> Result<Self, SeparateError> {
+        let run = Run::open(folder)?;
+        let path = [run.best(), run.last()].into_iter().find(|path| path.exists());
+        let path = path.ok_or_else(|| SeparateError::Untrained { folder: folder.into() })?;
+        let checkpoint = Checkpoint::read(&path)?;
+        let recipe = run.config.separator;
+        let network = Network::new(&recipe)?;
+        let mut session = Session::new(device, &network.parameters)?;
+        checkpoint.restore_weights(&mut session)?;
+        Ok(Model { folder: folder.into(), recipe, network, session, programs: BTreeMap::new() })
+    }
+
+    fn front_end(&self) -> (u32, usize, usize) {
+        (self.recipe.sample_rate, self.recipe.stft_size, self.recipe.stft_hop)
+    }
+}

@@ -1,0 +1,122 @@
+//! Cutting spectra into windows, and joining the masks of neighbours.
+
+use rustfft::num_complex::Complex32;
+
+use super::{SeparateError, Separators};
+
+/// The spectra of all channels that wait for a whole window.
+pub(super) struct Windows {
+    /// By channel: frames of `bins` numbers each.
+    pending: Vec<Vec<Complex32>>,
+    bins: usize,
+    frames: usize,
+    overlap: usize,
+    magnitude: Vec<f32>,
+    /// By model: the fading part of the window before, `[channel][frame][bin]` over the overlap.
+    tails: Vec<Vec<f32>>,
+    started: bool,
+}
+
+impl Windows {
+    pub fn new(separators: &Separators, channels: usize) -> Self {
+        let (bins, windows) = (separators.stft().bins(), separators.windows());
+        Windows {
+            pending: vec![Vec::new(); channels],
+            bins,
+            frames: windows.frames,
+            overlap: windows.overlap,
+            magnitude: vec![0.0; channels * bins * windows.frames],
+            tails: vec![vec![0.0; channels * windows.overlap * bins]; separators.instruments().len()],
+            started: false,
+        }
+    }
+
+    /// Appends a frame of one channel.
+    pub fn push(&mut self, channel: usize, frame: &[Complex32]) {
+        self.pending[channel].extend_from_slice(frame);
+    }
+
+    /// Separates all whole windows; with `last`, what remains, too. `on_frame` gets the frames that are
+    /// finished, channel by channel in order: the mixture's bins, and the mask of every model.
+    pub fn separate(
+        &mut self,
+        separators: &mut Separators,
+        last: bool,
+        on_frame: &mut dyn FnMut(usize, &[Complex32], &[&[f32]]),
+    ) -> Result<(), SeparateError> {
+        loop {
+            let waiting = self.pending.iter().map(Vec::len).min().unwrap_or(0) / self.bins;
+            if waiting < self.frames {
+                return if last && waiting > 0 { self.window(separators, waiting, true, on_frame) } else { Ok(()) };
+            }
+            self.window(separators, self.frames, false, on_frame)?;
+        }
+    }
+
+    /// Separates one window, of whose frames the first `filled` are there; the rest is silence.
+    fn window(
+        &mut self,
+        separators: &mut Separators,
+        filled: usize,
+        last: bool,
+        on_frame: &mut dyn FnMut(usize, &[Complex32], &[&[f32]]),
+    ) -> Result<(), SeparateError> {
+        let (bins, frames, channels) = (self.bins, self.frames, self.pending.len());
+        self.fill_magnitude(filled);
+        let finished = if last { filled } else { frames - self.overlap };
+        let mut masks = Vec::with_capacity(self.tails.len());
+        for index in 0..self.tails.len() {
+            let mask = separators.mask(index, channels, &self.magnitude)?;
+            masks.push(self.join(index, &mask));
+        }
+        let size = frames * bins;
+        for (channel, pending) in self.pending.iter_mut().enumerate() {
+            for frame in 0..finished {
+                let at = channel * size + frame * bins;
+                let masks: Vec<&[f32]> = masks.iter().map(|mask| &mask[at..at + bins]).collect();
+                on_frame(channel, &pending[frame * bins..][..bins], &masks);
+            }
+            pending.drain(..finished * bins);
+        }
+        self.started = true;
+        Ok(())
+    }
+
+    /// Magnitudes as models take them: `[channel][bin][frame]`.
+    fn fill_magnitude(&mut self, filled: usize) {
+        self.magnitude.fill(0.0);
+        let items = self.magnitude.chunks_exact_mut(self.bins * self.frames);
+        for (item, pending) in items.zip(&self.pending) {
+            for (frame, spectrum) in pending.chunks_exact(self.bins).take(filled).enumerate() {
+                for (bin, x) in spectrum.iter().enumerate() {
+                    item[bin * self.frames + frame] = x.norm();
+                }
+            }
+        }
+    }
+
+    /// Turns a model's mask round to `[channel][frame][bin]` and fades over from the window before.
+    fn join(&mut self, model: usize, mask: &[f32]) -> Vec<f32> {
+        let (bins, frames, overlap) = (self.bins, self.frames, self.overlap);
+        let mut joined = vec![0.0; mask.len()];
+        for (channel, item) in mask.chunks_exact(bins * frames).enumerate() {
+            let tail = &mut self.tails[model][channel * overlap * bins..][..overlap * bins];
+            for frame in 0..frames {
+                let row = &mut joined[(channel * frames + frame) * bins..][..bins];
+                for (bin, value) in row.iter_mut().enumerate() {
+                    *value = item[bin * frames + frame];
+                }
+                if frame < overlap && self.started {
+                    let fade = (frame + 1) as f32 / (overlap + 1) as f32;
+                    for (value, before) in row.iter_mut().zip(&tail[frame * bins..]) {
+                        *value = before + fade * (*value - before);
+                    }
+                }
+            }
+            // the last `overlap` frames, whole: the next window fades them out
+            let end = &joined[(channel * frames + frames - overlap) * bins..][..overlap * bins];
+            tail.copy_from_slice(end);
+        }
+        joined
+    }
+}

@@ -1,0 +1,168 @@
+//! Running a plan on the CPU.
+
+use std::mem;
+
+use super::{Cpu, Flat, MAX_INPUTS, Parameters, Place, Plan, Real, Var, plan::Content};
+use crate::{
+    error::{Error, Result},
+    kernel::{StepValues, Traits},
+};
+
+/// The flat buffers in host memory.
+#[derive(Debug, Clone)]
+pub struct CpuStore<T> {
+    flats: [Vec<T>; Flat::ALL.len()],
+}
+
+impl<T: Real> CpuStore<T> {
+    /// With every parameter at its initial value. Gradients and moments are allocated when a program
+    /// first needs them.
+    pub fn new(parameters: &Parameters) -> Self {
+        let lasting = [Flat::Parameters, Flat::Frozen, Flat::Statistics];
+        CpuStore {
+            flats: Flat::ALL.map(|flat| match lasting.contains(&flat) {
+                true => parameters.initial(flat).into_iter().map(|v| T::of(f64::from(v))).collect(),
+                false => Vec::new(),
+            }),
+        }
+    }
+
+    pub fn flat(&self, flat: Flat) -> &[T] {
+        &self.flats[flat as usize]
+    }
+
+    pub fn flat_mut(&mut self, flat: Flat) -> &mut Vec<T> {
+        &mut self.flats[flat as usize]
+    }
+}
+
+/// A plan with its activation buffers in host memory.
+pub struct CpuProgram<T> {
+    plan: Plan,
+    buffers: Vec<Vec<T>>,
+}
+
+impl<T: Real> CpuProgram<T> {
+    /// Allocates all that the plan needs.
+    pub fn new(plan: Plan, store: &mut CpuStore<T>) -> Self {
+        let (flats, own) = plan.lengths.split_at(Flat::ALL.len());
+        for (flat, &len) in store.flats.iter_mut().zip(flats) {
+            if flat.len() < len {
+                flat.resize(len, T::zero());
+            }
+        }
+        let buffers = own
+            .iter()
+            .zip(&plan.contents)
+            .map(|(&len, content)| match content {
+                Content::Constant(values) => values.iter().map(|&v| T::of(f64::from(v))).collect(),
+                _ => vec![T::zero(); len],
+            })
+            .collect();
+        CpuProgram { plan, buffers }
+    }
+
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Writes the inputs, in the order they were recorded, and runs every step.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if an input is missing or of the wrong length.
+    pub fn run(&mut self, store: &mut CpuStore<T>, inputs: &[&[T]], step: &StepValues) -> Result<()> {
+        check_inputs(&self.plan, inputs.iter().map(|input| input.len()))?;
+        for (place, values) in self.plan.inputs.iter().zip(inputs) {
+            self.buffers[place.buffer - Flat::ALL.len()].copy_from_slice(values);
+        }
+        for index in 0..self.plan.steps.len() {
+            self.run_step(store, index, step);
+        }
+        Ok(())
+    }
+
+    fn run_step(&mut self, store: &mut CpuStore<T>, index: usize, values: &StepValues) {
+        let step = &self.plan.steps[index];
+        let mutates = step.op.mutates();
+        // what is written is taken out of the tables, so that the rest can be read beside it
+        let mut output = match mutates.is_empty() {
+            true => mem::take(buffer(&mut store.flats, &mut self.buffers, step.output.buffer)),
+            false => Vec::new(),
+        };
+        let mut taken: [Vec<T>; super::MAX_MUTATED] = Default::default();
+        for (slot, &input) in taken.iter_mut().zip(mutates) {
+            *slot = mem::take(buffer(&mut store.flats, &mut self.buffers, step.inputs[input].buffer));
+        }
+
+        let mut inputs: [&[T]; MAX_INPUTS] = [&[]; MAX_INPUTS];
+        for (i, (slot, place)) in inputs.iter_mut().zip(&step.inputs).enumerate() {
+            if !mutates.contains(&i) {
+                let whole = match place.buffer.checked_sub(Flat::ALL.len()) {
+                    Some(own) => &self.buffers[own],
+                    None => &store.flats[place.buffer],
+                };
+                *slot = range(whole, *place);
+            }
+        }
+        let mut mutated: [&mut [T]; super::MAX_MUTATED] = Default::default();
+        for ((slot, whole), &input) in mutated.iter_mut().zip(&mut taken).zip(mutates) {
+            let place = step.inputs[input];
+            *slot = &mut whole[place.offset..place.offset + place.len];
+        }
+        let out = match mutates.is_empty() {
+            true => &mut output[step.output.offset..step.output.offset + step.output.len],
+            false => &mut [],
+        };
+        let io = Cpu { inputs, mutated, output: out, shapes: step.io(Traits::default()), step: values };
+        T::run(&*step.op, io);
+
+        if mutates.is_empty() {
+            *buffer(&mut store.flats, &mut self.buffers, step.output.buffer) = output;
+        }
+        for (whole, &input) in taken.iter_mut().zip(mutates) {
+            let home = buffer(&mut store.flats, &mut self.buffers, step.inputs[input].buffer);
+            *home = mem::take(whole);
+        }
+    }
+
+    /// An output of the last run.
+    ///
+    /// # Errors
+    /// [`Error::Tape`] if it was not named an output.
+    pub fn read<'a>(&'a self, store: &'a CpuStore<T>, var: Var) -> Result<&'a [T]> {
+        let place = self.plan.output(var)?;
+        Ok(match place.buffer.checked_sub(Flat::ALL.len()) {
+            Some(own) => range(&self.buffers[own], place),
+            None => range(&store.flats[place.buffer], place),
+        })
+    }
+}
+
+fn buffer<'a, T>(flats: &'a mut [Vec<T>], own: &'a mut [Vec<T>], index: usize) -> &'a mut Vec<T> {
+    match index.checked_sub(flats.len()) {
+        Some(index) => &mut own[index],
+        None => &mut flats[index],
+    }
+}
+
+fn range<T>(whole: &[T], place: Place) -> &[T] {
+    &whole[place.offset..place.offset + place.len]
+}
+
+/// Checks the number and lengths of a replay's inputs.
+pub(super) fn check_inputs(plan: &Plan, lengths: impl ExactSizeIterator<Item = usize>) -> Result<()> {
+    if lengths.len() != plan.inputs.len() {
+        let what = "inputs of the plan".to_string();
+        return Err(Error::Length { what, given: lengths.len(), expected: plan.inputs.len() });
+    }
+    for (place, given) in plan.inputs.iter().zip(lengths) {
+        if given != place.len {
+            let what = match &plan.contents[place.buffer - Flat::ALL.len()] {
+                Content::Input(name) => format!("input '{name}'"),
+                _ => "input".to_string(),
+            };
+            return Err(Error::Length { what, given, expected: place.len });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,206 @@
+//! The tape: a flat list of operations with static shapes, recorded once, differentiated by appending,
+//! laid out by a [`Plan`], and replayed on a device by a [`Session`].
+
+mod case;
+mod cpu;
+mod differentiate;
+mod layout;
+mod op;
+mod parameters;
+mod plan;
+mod real;
+mod replay;
+mod session;
+
+use std::{fmt, sync::Arc};
+
+pub use case::{Case, Class, Values};
+pub use cpu::{CpuProgram, CpuStore};
+pub use op::{Cpu, Gradient, Io, MAX_INPUTS, MAX_MUTATED, Op};
+pub use parameters::{Flat, HISTORY_SLOTS, HISTORY_STEPS, Parameter, ParameterId, Parameters, Role};
+pub use plan::{Plan, Place};
+pub use real::{Real, with_scratch};
+pub use session::{Program, Session};
+
+use self::op::ErasedOp;
+use crate::{
+    error::{Error, Result},
+    shape::Shape,
+};
+
+/// A tensor on a tape. Only meaningful with the tape that made it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Var(u32);
+
+impl Var {
+    fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// What a tensor's value is.
+#[derive(Clone)]
+enum Node {
+    /// Written by the host before every replay.
+    Input { name: String },
+    /// Written once.
+    Constant { values: Arc<[f32]> },
+    /// A range of a buffer that outlives the replay.
+    Flat { flat: Flat, offset: usize, name: String },
+    Op { op: Arc<dyn ErasedOp>, inputs: Vec<Var> },
+}
+
+#[derive(Clone)]
+struct Entry {
+    node: Node,
+    shape: Shape,
+    scope: Arc<str>,
+}
+
+/// A recorded computation.
+#[derive(Clone)]
+pub struct Tape {
+    entries: Vec<Entry>,
+    inputs: Vec<Var>,
+    /// Values that live in a flat buffer instead of one of the plan's.
+    pinned: Vec<(Var, Flat, usize)>,
+    scope: Arc<str>,
+}
+
+impl Default for Tape {
+    fn default() -> Self {
+        Tape { entries: Vec::new(), inputs: Vec::new(), pinned: Vec::new(), scope: Arc::from("") }
+    }
+}
+
+impl Tape {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn shape(&self, var: Var) -> Shape {
+        self.entries[var.index()].shape
+    }
+
+    /// Names what is recorded from here on, for tables and messages.
+    pub fn set_scope(&mut self, scope: &str) {
+        self.scope = Arc::from(scope);
+    }
+
+    /// A tensor that the host writes before every replay, in the order in which inputs are recorded.
+    /// Must not be empty.
+    pub fn input(&mut self, name: &str, shape: impl Into<Shape>) -> Var {
+        let var = self.add(Node::Input { name: name.to_string() }, shape.into());
+        self.inputs.push(var);
+        var
+    }
+
+    /// A tensor that never changes.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if `values` do not fill the shape.
+    pub fn constant(&mut self, shape: impl Into<Shape>, values: &[f32]) -> Result<Var> {
+        let shape = shape.into();
+        if values.len() != shape.len() {
+            return Err(Error::Length {
+                what: format!("constant [{shape}]"),
+                given: values.len(),
+                expected: shape.len(),
+            });
+        }
+        Ok(self.add(Node::Constant { values: values.into() }, shape))
+    }
+
+    /// A named tensor of a model.
+    pub fn parameter(&mut self, parameters: &Parameters, id: ParameterId) -> Var {
+        let parameter = parameters.get(id);
+        let node = Node::Flat {
+            flat: parameter.flat(),
+            offset: parameter.offset,
+            name: parameter.name.clone(),
+        };
+        self.add(node, parameter.shape)
+    }
+
+    /// A whole flat buffer as one vector, padding included.
+    pub fn flat(&mut self, parameters: &Parameters, flat: Flat) -> Var {
+        let shape = Shape::from([parameters.flat_len(flat)]);
+        self.add(Node::Flat { flat, offset: 0, name: format!("all {}", flat.name()) }, shape)
+    }
+
+    /// Records an operation.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the inputs do not fit it, or the output would be empty.
+    pub fn push<O: Op>(&mut self, op: O, inputs: &[Var]) -> Result<Var> {
+        self.push_erased(Arc::new(op), inputs)
+    }
+
+    fn push_erased(&mut self, op: Arc<dyn ErasedOp>, inputs: &[Var]) -> Result<Var> {
+        if inputs.len() > MAX_INPUTS || op.mutates().len() > MAX_MUTATED {
+            return Err(Error::shape(op.name(), format!("takes at most {MAX_INPUTS} inputs")));
+        }
+        if let Some(foreign) = inputs.iter().find(|var| var.index() >= self.entries.len()) {
+            return Err(Error::shape(op.name(), format!("{foreign:?} is not of this tape")));
+        }
+        for &index in op.mutates() {
+            if !matches!(inputs.get(index).map(|v| self.node(*v)), Some(Node::Flat { .. })) {
+                return Err(Error::shape(op.name(), "changes tensors that outlive the replay, and those only"));
+            }
+        }
+        let shapes: Vec<Shape> = inputs.iter().map(|&var| self.shape(var)).collect();
+        let shape = op.shape(&shapes)?;
+        if shape.is_empty() || shape.len() > u32::MAX as usize / 4 {
+            return Err(Error::shape(op.name(), format!("an output of [{shape}] is empty or too large")));
+        }
+        Ok(self.add(Node::Op { op, inputs: inputs.to_vec() }, shape))
+    }
+
+    fn add(&mut self, node: Node, shape: Shape) -> Var {
+        self.entries.push(Entry { node, shape, scope: self.scope.clone() });
+        Var(self.entries.len() as u32 - 1)
+    }
+
+    fn node(&self, var: Var) -> &Node {
+        &self.entries[var.index()].node
+    }
+
+    /// The tensor whose memory `var` is a view of; most are their own.
+    fn root(&self, mut var: Var) -> Var {
+        while let Node::Op { op, inputs } = self.node(var) {
+            if !op.is_view() {
+                break;
+            }
+            var = inputs[0];
+        }
+        var
+    }
+
+    /// A name for messages: what it is, where, and its shape.
+    fn describe(&self, var: Var) -> String {
+        let entry = &self.entries[var.index()];
+        let what = match &entry.node {
+            Node::Input { name } => format!("input '{name}'"),
+            Node::Constant { .. } => "constant".to_string(),
+            Node::Flat { name, .. } => format!("'{name}'"),
+            Node::Op { op, .. } => op.name().to_string(),
+        };
+        let scope = if entry.scope.is_empty() { String::new() } else { format!("{} ", entry.scope) };
+        format!("{scope}{what} [{}]", entry.shape)
+    }
+}
+
+impl fmt::Debug for Tape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, entry) in self.entries.iter().enumerate() {
+            let var = Var(index as u32);
+            write!(f, "%{index} = {}", self.describe(var))?;
+            if let Node::Op { inputs, .. } = &entry.node {
+                let inputs: Vec<String> = inputs.iter().map(|v| format!("%{}", v.0)).collect();
+                write!(f, " ({})", inputs.join(", "))?;
+            }
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+}

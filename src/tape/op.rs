@@ -1,0 +1,198 @@
+//! The contract of an operation.
+
+use std::fmt::Debug;
+
+use super::{Case, Real, Tape, Var};
+use crate::{
+    error::{Error, Result},
+    kernel::{Kernels, StepValues, Traits},
+    shape::Shape,
+};
+
+/// The most tensors that an operation takes, and the most of them that it changes in place.
+pub const MAX_INPUTS: usize = 6;
+pub const MAX_MUTATED: usize = 3;
+
+/// An operation: everything that a tape, a plan and a device need to know of it. An operation has one
+/// output tensor; what needs several is several operations.
+pub trait Op: Debug + Send + Sync + 'static {
+    /// For messages and tables.
+    const NAME: &'static str;
+
+    /// The output's shape.
+    ///
+    /// # Errors
+    /// [`Error::Shape`], naming the operation and the shapes that do not fit.
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape>;
+
+    /// Emits the gradient of the inputs that [`Gradient::wants`] names.
+    ///
+    /// # Errors
+    /// What recording the emitted operations gives, or [`Gradient::none`].
+    fn gradient(&self, at: &mut Gradient<'_>) -> Result<()>;
+
+    /// Computes the output, as the formula reads.
+    fn cpu<T: Real>(&self, io: Cpu<'_, T>);
+
+    /// The dispatches that compute the output.
+    fn gpu(&self, io: &Io<'_>) -> Kernels;
+
+    /// What the tests and benches run it on.
+    fn cases() -> Vec<Case>
+    where
+        Self: Sized;
+
+    /// Inputs that are changed in place. Such an operation has no output of its own: its value is the
+    /// first of them.
+    fn mutates(&self) -> &'static [usize] {
+        &[]
+    }
+
+    /// Whether the output is the first input under another shape. Such an operation runs nothing.
+    fn is_view(&self) -> bool {
+        false
+    }
+
+    /// Floating-point operations, two per multiply-add; 0 where memory traffic is what counts.
+    fn flops(&self, _io: &Io<'_>) -> u64 {
+        0
+    }
+}
+
+/// The shapes that an operation works on, and what is known of the device.
+#[derive(Debug, Clone, Copy)]
+pub struct Io<'a> {
+    pub inputs: &'a [Shape],
+    pub output: Shape,
+    pub traits: Traits,
+}
+
+/// Everything that an operation's CPU implementation may touch.
+pub struct Cpu<'a, T> {
+    /// The inputs; empty where an input is changed in place.
+    pub inputs: [&'a [T]; MAX_INPUTS],
+    /// The inputs that [`Op::mutates`] names, in its order.
+    pub mutated: [&'a mut [T]; MAX_MUTATED],
+    /// Holds anything on entry. Empty for an operation that mutates.
+    pub output: &'a mut [T],
+    pub shapes: Io<'a>,
+    pub step: &'a StepValues,
+}
+
+impl<T> Cpu<'_, T> {
+    pub fn shape(&self, input: usize) -> Shape {
+        self.shapes.inputs[input]
+    }
+}
+
+/// Where a gradient rule is asked: the operation's place on the tape.
+pub struct Gradient<'t> {
+    pub(super) tape: &'t mut Tape,
+    pub(super) inputs: Vec<Var>,
+    pub(super) output: Var,
+    pub(super) upstream: Var,
+    pub(super) wanted: Vec<bool>,
+    pub(super) given: Vec<Option<Var>>,
+    pub(super) name: &'static str,
+}
+
+impl Gradient<'_> {
+    pub fn input(&self, index: usize) -> Var {
+        self.inputs[index]
+    }
+
+    /// Number of inputs; operations with optional inputs ask.
+    pub fn inputs(&self) -> usize {
+        self.inputs.len()
+    }
+
+    pub fn output(&self) -> Var {
+        self.output
+    }
+
+    /// The gradient of the loss with respect to the output.
+    pub fn upstream(&self) -> Var {
+        self.upstream
+    }
+
+    pub fn shape(&self, var: Var) -> Shape {
+        self.tape.shape(var)
+    }
+
+    /// Whether anything asks for this input's gradient.
+    pub fn wants(&self, input: usize) -> bool {
+        self.wanted[input]
+    }
+
+    /// Records an operation.
+    ///
+    /// # Errors
+    /// As [`Tape::push`].
+    pub fn push<O: Op>(&mut self, op: O, inputs: &[Var]) -> Result<Var> {
+        self.tape.push(op, inputs)
+    }
+
+    /// Sets the gradient of an input.
+    pub fn set(&mut self, input: usize, gradient: Var) {
+        self.given[input] = Some(gradient);
+    }
+
+    /// For an operation without a gradient rule.
+    ///
+    /// # Errors
+    /// Always: [`Error::Shape`] that names the operation.
+    pub fn none(&self) -> Result<()> {
+        Err(Error::shape(self.name, "has no gradient; nothing that is trained may depend on it"))
+    }
+}
+
+/// [`Op`] behind a pointer.
+pub(super) trait ErasedOp: Debug + Send + Sync {
+    fn name(&self) -> &'static str;
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape>;
+    fn gradient(&self, at: &mut Gradient<'_>) -> Result<()>;
+    fn gpu(&self, io: &Io<'_>) -> Kernels;
+    fn mutates(&self) -> &'static [usize];
+    fn is_view(&self) -> bool;
+    fn flops(&self, io: &Io<'_>) -> u64;
+    fn cpu_f32(&self, io: Cpu<'_, f32>);
+    fn cpu_f64(&self, io: Cpu<'_, f64>);
+}
+
+impl<O: Op> ErasedOp for O {
+    fn name(&self) -> &'static str {
+        O::NAME
+    }
+
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
+        Op::shape(self, inputs)
+    }
+
+    fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
+        Op::gradient(self, at)
+    }
+
+    fn gpu(&self, io: &Io<'_>) -> Kernels {
+        Op::gpu(self, io)
+    }
+
+    fn mutates(&self) -> &'static [usize] {
+        Op::mutates(self)
+    }
+
+    fn is_view(&self) -> bool {
+        Op::is_view(self)
+    }
+
+    fn flops(&self, io: &Io<'_>) -> u64 {
+        Op::flops(self, io)
+    }
+
+    fn cpu_f32(&self, io: Cpu<'_, f32>) {
+        self.cpu(io);
+    }
+
+    fn cpu_f64(&self, io: Cpu<'_, f64>) {
+        self.cpu(io);
+    }
+}

@@ -1,0 +1,159 @@
+//! The named tensors of a model and their places in the flat buffers.
+
+use std::collections::HashMap;
+
+use crate::{
+    error::{Error, Result},
+    shape::Shape,
+};
+
+/// What becomes of a named tensor in training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Updated by the optimizer.
+    Trainable,
+    /// Never changed.
+    Frozen,
+    /// Changed by the forward pass: running statistics.
+    Statistic,
+}
+
+/// The buffers that outlive a replay, each one allocation: one dispatch updates all parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Flat {
+    Parameters,
+    Gradients,
+    FirstMoment,
+    SecondMoment,
+    Frozen,
+    Statistics,
+    /// Rings of recorded scalars: [`HISTORY_SLOTS`] of [`HISTORY_STEPS`] each.
+    History,
+}
+
+impl Flat {
+    pub const ALL: [Flat; 7] = [
+        Flat::Parameters,
+        Flat::Gradients,
+        Flat::FirstMoment,
+        Flat::SecondMoment,
+        Flat::Frozen,
+        Flat::Statistics,
+        Flat::History,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Flat::Parameters => "parameters",
+            Flat::Gradients => "gradients",
+            Flat::FirstMoment => "first moment",
+            Flat::SecondMoment => "second moment",
+            Flat::Frozen => "frozen parameters",
+            Flat::Statistics => "running statistics",
+            Flat::History => "history",
+        }
+    }
+}
+
+/// Scalars that a tape can record, and the steps for which each is kept.
+pub const HISTORY_SLOTS: usize = 8;
+pub const HISTORY_STEPS: usize = 64;
+
+/// Tensors start at multiples of 256 bytes, the coarsest alignment that WebGPU allows an adapter to ask.
+const ALIGNMENT: usize = 64;
+
+/// Names one tensor of [`Parameters`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ParameterId(usize);
+
+/// One named tensor.
+#[derive(Debug, Clone)]
+pub struct Parameter {
+    pub name: String,
+    pub shape: Shape,
+    pub role: Role,
+    /// The value that a new run starts from.
+    pub initial: Vec<f32>,
+    /// First element in its flat buffer.
+    pub offset: usize,
+}
+
+impl Parameter {
+    /// The flat buffer that holds it.
+    pub fn flat(&self) -> Flat {
+        match self.role {
+            Role::Trainable => Flat::Parameters,
+            Role::Frozen => Flat::Frozen,
+            Role::Statistic => Flat::Statistics,
+        }
+    }
+}
+
+/// All named tensors of a model, in the order they were added.
+#[derive(Debug, Clone, Default)]
+pub struct Parameters {
+    all: Vec<Parameter>,
+    by_name: HashMap<String, usize>,
+    lengths: [usize; 3],
+}
+
+impl Parameters {
+    /// Adds a tensor.
+    ///
+    /// # Errors
+    /// [`Error::Tape`] if the name is taken, [`Error::Length`] if `initial` does not fill the shape.
+    pub fn add(&mut self, name: &str, shape: Shape, role: Role, initial: Vec<f32>) -> Result<ParameterId> {
+        if initial.len() != shape.len() {
+            return Err(Error::Length {
+                what: format!("parameter '{name}' [{shape}]"),
+                given: initial.len(),
+                expected: shape.len(),
+            });
+        }
+        if self.by_name.insert(name.to_string(), self.all.len()).is_some() {
+            return Err(Error::Tape(format!("there are two parameters '{name}'")));
+        }
+        let end = &mut self.lengths[role as usize];
+        let offset = *end;
+        *end += shape.len().next_multiple_of(ALIGNMENT);
+        self.all.push(Parameter { name: name.to_string(), shape, role, initial, offset });
+        Ok(ParameterId(self.all.len() - 1))
+    }
+
+    pub fn get(&self, id: ParameterId) -> &Parameter {
+        &self.all[id.0]
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Parameter> {
+        self.all.iter()
+    }
+
+    pub fn find(&self, name: &str) -> Option<&Parameter> {
+        self.by_name.get(name).map(|&index| &self.all[index])
+    }
+
+    /// Number of values with this role.
+    pub fn count(&self, role: Role) -> usize {
+        self.all.iter().filter(|p| p.role == role).map(|p| p.shape.len()).sum()
+    }
+
+    /// Length of a flat buffer, padding included; at least 1.
+    pub fn flat_len(&self, flat: Flat) -> usize {
+        let role = match flat {
+            Flat::Parameters | Flat::Gradients | Flat::FirstMoment | Flat::SecondMoment => Role::Trainable,
+            Flat::Frozen => Role::Frozen,
+            Flat::Statistics => Role::Statistic,
+            Flat::History => return HISTORY_SLOTS * HISTORY_STEPS,
+        };
+        self.lengths[role as usize].max(ALIGNMENT)
+    }
+
+    /// The initial content of a flat buffer.
+    pub fn initial(&self, flat: Flat) -> Vec<f32> {
+        let mut values = vec![0.0; self.flat_len(flat)];
+        for parameter in self.all.iter().filter(|p| p.flat() == flat) {
+            values[parameter.offset..][..parameter.shape.len()].copy_from_slice(&parameter.initial);
+        }
+        values
+    }
+}

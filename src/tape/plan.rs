@@ -1,0 +1,384 @@
+//! The plan: where every tensor lives and what runs in which order. Made without a device.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use super::{Flat, Io, Node, Parameters, Tape, Var, layout::Colouring, op::ErasedOp};
+use crate::{
+    error::{Error, Result},
+    kernel::{Dispatch, Kernels, Traits},
+    shape::Shape,
+};
+
+/// A range of one of the plan's buffers. The first [`Flat::ALL`] buffers are the flat ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    pub buffer: usize,
+    /// In elements.
+    pub offset: usize,
+    pub len: usize,
+}
+
+/// One operation, placed.
+#[derive(Clone)]
+pub(super) struct Step {
+    pub op: Arc<dyn ErasedOp>,
+    pub inputs: Vec<Place>,
+    pub shapes: Vec<Shape>,
+    pub output: Place,
+    pub output_shape: Shape,
+    /// Empty in a plan for the CPU.
+    pub kernels: Kernels,
+    /// Buffers of [`Kernels::scratch`].
+    pub scratch: Vec<Place>,
+    pub label: String,
+}
+
+impl Step {
+    pub fn io(&self, traits: Traits) -> Io<'_> {
+        Io { inputs: &self.shapes, output: self.output_shape, traits }
+    }
+}
+
+/// What a buffer beyond the flat ones is for.
+#[derive(Debug, Clone)]
+pub(super) enum Content {
+    Input(String),
+    Constant(Arc<[f32]>),
+    /// Activations and scratch, shared by liveness.
+    Shared,
+}
+
+/// A laid-out tape.
+pub struct Plan {
+    pub(super) steps: Vec<Step>,
+    /// Length of each buffer in elements; flat buffers that are not used have length 0.
+    pub(super) lengths: Vec<usize>,
+    /// Of the buffers after the flat ones.
+    pub(super) contents: Vec<Content>,
+    pub(super) inputs: Vec<Place>,
+    outputs: BTreeMap<Var, Place>,
+    /// The largest tensor of each shared buffer, to name it when the buffer is too large.
+    largest: Vec<(usize, String, Shape)>,
+    traits: Traits,
+}
+
+/// Where a plan will run: only a GPU's plan has dispatches and scratch buffers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Target {
+    Cpu,
+    Gpu(Traits),
+}
+
+impl Plan {
+    /// Lays out what `outputs` and the operations that change lasting tensors need; the rest of the tape
+    /// is left out.
+    ///
+    /// # Errors
+    /// [`Error::Tape`] if an operation would read and write one buffer.
+    pub fn for_cpu(tape: &Tape, parameters: &Parameters, outputs: &[Var]) -> Result<Self> {
+        Self::new(tape, parameters, outputs, Target::Cpu)
+    }
+
+    /// The same for a GPU of these traits.
+    ///
+    /// # Errors
+    /// As [`for_cpu`](Self::for_cpu).
+    pub fn for_gpu(tape: &Tape, parameters: &Parameters, outputs: &[Var], traits: Traits) -> Result<Self> {
+        Self::new(tape, parameters, outputs, Target::Gpu(traits))
+    }
+
+    pub(super) fn new(
+        tape: &Tape,
+        parameters: &Parameters,
+        outputs: &[Var],
+        target: Target,
+    ) -> Result<Self> {
+        let live = live_entries(tape, outputs);
+        let last_use = last_uses(tape, &live, outputs);
+        let (dispatches, traits) = match target {
+            Target::Cpu => (false, Traits::default()),
+            Target::Gpu(traits) => (true, traits),
+        };
+        let mut plan = Plan {
+            steps: Vec::new(),
+            lengths: vec![0; Flat::ALL.len()],
+            contents: Vec::new(),
+            inputs: Vec::new(),
+            outputs: BTreeMap::new(),
+            largest: Vec::new(),
+            traits,
+        };
+        if let Some(&empty) = tape.inputs.iter().find(|&&v| tape.shape(v).is_empty()) {
+            return Err(Error::Tape(format!("{} is empty", tape.describe(empty))));
+        }
+        let mut places: Vec<Option<Place>> = vec![None; tape.entries.len()];
+
+        // lasting places first: flat buffers, inputs, constants
+        for (index, entry) in tape.entries.iter().enumerate() {
+            let len = entry.shape.len();
+            places[index] = match &entry.node {
+                Node::Flat { flat, offset, .. } if live[index] => {
+                    Some(plan.flat_place(parameters, *flat, *offset, len))
+                }
+                Node::Input { name } => Some(plan.own_buffer(Content::Input(name.clone()), len)),
+                Node::Constant { values } if live[index] => {
+                    Some(plan.own_buffer(Content::Constant(values.clone()), len))
+                }
+                _ => None,
+            };
+        }
+        for &(var, flat, offset) in &tape.pinned {
+            if live[var.index()] {
+                let len = tape.shape(var).len();
+                places[var.index()] = Some(plan.flat_place(parameters, flat, offset, len));
+            }
+        }
+        let placed = |places: &[Option<Place>], var: Var| {
+            places[var.index()].ok_or_else(|| Error::Tape(format!("{} is used before it is made", tape.describe(var))))
+        };
+        plan.inputs = tape.inputs.iter().map(|&v| placed(&places, v)).collect::<Result<_>>()?;
+
+        let first_shared = plan.lengths.len();
+        let mut colouring = Colouring::default();
+        let mut largest: Vec<(usize, String, Shape)> = Vec::new();
+        let note = |largest: &mut Vec<_>, buffer: usize, len: usize, label: String, shape: Shape| {
+            if buffer == largest.len() {
+                largest.push((len, label, shape));
+            } else if largest[buffer].0 < len {
+                largest[buffer] = (len, label, shape);
+            }
+        };
+        for index in (0..tape.entries.len()).filter(|&i| live[i]) {
+            let Node::Op { op, inputs } = &tape.entries[index].node else { continue };
+            let var = Var(index as u32);
+            let shape = tape.shape(var);
+            if op.is_view() || !op.mutates().is_empty() {
+                places[index] = Some(placed(&places, inputs[0])?);
+            }
+            if op.is_view() {
+                continue;
+            }
+            let shared = places[index].is_none();
+            if shared {
+                let buffer = colouring.take(shape.len());
+                note(&mut largest, buffer, shape.len(), tape.describe(var), shape);
+                places[index] = Some(Place { buffer: first_shared + buffer, offset: 0, len: shape.len() });
+            }
+            let mut step = Step {
+                op: op.clone(),
+                inputs: inputs.iter().map(|&v| placed(&places, v)).collect::<Result<_>>()?,
+                shapes: inputs.iter().map(|&v| tape.shape(v)).collect(),
+                output: placed(&places, var)?,
+                output_shape: shape,
+                kernels: Kernels::default(),
+                scratch: Vec::new(),
+                label: tape.describe(var),
+            };
+            if dispatches {
+                step.kernels = op.gpu(&step.io(traits));
+                for &len in &step.kernels.scratch {
+                    let buffer = colouring.take(len);
+                    note(&mut largest, buffer, len, format!("scratch of {}", step.label), shape);
+                    step.scratch.push(Place { buffer: first_shared + buffer, offset: 0, len });
+                }
+            }
+            plan.check_conflicts(&step)?;
+
+            let mut freed: Vec<usize> = step.scratch.iter().map(|s| s.buffer).collect();
+            let mut ends = |root: Var, place: Place| {
+                let ending = last_use[root.index()] == Some(index) && place.buffer >= first_shared;
+                if ending && !freed.contains(&place.buffer) {
+                    freed.push(place.buffer);
+                }
+            };
+            for &input in inputs {
+                let root = tape.root(input);
+                ends(root, placed(&places, root)?);
+            }
+            if shared {
+                ends(var, step.output);
+            }
+            for buffer in freed {
+                colouring.give(buffer - first_shared);
+            }
+            plan.steps.push(step);
+        }
+        plan.contents.extend(colouring.lengths.iter().map(|_| Content::Shared));
+        plan.lengths.extend(colouring.lengths);
+        plan.largest = largest;
+        for &output in outputs {
+            plan.outputs.insert(output, placed(&places, output)?);
+        }
+        Ok(plan)
+    }
+
+    fn flat_place(&mut self, parameters: &Parameters, flat: Flat, offset: usize, len: usize) -> Place {
+        self.lengths[flat as usize] = parameters.flat_len(flat);
+        Place { buffer: flat as usize, offset, len }
+    }
+
+    fn own_buffer(&mut self, content: Content, len: usize) -> Place {
+        self.lengths.push(len);
+        self.contents.push(content);
+        Place { buffer: self.lengths.len() - 1, offset: 0, len }
+    }
+
+    /// WebGPU and the CPU's borrows agree: one step must not read and write one buffer.
+    fn check_conflicts(&self, step: &Step) -> Result<()> {
+        let mutates = step.op.mutates();
+        let mut written: Vec<usize> = mutates.iter().map(|&i| step.inputs[i].buffer).collect();
+        if mutates.is_empty() {
+            written.push(step.output.buffer);
+        }
+        let reads = step.inputs.iter().enumerate().filter(|(i, _)| !mutates.contains(i)).map(|(_, p)| p.buffer);
+        let distinct: std::collections::BTreeSet<_> = written.iter().collect();
+        if distinct.len() < written.len() || reads.into_iter().any(|b| written.contains(&b)) {
+            return Err(Error::Tape(format!("{} would read and write one buffer", step.label)));
+        }
+        Ok(())
+    }
+
+    /// Where an output is.
+    ///
+    /// # Errors
+    /// [`Error::Tape`] if it was not named an output.
+    pub fn output(&self, var: Var) -> Result<Place> {
+        let place = self.outputs.get(&var).copied();
+        place.ok_or_else(|| Error::Tape(format!("{var:?} is no output of this plan")))
+    }
+
+    /// Bytes of all buffers, before anything is allocated.
+    pub fn bytes(&self) -> u64 {
+        self.lengths.iter().map(|&len| 4 * len as u64).sum()
+    }
+
+    /// Number of buffers that hold something.
+    pub fn buffers(&self) -> usize {
+        self.lengths.iter().filter(|&&len| len > 0).count()
+    }
+
+    /// Number of operations that run.
+    pub fn operations(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// Number of dispatches of one replay; 0 in a plan for the CPU.
+    pub fn dispatches(&self) -> usize {
+        self.steps.iter().map(|s| s.kernels.dispatches.len()).sum()
+    }
+
+    /// Every dispatch, in order.
+    pub fn kernels(&self) -> impl Iterator<Item = &Dispatch> {
+        self.steps.iter().flat_map(|s| &s.kernels.dispatches)
+    }
+
+    /// Floating-point operations of convolutions and matrix products in one replay.
+    pub fn flops(&self) -> u64 {
+        self.steps.iter().map(|s| s.op.flops(&s.io(self.traits))).sum()
+    }
+
+    /// Checks every buffer against what an adapter can bind and hold.
+    ///
+    /// # Errors
+    /// [`Error::TensorTooLarge`], naming the tensor and the batch that would fit.
+    pub fn check_limits(&self, adapter: &str, buffer_limit: u64, binding_limit: u64) -> Result<()> {
+        let (limit, what) =
+            if binding_limit <= buffer_limit { (binding_limit, "binding") } else { (buffer_limit, "buffer") };
+        let too_large = |tensor: String, bytes: u64, advice: String| {
+            Err(Error::TensorTooLarge { tensor, bytes, limit, what, adapter: adapter.to_string(), advice })
+        };
+        let shared_from = self.lengths.len() - self.largest.len();
+        for (index, &len) in self.lengths.iter().enumerate() {
+            let bytes = 4 * len as u64;
+            if bytes <= limit {
+                continue;
+            }
+            if index >= shared_from {
+                let (_, label, shape) = &self.largest[index - shared_from];
+                let batch = shape.dims().first().copied().unwrap_or(1);
+                let fits = (batch as u64 * limit / bytes) as usize;
+                let advice = if fits > 0 {
+                    format!("A batch of {fits} instead of {batch} would fit")
+                } else {
+                    "Use a smaller width or a shorter segment".to_string()
+                };
+                return too_large(label.clone(), bytes, advice);
+            }
+            let name = match Flat::ALL.get(index) {
+                Some(flat) => format!("the {} buffer", flat.name()),
+                None => "an input".to_string(),
+            };
+            return too_large(name, bytes, "Use a smaller batch, width or segment".to_string());
+        }
+        Ok(())
+    }
+}
+
+/// Marks what `outputs` and mutating operations depend on.
+fn live_entries(tape: &Tape, outputs: &[Var]) -> Vec<bool> {
+    let mut live = vec![false; tape.entries.len()];
+    for var in outputs.iter().chain(tape.pinned.iter().map(|(var, ..)| var)) {
+        live[var.index()] = true;
+    }
+    for index in (0..tape.entries.len()).rev() {
+        if let Node::Op { op, inputs } = &tape.entries[index].node {
+            live[index] |= !op.mutates().is_empty();
+            if live[index] {
+                inputs.iter().for_each(|v| live[v.index()] = true);
+            }
+        }
+    }
+    live
+}
+
+/// For every tensor the entry that reads it last (its own, if none does); `None` for those that must
+/// survive the replay.
+fn last_uses(tape: &Tape, live: &[bool], outputs: &[Var]) -> Vec<Option<usize>> {
+    let mut last: Vec<Option<usize>> = (0..tape.entries.len()).map(Some).collect();
+    for index in (0..tape.entries.len()).filter(|&i| live[i]) {
+        if let Node::Op { inputs, .. } = &tape.entries[index].node {
+            for &input in inputs {
+                last[tape.root(input).index()] = Some(index);
+            }
+        }
+    }
+    for &output in outputs {
+        last[tape.root(output).index()] = None;
+    }
+    last
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, step) in self.steps.iter().enumerate() {
+            let kernels = step.kernels.dispatches.iter().map(|d| d.shader.name).collect::<Vec<_>>().join(" + ");
+            let mflop = step.op.flops(&step.io(self.traits)) as f64 / 1e6;
+            write!(f, "{index:4}  {:<56} buffer {:<4}", step.label, step.output.buffer)?;
+            if mflop > 0.0 {
+                write!(f, " {mflop:>10.1} Mflop")?;
+            } else if !kernels.is_empty() {
+                write!(f, " {:>16}", "")?;
+            }
+            writeln!(f, "  {kernels}")?;
+        }
+        writeln!(f)?;
+        for (index, &len) in self.lengths.iter().enumerate().filter(|(_, len)| **len > 0) {
+            let name = match (Flat::ALL.get(index), self.contents.get(index.wrapping_sub(Flat::ALL.len()))) {
+                (Some(flat), _) => flat.name().to_string(),
+                (_, Some(Content::Input(name))) => format!("input '{name}'"),
+                (_, Some(Content::Constant(_))) => "constant".to_string(),
+                _ => "activations".to_string(),
+            };
+            writeln!(f, "buffer {index:<4} {name:<24} {:>12.3} MiB", 4.0 * len as f64 / f64::from(1 << 20))?;
+        }
+        writeln!(
+            f,
+            "\n{} operations, {} dispatches, {} buffers, {:.1} MiB, {:.2} Gflop a replay",
+            self.operations(),
+            self.dispatches(),
+            self.buffers(),
+            self.bytes() as f64 / f64::from(1 << 20),
+            self.flops() as f64 / 1e9
+        )
+    }
+}

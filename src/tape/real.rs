@@ -1,0 +1,64 @@
+use std::{cell::RefCell, fmt::Debug, iter::Sum, thread::LocalKey};
+
+use num_traits::{Float, NumAssign};
+
+use super::{Cpu, op::ErasedOp};
+
+/// The numbers that an operation's CPU implementation is generic over: f64 is the reference, f32 the `cpu`
+/// device.
+pub trait Real: Float + NumAssign + Sum + Default + Debug + Send + Sync + 'static {
+    /// From a constant; exact for what f32 holds.
+    fn of(value: f64) -> Self;
+
+    fn to_f64(self) -> f64;
+
+    #[doc(hidden)]
+    #[expect(private_interfaces, reason = "only the tape calls it")]
+    fn run(op: &dyn ErasedOp, io: Cpu<'_, Self>);
+
+    #[doc(hidden)]
+    fn scratch() -> &'static LocalKey<RefCell<Vec<Vec<Self>>>>;
+}
+
+macro_rules! real {
+    ($type:ty, $run:ident, $scratch:ident) => {
+        thread_local! {
+            static $scratch: RefCell<Vec<Vec<$type>>> = const { RefCell::new(Vec::new()) };
+        }
+
+        impl Real for $type {
+            fn of(value: f64) -> Self {
+                value as $type
+            }
+
+            fn to_f64(self) -> f64 {
+                f64::from(self)
+            }
+
+            #[expect(private_interfaces, reason = "only the tape calls it")]
+            fn run(op: &dyn ErasedOp, io: Cpu<'_, Self>) {
+                op.$run(io);
+            }
+
+            fn scratch() -> &'static LocalKey<RefCell<Vec<Vec<Self>>>> {
+                &$scratch
+            }
+        }
+    };
+}
+
+real!(f32, cpu_f32, SCRATCH_F32);
+real!(f64, cpu_f64, SCRATCH_F64);
+
+/// Calls `body` with `len` numbers of working memory that this thread keeps from call to call, so that a
+/// replay allocates nothing. Their values are whatever was left there.
+pub fn with_scratch<T: Real, R>(len: usize, body: impl FnOnce(&mut [T]) -> R) -> R {
+    // taken out while in use: a nested call, or a task that this thread steals meanwhile, takes another
+    let mut buffer = T::scratch().with(|pool| pool.borrow_mut().pop()).unwrap_or_default();
+    if buffer.len() < len {
+        buffer.resize(len, T::default());
+    }
+    let result = body(&mut buffer[..len]);
+    T::scratch().with(|pool| pool.borrow_mut().push(buffer));
+    result
+}

@@ -1,0 +1,234 @@
+//! Running a plan on a GPU.
+
+use std::{ops::Range, sync::Arc, time::{Duration, Instant}};
+
+use super::{Flat, Parameters, Place, Plan, cpu::check_inputs, plan::Content};
+use crate::{
+    error::Result,
+    gpu::{Access, Bound, Buffer, Dispatchable, Gpu, Readback, Submission},
+    kernel::{Binding, Slot, StepValues},
+};
+
+/// The longest that one submission should keep the GPU: well under the two seconds after which a
+/// desktop's watchdog resets it.
+const SUBMISSION_TIME: Duration = Duration::from_millis(200);
+
+/// Dispatches per submission of the first replay, which measures.
+const FIRST_SUBMISSION: usize = 8;
+
+/// Uniform buffers start at multiples of 256 bytes.
+const UNIFORM_ALIGNMENT: usize = 64;
+
+/// The flat buffers in GPU memory.
+#[derive(Debug)]
+pub(super) struct GpuStore {
+    pub gpu: Arc<Gpu>,
+    flats: [Option<Buffer>; Flat::ALL.len()],
+    readback: Option<Readback>,
+}
+
+impl GpuStore {
+    pub fn new(gpu: Arc<Gpu>, parameters: &Parameters) -> Result<Self> {
+        let mut store = GpuStore { gpu, flats: Default::default(), readback: None };
+        for flat in [Flat::Parameters, Flat::Frozen, Flat::Statistics] {
+            let values = parameters.initial(flat);
+            store.allocate(flat, values.len())?;
+            store.write(flat, &values)?;
+        }
+        Ok(store)
+    }
+
+    fn allocate(&mut self, flat: Flat, len: usize) -> Result<()> {
+        if len > 0 && self.flats[flat as usize].is_none() {
+            self.flats[flat as usize] = Some(self.gpu.buffer(flat.name(), len)?);
+        }
+        Ok(())
+    }
+
+    pub fn write(&mut self, flat: Flat, values: &[f32]) -> Result<()> {
+        self.allocate(flat, values.len())?;
+        if let Some(buffer) = &self.flats[flat as usize] {
+            self.gpu.write(buffer, 0, values);
+        }
+        self.gpu.check()
+    }
+
+    /// Empty if nothing used it yet.
+    pub fn read(&mut self, flat: Flat) -> Result<Vec<f32>> {
+        let Some(buffer) = &self.flats[flat as usize] else { return Ok(Vec::new()) };
+        let mut values = vec![0.0; buffer.len()];
+        read(&self.gpu, &mut self.readback, buffer, 0, &mut values)?;
+        Ok(values)
+    }
+}
+
+/// Reads through a buffer that is kept and only grows.
+fn read(
+    gpu: &Gpu,
+    readback: &mut Option<Readback>,
+    buffer: &Buffer,
+    offset: usize,
+    out: &mut [f32],
+) -> Result<()> {
+    if readback.as_ref().is_none_or(|r| r.len() < out.len()) {
+        *readback = Some(gpu.readback(out.len())?);
+    }
+    match readback {
+        Some(through) => gpu.read(buffer, offset, through, out),
+        None => Ok(()),
+    }
+}
+
+/// A plan with its buffers, pipelines and bind groups, all made once.
+#[derive(Debug)]
+pub(super) struct GpuProgram {
+    buffers: Vec<Buffer>,
+    step: Buffer,
+    dispatches: Vec<Dispatchable>,
+    /// Dispatches of each submission.
+    submissions: Vec<Range<usize>>,
+    measured: bool,
+    /// The last submission of the replay before: one replay may be in flight while the next is written.
+    in_flight: Option<Submission>,
+}
+
+impl GpuProgram {
+    pub fn new(plan: &Plan, store: &mut GpuStore) -> Result<Self> {
+        let gpu = store.gpu.clone();
+        plan.check_limits(gpu.name(), gpu.limits().buffer, gpu.limits().binding)?;
+        let (flats, own) = plan.lengths.split_at(Flat::ALL.len());
+        for (flat, &len) in Flat::ALL.into_iter().zip(flats) {
+            store.allocate(flat, len)?;
+        }
+        let mut buffers = Vec::with_capacity(own.len());
+        for (&len, content) in own.iter().zip(&plan.contents) {
+            let label = match content {
+                Content::Input(name) => name.as_str(),
+                Content::Constant(_) => "constant",
+                Content::Shared => "activations",
+            };
+            let buffer = gpu.buffer(label, len)?;
+            if let Content::Constant(values) = content {
+                gpu.write(&buffer, 0, values);
+            }
+            buffers.push(buffer);
+        }
+
+        let step = gpu.uniform_buffer("step", size_of::<StepValues>() / 4)?;
+        let params = uniform_params(&gpu, plan)?;
+        let mut dispatches = Vec::with_capacity(plan.dispatches());
+        let mut param_offset = 0;
+        for planned in &plan.steps {
+            for dispatch in &planned.kernels.dispatches {
+                let at = |slot: Slot| match slot {
+                    Slot::Input(i) => planned.inputs[i],
+                    Slot::Output => planned.output,
+                    Slot::Scratch(i) => planned.scratch[i],
+                };
+                let mut bound = Vec::with_capacity(8);
+                for binding in &dispatch.bindings {
+                    let (slot, access) = match *binding {
+                        Binding::Read(slot) => (slot, Access::Read),
+                        Binding::Write(slot) => (slot, Access::Write),
+                        Binding::Step => {
+                            bound.push(whole(&step, Access::Uniform));
+                            continue;
+                        }
+                    };
+                    let Place { buffer, offset, len } = at(slot);
+                    let buffer = match buffer.checked_sub(Flat::ALL.len()) {
+                        Some(own) => Some(&buffers[own]),
+                        None => store.flats[buffer].as_ref(),
+                    };
+                    if let Some(buffer) = buffer {
+                        bound.push(Bound { buffer, offset, len, access });
+                    }
+                }
+                if let (false, Some(params)) = (dispatch.params.is_empty(), &params) {
+                    let len = dispatch.params.len().next_multiple_of(4);
+                    bound.push(Bound { buffer: params, offset: param_offset, len, access: Access::Uniform });
+                    param_offset += len.next_multiple_of(UNIFORM_ALIGNMENT);
+                }
+                dispatches.push(gpu.prepare(dispatch, &bound)?);
+            }
+        }
+        let submissions = (0..dispatches.len())
+            .step_by(FIRST_SUBMISSION)
+            .map(|start| start..dispatches.len().min(start + FIRST_SUBMISSION))
+            .collect();
+        Ok(GpuProgram { buffers, step, dispatches, submissions, measured: false, in_flight: None })
+    }
+
+    pub fn run(&mut self, plan: &Plan, gpu: &Gpu, inputs: &[&[f32]], step: &StepValues) -> Result<()> {
+        check_inputs(plan, inputs.iter().map(|input| input.len()))?;
+        if let Some(before) = self.in_flight.take() {
+            gpu.wait(&before)?;
+        }
+        for (place, values) in plan.inputs.iter().zip(inputs) {
+            gpu.write(&self.buffers[place.buffer - Flat::ALL.len()], 0, values);
+        }
+        gpu.write(&self.step, 0, std::slice::from_ref(step));
+        if !self.measured {
+            return self.run_measuring(gpu);
+        }
+        for range in &self.submissions {
+            self.in_flight = Some(gpu.submit(&self.dispatches[range.clone()])?);
+        }
+        Ok(())
+    }
+
+    /// Runs piece by piece, then joins pieces up to [`SUBMISSION_TIME`].
+    fn run_measuring(&mut self, gpu: &Gpu) -> Result<()> {
+        let mut joined: Vec<(Range<usize>, Duration)> = Vec::new();
+        for range in &self.submissions {
+            let started = Instant::now();
+            let submission = gpu.submit(&self.dispatches[range.clone()])?;
+            gpu.wait(&submission)?;
+            let took = started.elapsed();
+            match joined.last_mut() {
+                Some((last, time)) if *time + took <= SUBMISSION_TIME => {
+                    last.end = range.end;
+                    *time += took;
+                }
+                _ => joined.push((range.clone(), took)),
+            }
+        }
+        self.submissions = joined.into_iter().map(|(range, _)| range).collect();
+        self.measured = true;
+        Ok(())
+    }
+
+    pub fn read(&mut self, store: &mut GpuStore, place: Place) -> Result<Vec<f32>> {
+        let GpuStore { gpu, flats, readback } = store;
+        let mut values = vec![0.0; place.len];
+        let buffer = match place.buffer.checked_sub(Flat::ALL.len()) {
+            Some(own) => Some(&self.buffers[own]),
+            None => flats[place.buffer].as_ref(),
+        };
+        if let Some(buffer) = buffer {
+            read(gpu, readback, buffer, place.offset, &mut values)?;
+        }
+        Ok(values)
+    }
+}
+
+fn whole(buffer: &Buffer, access: Access) -> Bound<'_> {
+    Bound { buffer, offset: 0, len: buffer.len(), access }
+}
+
+/// The parameters of every dispatch in one uniform buffer.
+fn uniform_params(gpu: &Gpu, plan: &Plan) -> Result<Option<Buffer>> {
+    let mut words: Vec<u32> = Vec::new();
+    for dispatch in plan.steps.iter().flat_map(|s| &s.kernels.dispatches) {
+        if !dispatch.params.is_empty() {
+            words.extend(&dispatch.params);
+            words.resize(words.len().next_multiple_of(UNIFORM_ALIGNMENT), 0);
+        }
+    }
+    if words.is_empty() {
+        return Ok(None);
+    }
+    let buffer = gpu.uniform_buffer("parameters of dispatches", words.len())?;
+    gpu.write(&buffer, 0, &words);
+    Ok(Some(buffer))
+}

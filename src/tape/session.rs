@@ -1,0 +1,152 @@
+//! A model's lasting state on a device, and programs that run on it.
+
+use super::{
+    CpuProgram, CpuStore, Flat, HISTORY_STEPS, Parameters, Plan, Tape, Var,
+    plan::Target,
+    replay::{GpuProgram, GpuStore},
+};
+use crate::{error::Result, gpu::Device, kernel::StepValues};
+
+/// Parameters, optimizer state and statistics on one device. Several programs may share it: one that
+/// trains, one that evaluates.
+pub struct Session {
+    device: Device,
+    parameters: Parameters,
+    store: Store,
+}
+
+enum Store {
+    Cpu(CpuStore<f32>),
+    Gpu(GpuStore),
+}
+
+/// A tape made ready for one session's device.
+pub struct Program(Body);
+
+enum Body {
+    Cpu(CpuProgram<f32>),
+    Gpu { plan: Plan, program: GpuProgram },
+}
+
+impl Program {
+    pub fn plan(&self) -> &Plan {
+        match &self.0 {
+            Body::Cpu(program) => program.plan(),
+            Body::Gpu { plan, .. } => plan,
+        }
+    }
+}
+
+impl Session {
+    /// Puts the initial parameters on the device.
+    ///
+    /// # Errors
+    /// What allocating on the device gives.
+    pub fn new(device: &Device, parameters: &Parameters) -> Result<Self> {
+        let store = match device {
+            Device::Cpu => Store::Cpu(CpuStore::new(parameters)),
+            Device::Gpu(gpu) => Store::Gpu(GpuStore::new(gpu.clone(), parameters)?),
+        };
+        Ok(Session { device: device.clone(), parameters: parameters.clone(), store })
+    }
+
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// Plans a tape and makes everything that its replay needs.
+    ///
+    /// # Errors
+    /// What planning and allocating give; [`Error::TensorTooLarge`](crate::Error::TensorTooLarge) before
+    /// anything is allocated.
+    pub fn compile(&mut self, tape: &Tape, outputs: &[Var]) -> Result<Program> {
+        let target = match &self.device {
+            Device::Cpu => Target::Cpu,
+            Device::Gpu(gpu) => Target::Gpu(gpu.traits()),
+        };
+        let plan = Plan::new(tape, &self.parameters, outputs, target)?;
+        Ok(Program(match &mut self.store {
+            Store::Cpu(store) => Body::Cpu(CpuProgram::new(plan, store)),
+            Store::Gpu(store) => {
+                let program = GpuProgram::new(&plan, store)?;
+                Body::Gpu { plan, program }
+            }
+        }))
+    }
+
+    /// Replays a program once. `inputs` come in the order in which the tape recorded them. Does not wait
+    /// for the GPU.
+    ///
+    /// # Errors
+    /// [`Error::Length`](crate::Error::Length) for inputs that do not fit; a fault of the device.
+    pub fn run(&mut self, program: &mut Program, inputs: &[&[f32]], step: &StepValues) -> Result<()> {
+        match (&mut self.store, &mut program.0) {
+            (Store::Cpu(store), Body::Cpu(program)) => program.run(store, inputs, step),
+            (Store::Gpu(store), Body::Gpu { plan, program }) => program.run(plan, &store.gpu, inputs, step),
+            _ => Err(other_device()),
+        }
+    }
+
+    /// An output of a program's last replay. Waits for the GPU.
+    ///
+    /// # Errors
+    /// [`Error::Tape`](crate::Error::Tape) if `var` was not named an output; a fault of the device.
+    pub fn read(&mut self, program: &mut Program, var: Var) -> Result<Vec<f32>> {
+        match (&mut self.store, &mut program.0) {
+            (Store::Cpu(store), Body::Cpu(program)) => Ok(program.read(store, var)?.to_vec()),
+            (Store::Gpu(store), Body::Gpu { plan, program }) => program.read(store, plan.output(var)?),
+            _ => Err(other_device()),
+        }
+    }
+
+    /// A flat buffer's values; empty if no program uses it.
+    ///
+    /// # Errors
+    /// A fault of the device.
+    pub fn flat(&mut self, flat: Flat) -> Result<Vec<f32>> {
+        match &mut self.store {
+            Store::Cpu(store) => Ok(store.flat(flat).to_vec()),
+            Store::Gpu(store) => store.read(flat),
+        }
+    }
+
+    /// Replaces a flat buffer's values.
+    ///
+    /// # Errors
+    /// [`Error::Length`](crate::Error::Length); a fault of the device.
+    pub fn set_flat(&mut self, flat: Flat, values: &[f32]) -> Result<()> {
+        let expected = self.parameters.flat_len(flat);
+        if values.len() != expected {
+            let what = flat.name().to_string();
+            return Err(crate::Error::Length { what, given: values.len(), expected });
+        }
+        match &mut self.store {
+            Store::Cpu(store) => {
+                *store.flat_mut(flat) = values.to_vec();
+                Ok(())
+            }
+            Store::Gpu(store) => store.write(flat, values),
+        }
+    }
+
+    /// The values recorded under `slot` in the last `count` replays up to and including `step`, oldest
+    /// first; at most [`HISTORY_STEPS`]. Waits for the GPU.
+    ///
+    /// # Errors
+    /// A fault of the device.
+    pub fn history(&mut self, slot: usize, step: u32, count: usize) -> Result<Vec<f32>> {
+        let ring = self.flat(Flat::History)?;
+        let count = count.min(HISTORY_STEPS).min(step as usize + 1);
+        let first = step as usize + 1 - count;
+        let at = |s: usize| ring.get(slot * HISTORY_STEPS + s % HISTORY_STEPS).copied();
+        Ok((first..first + count).filter_map(at).collect())
+    }
+}
+
+fn other_device() -> crate::Error {
+    crate::Error::Tape("a program runs only in the session that compiled it".to_string())
+}

@@ -1,0 +1,258 @@
+//! Checkpoints: safetensors files that PyTorch reads, too.
+//!
+//! Weights and running statistics have the names that [`Parameters`] gives them; Adam's moments are
+//! `optimizer.first_moment.NAME` and `optimizer.second_moment.NAME`. What else is needed to continue is in
+//! the metadata, as JSON under the key `stemwise`: see [`State`].
+
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use safetensors::{Dtype, SafeTensors, View};
+use serde::{Deserialize, Serialize};
+
+use super::{SeparatorRecipe, TrainError};
+use crate::{
+    files::write_atomically,
+    tape::{Flat, Parameter, Parameters, Role, Session},
+};
+
+/// Counts incompatible changes of the format.
+const FORMAT: u32 = 1;
+const METADATA_KEY: &str = "stemwise";
+const MOMENTS: [(Flat, &str); 2] =
+    [(Flat::FirstMoment, "optimizer.first_moment."), (Flat::SecondMoment, "optimizer.second_moment.")];
+/// Problems that a message lists.
+const LISTED: usize = 4;
+
+/// What a checkpoint holds besides tensors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    format: u32,
+    /// Updates made.
+    pub step: u32,
+    pub seed: u64,
+    /// Least validation loss so far, and the step at which it was found.
+    pub best: Option<(u32, f32)>,
+    pub recipe: SeparatorRecipe,
+}
+
+impl State {
+    /// The state of a run of `recipe` after `step` updates.
+    pub fn new(recipe: &SeparatorRecipe, step: u32, best: Option<(u32, f32)>) -> Self {
+        State { format: FORMAT, step, seed: recipe.seed, best, recipe: recipe.clone() }
+    }
+}
+
+/// A session's lasting values, copied to the host to be written.
+pub struct Snapshot {
+    tensors: Vec<(String, Tensor)>,
+    state: State,
+}
+
+struct Tensor {
+    shape: Vec<usize>,
+    values: Vec<f32>,
+}
+
+impl View for &Tensor {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Owned(self.values.iter().flat_map(|value| value.to_le_bytes()).collect())
+    }
+    fn data_len(&self) -> usize {
+        4 * self.values.len()
+    }
+}
+
+impl Snapshot {
+    /// Copies weights, statistics and the optimizer's moments from the device. Waits for it.
+    ///
+    /// # Errors
+    /// A fault of the device.
+    pub fn take(session: &mut Session, state: State) -> Result<Self, TrainError> {
+        let mut tensors = Vec::new();
+        for flat in [Flat::Parameters, Flat::Frozen, Flat::Statistics] {
+            copy(session, flat, flat, "", &mut tensors)?;
+        }
+        for (flat, prefix) in MOMENTS {
+            copy(session, flat, Flat::Parameters, prefix, &mut tensors)?;
+        }
+        Ok(Snapshot { tensors, state })
+    }
+
+    /// The first tensor with a value that is no finite number, and that value.
+    pub fn find_not_finite(&self) -> Option<(&str, f32)> {
+        self.tensors.iter().find_map(|(name, tensor)| {
+            let value = tensor.values.iter().find(|value| !value.is_finite());
+            value.map(|&value| (name.as_str(), value))
+        })
+    }
+
+    /// Writes a checkpoint, whole or not at all.
+    ///
+    /// # Errors
+    /// [`TrainError::File`]; the file that was there before is intact then.
+    pub fn write(&self, path: &Path) -> Result<(), TrainError> {
+        let failed = |message: String| TrainError::Checkpoint { path: path.into(), message };
+        let state = serde_json::to_string(&self.state).map_err(|error| failed(error.to_string()))?;
+        // a single key: the order of several would differ from one writing to the next
+        let metadata = HashMap::from([(METADATA_KEY.to_string(), state)]);
+        let tensors = self.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor));
+        let bytes = safetensors::serialize(tensors, Some(metadata)).map_err(|e| failed(e.to_string()))?;
+        Ok(write_atomically(path, |file| file.write_all(&bytes))?)
+    }
+}
+
+/// Copies the tensors of `flat`, laid out as those of `layout`, under their names after `prefix`.
+fn copy(
+    session: &mut Session,
+    flat: Flat,
+    layout: Flat,
+    prefix: &str,
+    tensors: &mut Vec<(String, Tensor)>,
+) -> Result<(), TrainError> {
+    let values = session.flat(flat)?;
+    for parameter in session.parameters().iter().filter(|p| p.flat() == layout) {
+        // a buffer that no program used yet has no values: zeros, where moments start
+        let len = parameter.shape.len();
+        let values = match values.get(parameter.offset..parameter.offset + len) {
+            Some(values) => values.to_vec(),
+            None => vec![0.0; len],
+        };
+        let shape = parameter.shape.dims().to_vec();
+        tensors.push((format!("{prefix}{}", parameter.name), Tensor { shape, values }));
+    }
+    Ok(())
+}
+
+/// A checkpoint that was read and found intact.
+pub struct Checkpoint {
+    path: PathBuf,
+    bytes: Vec<u8>,
+    pub state: State,
+}
+
+impl Checkpoint {
+    /// Reads a checkpoint.
+    ///
+    /// # Errors
+    /// [`TrainError::Io`]; [`TrainError::Checkpoint`] for a file that is cut short, is no safetensors file,
+    /// was not written by stemwise, or by a version whose format differs.
+    pub fn read(path: &Path) -> Result<Self, TrainError> {
+        let bytes = fs::read(path).map_err(TrainError::io("read", path))?;
+        let failed = |message: String| TrainError::Checkpoint { path: path.into(), message };
+        SafeTensors::deserialize(&bytes).map_err(|error| {
+            failed(format!("it is damaged, cut short or no safetensors file ({error}). Copy it again"))
+        })?;
+        let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|error| failed(error.to_string()))?;
+        let state = metadata.metadata().as_ref().and_then(|entries| entries.get(METADATA_KEY));
+        let state = state.ok_or_else(|| {
+            failed(format!("it is no checkpoint of a stemwise run (no '{METADATA_KEY}' in its metadata)"))
+        })?;
+        #[derive(Deserialize)]
+        struct Format {
+            format: u32,
+        }
+        match serde_json::from_str::<Format>(state) {
+            Ok(Format { format: FORMAT }) => {}
+            Ok(Format { format }) => {
+                let message = format!("it has format {format}, this version reads {FORMAT}. Use the version that wrote it");
+                return Err(failed(message));
+            }
+            Err(error) => return Err(failed(format!("its metadata is damaged ({error})"))),
+        }
+        let state = serde_json::from_str(state)
+            .map_err(|error| failed(format!("its metadata is damaged ({error})")))?;
+        Ok(Checkpoint { path: path.into(), bytes, state })
+    }
+
+    /// Puts everything into a session: weights, statistics and the optimizer's moments.
+    ///
+    /// # Errors
+    /// [`TrainError::Checkpoint`], naming the tensors that are missing, surplus or of another shape; nothing
+    /// was changed then. A fault of the device.
+    pub fn restore(&self, session: &mut Session) -> Result<(), TrainError> {
+        self.put(session, true)
+    }
+
+    /// Puts weights and statistics into a session, for a model that only runs.
+    ///
+    /// # Errors
+    /// As [`restore`](Self::restore).
+    pub fn restore_weights(&self, session: &mut Session) -> Result<(), TrainError> {
+        self.put(session, false)
+    }
+
+    fn put(&self, session: &mut Session, moments: bool) -> Result<(), TrainError> {
+        let file = SafeTensors::deserialize(&self.bytes).map_err(|error| TrainError::Checkpoint {
+            path: self.path.clone(),
+            message: error.to_string(),
+        })?;
+        let parameters = session.parameters();
+        self.check_architecture(&file, parameters)?;
+
+        let mut flats: Vec<(Flat, Flat, &str)> =
+            [Flat::Parameters, Flat::Frozen, Flat::Statistics].map(|flat| (flat, flat, "")).to_vec();
+        if moments {
+            flats.extend(MOMENTS.map(|(flat, prefix)| (flat, Flat::Parameters, prefix)));
+        }
+        let mut contents = Vec::new();
+        for (flat, layout, prefix) in flats {
+            let mut values = vec![0.0; parameters.flat_len(flat)];
+            for parameter in parameters.iter().filter(|p| p.flat() == layout) {
+                let Ok(tensor) = file.tensor(&format!("{prefix}{}", parameter.name)) else { continue };
+                for (value, bytes) in values[parameter.offset..].iter_mut().zip(tensor.data().as_chunks().0) {
+                    *value = f32::from_le_bytes(*bytes);
+                }
+            }
+            contents.push((flat, values));
+        }
+        for (flat, values) in contents {
+            session.set_flat(flat, &values)?;
+        }
+        Ok(())
+    }
+
+    fn check_architecture(&self, file: &SafeTensors<'_>, parameters: &Parameters) -> Result<(), TrainError> {
+        let mut expected: Vec<(String, &Parameter)> =
+            parameters.iter().map(|p| (p.name.clone(), p)).collect();
+        for (_, prefix) in MOMENTS {
+            let trainable = parameters.iter().filter(|p| p.role == Role::Trainable);
+            expected.extend(trainable.map(|p| (format!("{prefix}{}", p.name), p)));
+        }
+        let mut problems = Vec::new();
+        for (name, parameter) in &expected {
+            match file.tensor(name) {
+                Err(_) => problems.push(format!("'{name}' is missing")),
+                Ok(tensor) if tensor.dtype() != Dtype::F32 => {
+                    problems.push(format!("'{name}' is {:?} instead of F32", tensor.dtype()));
+                }
+                Ok(tensor) if tensor.shape() != parameter.shape.dims() => {
+                    problems.push(format!("'{name}' is {:?} instead of {:?}", tensor.shape(), parameter.shape.dims()));
+                }
+                Ok(_) => {}
+            }
+        }
+        let mut surplus: Vec<_> =
+            file.names().into_iter().filter(|name| !expected.iter().any(|(e, _)| e == name)).collect();
+        surplus.sort_unstable();
+        problems.extend(surplus.into_iter().map(|name| format!("'{name}' is unknown")));
+        if problems.is_empty() {
+            return Ok(());
+        }
+        let count = problems.len();
+        problems.truncate(LISTED);
+        let more = if count > LISTED { format!(", and {} more", count - LISTED) } else { String::new() };
+        let message = format!("it is of another architecture: {}{more}", problems.join(", "));
+        Err(TrainError::Checkpoint { path: self.path.clone(), message })
+    }
+}

@@ -1,0 +1,54 @@
+use std::{io, path::PathBuf};
+
+use crate::{audio::AudioError, corpus::CorpusError, files::FileError};
+
+/// What can go wrong in training, and with the files of a run.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// The engine or the device failed.
+    #[error(transparent)]
+    Engine(#[from] crate::Error),
+    /// The corpus cannot be read or does not suffice.
+    #[error(transparent)]
+    Corpus(#[from] CorpusError),
+    #[error(transparent)]
+    Audio(#[from] AudioError),
+    /// A file of the run could not be written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The operating system refused something; `what` is a verb, as in "read".
+    #[error("cannot {what} {}: {source}", path.display())]
+    Io { what: &'static str, path: PathBuf, source: io::Error },
+    /// A setting that cannot be used.
+    #[error("{setting}: {message}")]
+    Setting { setting: &'static str, message: String },
+    /// A config file that does not read as one; the message names line and key.
+    #[error("{} is not a usable config: {message}", path.display())]
+    Config { path: PathBuf, message: String },
+    /// A folder that is no run, or is one where a new one was to be made.
+    #[error("{}: {message}", path.display())]
+    Run { path: PathBuf, message: String },
+    /// A checkpoint that is damaged or of another architecture.
+    #[error("{} cannot be used: {message}", path.display())]
+    Checkpoint { path: PathBuf, message: String },
+    /// The loss or a parameter is no longer a finite number.
+    #[error(
+        "training diverged: {what} is {value} at step {step}. {kept}. Start again with a smaller learning \
+         rate, or a larger batch"
+    )]
+    Diverged { what: String, value: f32, step: u32, kept: String },
+    /// A worker thread ended without saying why.
+    #[error("the thread that prepares batches stopped unexpectedly")]
+    Worker,
+}
+
+impl TrainError {
+    pub(super) fn setting(setting: &'static str, message: impl Into<String>) -> Self {
+        TrainError::Setting { setting, message: message.into() }
+    }
+
+    pub(super) fn io(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| TrainError::Io { what, path, source }
+    }
+}

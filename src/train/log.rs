@@ -1,0 +1,105 @@
+//! `metrics.jsonl`: one line a step, and one a validation.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::TrainError;
+use crate::files::write_atomically;
+
+/// One line. `seconds` counts the time spent in training since step 0, also over resumptions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Line {
+    Step { step: u32, loss: f32, learning_rate: f32, seconds: f64, segments_per_second: f64 },
+    Validation { step: u32, validation_loss: f32, seconds: f64 },
+}
+
+impl Line {
+    fn step(&self) -> u32 {
+        match *self {
+            Line::Step { step, .. } | Line::Validation { step, .. } => step,
+        }
+    }
+
+    fn seconds(&self) -> f64 {
+        match *self {
+            Line::Step { seconds, .. } | Line::Validation { seconds, .. } => seconds,
+        }
+    }
+}
+
+/// The file, open at its end.
+pub(super) struct Log {
+    path: PathBuf,
+    file: File,
+    /// Seconds of its last line.
+    pub seconds: f64,
+}
+
+impl Log {
+    /// Opens the log of a run that is at `step`: lines beyond it, or that were cut short, are removed.
+    pub fn open(path: &Path, step: u32) -> Result<Self, TrainError> {
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(TrainError::io("read", path)(error)),
+        };
+        let parsed = text.lines().map_while(|line| Some((line, serde_json::from_str::<Line>(line).ok()?)));
+        let (mut kept, mut seconds) = (String::new(), 0.0);
+        for (line, parsed) in parsed.take_while(|(_, parsed)| parsed.step() <= step) {
+            kept.push_str(line);
+            kept.push('\n');
+            seconds = parsed.seconds();
+        }
+        if kept != text {
+            write_atomically(path, |file| file.write_all(kept.as_bytes()))?;
+        }
+        let file = OpenOptions::new().create(true).append(true).open(path);
+        let file = file.map_err(TrainError::io("open", path))?;
+        Ok(Log { path: path.into(), file, seconds })
+    }
+
+    /// Appends lines in one write.
+    pub fn append(&mut self, lines: &[Line]) -> Result<(), TrainError> {
+        let mut text = String::new();
+        for line in lines {
+            let json = serde_json::to_string(line).map_err(io::Error::other);
+            text.push_str(&json.map_err(TrainError::io("write", &self.path))?);
+            text.push('\n');
+        }
+        self.file.write_all(text.as_bytes()).map_err(TrainError::io("write", &self.path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resumed_log_is_cut_back_to_its_step() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
+        let line = |step| Line::Step {
+            step,
+            loss: 0.5,
+            learning_rate: 1e-3,
+            seconds: f64::from(step),
+            segments_per_second: 2.0,
+        };
+        let validation = Line::Validation { step: 2, validation_loss: 0.25, seconds: 2.5 };
+        let mut log = Log::open(&path, 0).unwrap();
+        log.append(&[line(1), line(2), validation, line(3)]).unwrap();
+        drop(log);
+        fs::write(&path, fs::read_to_string(&path).unwrap() + "{\"step\":4,\"lo").unwrap();
+
+        assert_eq!(Log::open(&path, 2).unwrap().seconds, 2.5);
+        let text = fs::read_to_string(&path).unwrap();
+        assert_eq!(text.lines().count(), 3, "{text}");
+        assert!(text.ends_with("\"validation_loss\":0.25,\"seconds\":2.5}\n"), "{text}");
+    }
+}

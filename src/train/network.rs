@@ -1,0 +1,103 @@
+//! The tapes of a separator's training.
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use super::{SeparatorRecipe, TrainError};
+use crate::{
+    models::Separator,
+    nn::Mode,
+    ops::{L1Loss, Record},
+    optim::Adam,
+    tape::{Flat, Parameters, Role, Tape, Var},
+};
+
+/// The history slot of the training loss.
+pub(super) const LOSS_SLOT: usize = 0;
+
+/// A separator and how its training step is recorded; nothing is on a device yet.
+pub struct Network {
+    pub parameters: Parameters,
+    separator: Separator,
+    batch: usize,
+    bins: usize,
+    frames: usize,
+}
+
+/// A recorded validation step: inputs are mix and target magnitude, as in training.
+pub struct EvaluationStep {
+    pub tape: Tape,
+    /// Mean L1 over the batch.
+    pub loss: Var,
+}
+
+impl Network {
+    /// Draws the initial weights of the recipe's network.
+    ///
+    /// # Errors
+    /// [`TrainError::Setting`] for a recipe that cannot be used.
+    pub fn new(recipe: &SeparatorRecipe) -> Result<Self, TrainError> {
+        recipe.check()?;
+        let stft = recipe.stft()?;
+        let mut parameters = Parameters::default();
+        let mut rng = ChaCha8Rng::seed_from_u64(recipe.seed);
+        let separator = Separator::new(&recipe.model(), &mut parameters, Role::Trainable, "", &mut rng)?;
+        Ok(Network {
+            parameters,
+            separator,
+            batch: recipe.batch,
+            bins: stft.bins(),
+            frames: stft.frames(recipe.segment_samples()),
+        })
+    }
+
+    /// Values that training changes by gradient.
+    pub fn parameter_count(&self) -> usize {
+        self.parameters.count(Role::Trainable)
+    }
+
+    /// Forward, L1 against the target's magnitude, backward, update, in one tape. Its inputs are the
+    /// magnitudes of mix and target, `[batch, 1, bins, frames]` each.
+    ///
+    /// # Errors
+    /// What recording gives.
+    pub fn training_step(&self, adam: &Adam) -> Result<Tape, TrainError> {
+        let (mut tape, loss) = self.loss(Mode::Train)?;
+        let history = tape.flat(&self.parameters, Flat::History);
+        tape.push(Record { slot: LOSS_SLOT }, &[history, loss])?;
+        tape.backward(loss)?;
+        adam.record(&mut tape, &self.parameters)?;
+        Ok(tape)
+    }
+
+    /// The same loss without dropout and with running statistics.
+    ///
+    /// # Errors
+    /// What recording gives.
+    pub fn evaluation_step(&self) -> Result<EvaluationStep, TrainError> {
+        let (tape, loss) = self.loss(Mode::Evaluate)?;
+        Ok(EvaluationStep { tape, loss })
+    }
+
+    /// The model alone, on `batch` windows of `frames` frames: its input is a magnitude, and the variable its
+    /// mask, `[batch, 1, bins, frames]` both.
+    ///
+    /// # Errors
+    /// What recording gives.
+    pub fn separation_step(&self, batch: usize, frames: usize) -> Result<(Tape, Var), TrainError> {
+        let mut tape = Tape::new();
+        let mix = tape.input("mix", [batch, 1, self.bins, frames]);
+        let separated = self.separator.record(&mut tape, &self.parameters, mix, Mode::Evaluate)?;
+        Ok((tape, separated.mask))
+    }
+
+    fn loss(&self, mode: Mode) -> Result<(Tape, Var), TrainError> {
+        let mut tape = Tape::new();
+        let shape = [self.batch, 1, self.bins, self.frames];
+        let mix = tape.input("mix", shape);
+        let target = tape.input("target", shape);
+        let separated = self.separator.record(&mut tape, &self.parameters, mix, mode)?;
+        let loss = tape.push(L1Loss, &[separated.estimate, target])?;
+        Ok((tape, loss))
+    }
+}

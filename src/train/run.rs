@@ -1,0 +1,146 @@
+//! A run's folder.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{RunConfig, TrainError};
+use crate::files::write_atomically;
+
+/// The folder of one training run:
+///
+/// | file | content |
+/// |---|---|
+/// | `config.toml` | the resolved config: every setting, defaults included |
+/// | `run.json` | version, git commit and device of every start, seed, number of parameters |
+/// | `metrics.jsonl` | one line a step, and one a validation |
+/// | `last.safetensors` | the newest checkpoint |
+/// | `best.safetensors` | the checkpoint with the least validation loss |
+#[derive(Clone, Debug)]
+pub struct Run {
+    folder: PathBuf,
+    pub config: RunConfig,
+}
+
+/// `run.json`.
+#[derive(Serialize, Deserialize)]
+struct Record {
+    seed: u64,
+    parameters: usize,
+    starts: Vec<Start>,
+}
+
+/// What ran the steps from `step` on.
+#[derive(Serialize, Deserialize)]
+struct Start {
+    step: u32,
+    version: String,
+    /// Of the working directory, which need not be that of the program.
+    git_commit: Option<String>,
+    device: String,
+}
+
+impl Run {
+    /// Makes a new run's folder.
+    ///
+    /// # Errors
+    /// [`TrainError::Run`] if there is something in it already.
+    pub fn create(folder: &Path, config: &RunConfig) -> Result<Self, TrainError> {
+        config.separator.check()?;
+        let filled = fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
+        if filled {
+            let message = match folder.join("config.toml").exists() {
+                true => "there is a run already: continue it with --resume, or choose another folder",
+                false => "the folder is not empty: choose a new one",
+            };
+            return Err(TrainError::Run { path: folder.into(), message: message.into() });
+        }
+        fs::create_dir_all(folder).map_err(TrainError::io("create", folder))?;
+        let mut config = config.clone();
+        if let Ok(absolute) = fs::canonicalize(&config.corpus) {
+            config.corpus = absolute; // so that the run can be resumed from anywhere
+        }
+        let run = Run { folder: folder.into(), config };
+        run.write_config()?;
+        Ok(run)
+    }
+
+    /// Opens the folder of an earlier run.
+    ///
+    /// # Errors
+    /// [`TrainError::Run`] if there is none, or its config cannot be used.
+    pub fn open(folder: &Path) -> Result<Self, TrainError> {
+        let path = folder.join("config.toml");
+        if !path.is_file() {
+            let message = "this is no folder of a run (no config.toml in it)".into();
+            return Err(TrainError::Run { path: folder.into(), message });
+        }
+        Ok(Run { folder: folder.into(), config: RunConfig::read(&path)? })
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The newest checkpoint.
+    pub fn last(&self) -> PathBuf {
+        self.folder.join("last.safetensors")
+    }
+
+    /// The checkpoint with the least validation loss.
+    pub fn best(&self) -> PathBuf {
+        self.folder.join("best.safetensors")
+    }
+
+    pub fn metrics(&self) -> PathBuf {
+        self.folder.join("metrics.jsonl")
+    }
+
+    /// Takes back [`create`](Self::create), for a run that could not begin.
+    pub(super) fn discard(&self) {
+        let _ = fs::remove_file(self.folder.join("config.toml"));
+        let _ = fs::remove_dir(&self.folder);
+    }
+
+    /// Asks for another number of steps in all.
+    ///
+    /// # Errors
+    /// [`TrainError::Setting`] for none, [`TrainError::File`] if the config cannot be written.
+    pub fn set_steps(&mut self, steps: u32) -> Result<(), TrainError> {
+        self.config.separator.steps = steps;
+        self.config.separator.check()?;
+        self.write_config()
+    }
+
+    fn write_config(&self) -> Result<(), TrainError> {
+        let text = self.config.to_toml()?;
+        Ok(write_atomically(&self.folder.join("config.toml"), |file| file.write_all(text.as_bytes()))?)
+    }
+
+    /// Notes in `run.json` that steps from `step` on are run by this program on `device`.
+    pub(super) fn note_start(&self, step: u32, device: &str, parameters: usize) -> Result<(), TrainError> {
+        let path = self.folder.join("run.json");
+        let before = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Record>(&bytes).ok());
+        let mut starts = before.map(|record| record.starts).unwrap_or_default();
+        starts.push(Start {
+            step,
+            version: env!("CARGO_PKG_VERSION").to_string(),
+            git_commit: git_commit(),
+            device: device.to_string(),
+        });
+        let record = Record { seed: self.config.separator.seed, parameters, starts };
+        let text = serde_json::to_string_pretty(&record)
+            .map_err(|error| TrainError::Run { path: path.clone(), message: error.to_string() })?;
+        Ok(write_atomically(&path, |file| file.write_all(text.as_bytes()))?)
+    }
+}
+
+fn git_commit() -> Option<String> {
+    let output = Command::new("git").args(["rev-parse", "HEAD"]).output().ok()?;
+    let commit = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| commit.trim().to_string())
+}

@@ -1,0 +1,332 @@
+//! The training loop.
+
+use std::{
+    path::Path,
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc::Receiver,
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{
+    Checkpoint, EvaluationStep, Event, Network, Observer, Run, RunConfig, SeparatorRecipe, Summary, TrainError,
+    batches::{Batch, Preparer},
+    checkpoint::{Snapshot, State},
+    log::{Line, Log},
+    network::LOSS_SLOT,
+};
+use crate::{
+    corpus::{Corpus, CorpusError, SegmentOptions, SegmentSource, Split, source::Place},
+    gpu::Device,
+    kernel::StepValues,
+    optim::Adam,
+    tape::{HISTORY_STEPS, Program, Session, Var},
+};
+
+/// Losses are read from the device after so many steps, or after so long, whichever comes first: often enough
+/// to be watched, seldom enough that the device need not wait.
+const READ_STEPS: u32 = 32;
+const READ_TIME: Duration = Duration::from_secs(1);
+const _: () = assert!(READ_STEPS as usize <= HISTORY_STEPS);
+
+/// Bytes for decoded audio.
+const AUDIO_MEMORY: u64 = 4 << 30;
+
+/// Begins a run in the new folder `folder` and trains to its last step, or until `stop` is set: then to the end of
+/// the step that is running. Either way the newest state is in `last.safetensors` when it returns.
+///
+/// # Errors
+/// [`TrainError`]; [`TrainError::Diverged`] leaves the last good checkpoint as it was.
+pub fn start(
+    folder: &Path,
+    config: &RunConfig,
+    device: &Device,
+    stop: &AtomicBool,
+    observer: Observer<'_>,
+) -> Result<Summary, TrainError> {
+    let run = Run::create(folder, config)?;
+    let prepare = || Ok((Data::open(&run.config, observer)?, Engine::new(&run.config.separator, device)?));
+    match prepare() {
+        Ok((data, engine)) => Trainer::new(run, engine, observer, None)?.train(&data, stop),
+        Err(error) => {
+            run.discard();
+            Err(error)
+        }
+    }
+}
+
+/// Continues the run in `folder` from its last checkpoint, bit for bit as if it had never stopped (on the same
+/// kind of device). `steps` asks for another number of steps in all.
+///
+/// # Errors
+/// As [`start`].
+pub fn resume(
+    folder: &Path,
+    steps: Option<u32>,
+    device: &Device,
+    stop: &AtomicBool,
+    observer: Observer<'_>,
+) -> Result<Summary, TrainError> {
+    let mut run = Run::open(folder)?;
+    // A run that was stopped before its first checkpoint starts again.
+    let checkpoint = match run.last().exists() {
+        true => Some(Checkpoint::read(&run.last())?),
+        false => None,
+    };
+    if let Some(steps) = steps {
+        run.set_steps(steps)?;
+    }
+    let mut engine = Engine::new(&run.config.separator, device)?;
+    if let Some(checkpoint) = &checkpoint {
+        checkpoint.restore(&mut engine.session)?;
+    }
+    let data = Data::open(&run.config, observer)?;
+    Trainer::new(run, engine, observer, checkpoint.as_ref())?.train(&data, stop)
+}
+
+/// The segments of a run.
+struct Data {
+    train: SegmentSource,
+    validation: SegmentSource,
+    /// Where the validation segments are.
+    places: Vec<Place>,
+    preparer: Preparer,
+}
+
+impl Data {
+    fn open(config: &RunConfig, observer: Observer<'_>) -> Result<Self, TrainError> {
+        let recipe = &config.separator;
+        let corpus = Corpus::open(&config.corpus)?;
+        let source = |split: Split, memory| {
+            let tracks = corpus.split(split);
+            if tracks.is_empty() {
+                let root = corpus.root().display();
+                return Err(CorpusError::invalid(format!(
+                    "{root} has no tracks in '{split}': training needs the splits train and validation"
+                )));
+            }
+            let options = SegmentOptions {
+                targets: vec![recipe.instrument],
+                len: recipe.segment_samples(),
+                rate: recipe.sample_rate,
+                memory,
+            };
+            SegmentSource::new(tracks, options, &|done, total| observer(Event::Decoded { done, total }))
+        };
+        let train = source(Split::Train, AUDIO_MEMORY / 4 * 3)?;
+        let validation = source(Split::Validation, AUDIO_MEMORY / 4)?;
+        let count = recipe.validation_segments.next_multiple_of(recipe.batch);
+        let places = validation.validation_segments(recipe.instrument, count)?;
+        Ok(Data { train, validation, places, preparer: Preparer::new(recipe)? })
+    }
+}
+
+/// The network on its device.
+struct Engine {
+    session: Session,
+    adam: Adam,
+    training: Program,
+    evaluation: Program,
+    evaluation_loss: Var,
+    parameters: usize,
+}
+
+impl Engine {
+    fn new(recipe: &SeparatorRecipe, device: &Device) -> Result<Self, TrainError> {
+        let network = Network::new(recipe)?;
+        let adam = Adam::default();
+        let EvaluationStep { tape, loss } = network.evaluation_step()?;
+        let mut session = Session::new(device, &network.parameters)?;
+        let training = session.compile(&network.training_step(&adam)?, &[])?;
+        let evaluation = session.compile(&tape, &[loss])?;
+        let parameters = network.parameter_count();
+        Ok(Engine { session, adam, training, evaluation, evaluation_loss: loss, parameters })
+    }
+}
+
+struct Trainer<'o> {
+    run: Run,
+    engine: Engine,
+    observer: Observer<'o>,
+    log: Log,
+    /// Updates made.
+    step: u32,
+    /// The step of the newest checkpoint.
+    saved: Option<u32>,
+    best: Option<(u32, f32)>,
+    /// Steps whose losses were not read yet, and since when.
+    pending: u32,
+    since: Instant,
+    started: Instant,
+    loss: Option<f32>,
+}
+
+impl<'o> Trainer<'o> {
+    fn new(
+        run: Run,
+        engine: Engine,
+        observer: Observer<'o>,
+        checkpoint: Option<&Checkpoint>,
+    ) -> Result<Self, TrainError> {
+        let step = checkpoint.map_or(0, |c| c.state.step);
+        run.note_start(step, &engine.session.device().to_string(), engine.parameters)?;
+        Ok(Trainer {
+            log: Log::open(&run.metrics(), step)?,
+            run,
+            engine,
+            observer,
+            step,
+            saved: checkpoint.map(|c| c.state.step),
+            best: checkpoint.and_then(|c| c.state.best),
+            pending: 0,
+            since: Instant::now(),
+            started: Instant::now(),
+            loss: None,
+        })
+    }
+
+    fn train(mut self, data: &Data, stop: &AtomicBool) -> Result<Summary, TrainError> {
+        let (first, steps) = (self.step, self.recipe().steps);
+        (self.observer)(Event::Started {
+            device: &self.engine.session.device().to_string(),
+            parameters: self.engine.parameters,
+            bytes: self.engine.training.plan().bytes(),
+            step: first,
+            steps,
+        });
+        thread::scope(|scope| {
+            let batches = data.preparer.spawn(scope, &data.train, first..steps);
+            self.run_steps(data, batches, stop)
+        })?;
+        Ok(Summary {
+            step: self.step,
+            steps,
+            interrupted: self.step < steps,
+            loss: self.loss,
+            best: self.best,
+        })
+    }
+
+    /// `batches` ends here, and with it the thread that fills it.
+    fn run_steps(
+        &mut self,
+        data: &Data,
+        batches: Receiver<Result<Batch, TrainError>>,
+        stop: &AtomicBool,
+    ) -> Result<(), TrainError> {
+        let SeparatorRecipe { seed, learning_rate, steps, validate_every, .. } = *self.recipe();
+        (self.started, self.since) = (Instant::now(), Instant::now());
+        while self.step < steps && !stop.load(Ordering::Relaxed) {
+            let batch = batches.recv().map_err(|_| TrainError::Worker)??;
+            let engine = &mut self.engine;
+            let values = StepValues::new(seed, self.step, learning_rate, engine.adam.betas());
+            engine.session.run(&mut engine.training, &[&batch.mix, &batch.target], &values)?;
+            self.step += 1;
+            self.pending += 1;
+            let validate = self.step.is_multiple_of(validate_every) || self.step == steps;
+            if validate || self.pending == READ_STEPS || self.since.elapsed() >= READ_TIME {
+                self.read_losses()?;
+            }
+            if validate {
+                self.validate(data)?;
+                self.since = Instant::now();
+            }
+        }
+        if self.saved != Some(self.step) {
+            self.read_losses()?;
+            self.save(false)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the losses of the pending steps in one go, and logs them.
+    fn read_losses(&mut self) -> Result<(), TrainError> {
+        if self.pending == 0 {
+            return Ok(());
+        }
+        let losses = self.engine.session.history(LOSS_SLOT, self.step - 1, self.pending as usize)?;
+        let recipe = self.recipe();
+        let segments = f64::from(self.pending) * recipe.batch as f64;
+        let segments_per_second = segments / self.since.elapsed().as_secs_f64().max(1e-9);
+        let (learning_rate, seconds) = (recipe.learning_rate, self.seconds());
+        let first = self.step + 1 - losses.len() as u32;
+        let lines: Vec<Line> = (first..)
+            .zip(&losses)
+            .take_while(|(_, loss)| loss.is_finite())
+            .map(|(step, &loss)| Line::Step { step, loss, learning_rate, seconds, segments_per_second })
+            .collect();
+        self.log.append(&lines)?;
+        if let Some(&loss) = losses.get(lines.len()) {
+            return Err(self.diverged("the loss", loss, first + lines.len() as u32));
+        }
+        let loss = losses.iter().sum::<f32>() / losses.len().max(1) as f32;
+        (self.observer)(Event::Stepped { step: self.step, loss, segments_per_second });
+        self.loss = Some(loss);
+        (self.pending, self.since) = (0, Instant::now());
+        Ok(())
+    }
+
+    /// Evaluates the validation segments and writes the checkpoints.
+    fn validate(&mut self, data: &Data) -> Result<(), TrainError> {
+        let SeparatorRecipe { instrument, batch, .. } = *self.recipe();
+        let batches = data.places.len().div_ceil(batch).max(1);
+        let mut sum = 0.0;
+        for b in 0..batches {
+            let place = |index: usize| data.places[(b * batch + index) % data.places.len()];
+            let inputs =
+                data.preparer.prepare(|index| data.validation.segment(instrument, place(index)))?;
+            let engine = &mut self.engine;
+            let inputs = [inputs.mix.as_slice(), &inputs.target];
+            engine.session.run(&mut engine.evaluation, &inputs, &StepValues::default())?;
+            let loss = engine.session.read(&mut engine.evaluation, engine.evaluation_loss)?;
+            sum += loss.first().copied().map_or(f64::NAN, f64::from);
+        }
+        let loss = (sum / batches as f64) as f32;
+        if !loss.is_finite() {
+            return Err(self.diverged("the validation loss", loss, self.step));
+        }
+        let best = self.best.is_none_or(|(_, least)| loss < least);
+        if best {
+            self.best = Some((self.step, loss));
+        }
+        let line = Line::Validation { step: self.step, validation_loss: loss, seconds: self.seconds() };
+        self.log.append(&[line])?;
+        (self.observer)(Event::Validated { step: self.step, loss, best });
+        self.save(best)
+    }
+
+    /// Writes `last`, and `best` before it: if the program dies in between, the resumed run comes here again.
+    fn save(&mut self, best: bool) -> Result<(), TrainError> {
+        let state = State::new(self.recipe(), self.step, self.best);
+        let snapshot = Snapshot::take(&mut self.engine.session, state)?;
+        if let Some((name, value)) = snapshot.find_not_finite() {
+            return Err(self.diverged(&format!("'{name}'"), value, self.step));
+        }
+        let paths = [best.then(|| self.run.best()), Some(self.run.last())];
+        for path in paths.into_iter().flatten() {
+            snapshot.write(&path)?;
+            (self.observer)(Event::Saved { step: self.step, path: &path });
+        }
+        self.saved = Some(self.step);
+        Ok(())
+    }
+
+    fn diverged(&self, what: &str, value: f32, step: u32) -> TrainError {
+        let kept = match self.saved {
+            Some(step) => format!("{} of step {step} is kept", self.run.last().display()),
+            None => "No checkpoint was written yet".to_string(),
+        };
+        TrainError::Diverged { what: what.to_string(), value, step, kept }
+    }
+
+    /// Time spent in this run, over all its starts.
+    fn seconds(&self) -> f64 {
+        self.log.seconds + self.started.elapsed().as_secs_f64()
+    }
+
+    fn recipe(&self) -> &SeparatorRecipe {
+        &self.run.config.separator
+    }
+}

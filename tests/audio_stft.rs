@@ -1,0 +1,165 @@
+//! The short-time Fourier transform against a golden vector, itself, and its streaming form.
+
+use std::f64::consts::TAU;
+
+use stemwise::audio::{AudioError, IstftStream, Stft, StftStream};
+
+fn noise(n: usize, seed: u32) -> Vec<f64> {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        f64::from(state) / f64::from(1u32 << 31) - 1.0
+    };
+    (0..n).map(|_| next()).collect()
+}
+
+/// 3 s of a tone in noise at 44.1 kHz: the signal behind the golden numbers.
+fn golden_signal() -> Vec<f32> {
+    let tone = |i: usize| 0.5 * (TAU * 440.0 * i as f64 / 44_100.0).sin();
+    noise(132_300, 1)
+        .iter()
+        .enumerate()
+        .map(|(i, x)| (0.01 * x + tone(i)) as f32)
+        .collect()
+}
+
+#[test]
+fn golden_vector() {
+    let x = Stft::default().forward(&golden_signal());
+    assert_eq!((x.bins, x.frames), (1025, 259));
+    let magnitude = x.magnitude();
+    let max = magnitude.iter().copied().fold(0.0, f32::max);
+    // The numbers are given to seven digits, and f32 has as many: 2e-4 is one unit of the last digit given plus
+    // what the order of the additions may change (2048 terms, 1e-6 relative).
+    assert!((max - 226.7271).abs() < 2e-4, "{max}");
+    let one = magnitude[20 * 259 + 100];
+    assert!((one - 226.5692).abs() < 2e-4, "{one}");
+    assert_eq!(one, x.at(20, 100).norm());
+}
+
+#[test]
+fn frames_follow_from_the_length() {
+    let stft = Stft::default();
+    for (samples, frames) in [
+        (132_300, 259),
+        (220_500, 431),
+        (441_000, 862),
+        (0, 0),
+        (1, 1),
+        (511, 1),
+        (512, 2),
+    ] {
+        assert_eq!(stft.frames(samples), frames);
+    }
+    assert!(matches!(Stft::new(7, 2), Err(AudioError::Invalid { .. })));
+    assert!(matches!(Stft::new(8, 5), Err(AudioError::Invalid { .. })));
+    assert!(matches!(Stft::new(8, 0), Err(AudioError::Invalid { .. })));
+}
+
+#[test]
+fn equals_its_definition() {
+    let stft = Stft::new(16, 4).unwrap();
+    // 5 samples are fewer than the reflection reads: zeros follow them.
+    for n in [5, 8, 9, 30] {
+        let samples: Vec<f32> = noise(n, 3).iter().map(|&x| x as f32).collect();
+        let mut extended = samples.clone();
+        extended.resize(n.max(9), 0.0);
+        let at = |i: i64| {
+            let last = extended.len() as i64 - 1;
+            let i = i.abs();
+            f64::from(extended[(if i > last { 2 * last - i } else { i }) as usize])
+        };
+        let x = stft.forward(&samples);
+        assert_eq!((x.bins, x.frames), (9, 1 + n / 4));
+        for frame in 0..x.frames {
+            for bin in 0..x.bins {
+                let (mut re, mut im) = (0.0, 0.0);
+                for m in 0..16 {
+                    let window = 0.5 - 0.5 * (TAU * m as f64 / 16.0).cos();
+                    let term = window * at(4 * frame as i64 + m as i64 - 8);
+                    let angle = -TAU * (m * bin) as f64 / 16.0;
+                    re += term * angle.cos();
+                    im += term * angle.sin();
+                }
+                let got = x.at(bin, frame);
+                let error = (f64::from(got.re) - re).hypot(f64::from(got.im) - im);
+                assert!(error < 1e-5, "{n} samples, bin {bin}, frame {frame}: {error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_inverse_reconstructs() {
+    for (stft, lengths) in [
+        (
+            Stft::default(),
+            vec![0, 1, 300, 1024, 1025, 4000, 44_100, 132_300],
+        ),
+        (Stft::new(512, 256).unwrap(), vec![1, 256, 257, 5000]),
+    ] {
+        for n in lengths {
+            let samples: Vec<f32> = noise(n, 7).iter().map(|&x| x as f32).collect();
+            let back = stft.inverse(&stft.forward(&samples), n).unwrap();
+            assert_eq!(back.len(), n);
+            let error = samples
+                .iter()
+                .zip(&back)
+                .map(|(a, b)| (a - b).abs())
+                .fold(0.0, f32::max);
+            assert!(error < 1e-5, "{n}: {error}");
+        }
+    }
+    let stft = Stft::default();
+    let x = stft.forward(&[0.0; 5000]);
+    assert!(matches!(stft.inverse(&x, 6000), Err(AudioError::Invalid { .. })));
+}
+
+#[test]
+fn magnitudes_go_into_a_batch() {
+    let stft = Stft::default();
+    let signal = &golden_signal()[..5000];
+    let mut batch = vec![0.0; 2 * 1025 * 10];
+    stft.magnitude_into(signal, &mut batch[1025 * 10..]).unwrap();
+    assert!(batch[1025 * 10..] == stft.forward(signal).magnitude());
+    assert!(batch[..1025 * 10].iter().all(|&x| x == 0.0));
+    assert!(matches!(
+        stft.magnitude_into(signal, &mut batch),
+        Err(AudioError::Invalid { .. })
+    ));
+}
+
+#[test]
+fn streaming_gives_the_same_numbers() {
+    for (size, hop) in [(2048, 512), (64, 32), (64, 7)] {
+        let stft = Stft::new(size, hop).unwrap();
+        for n in [0, 1, size / 2, size / 2 + 1, size, 3 * size + 5, 20_001] {
+            let samples: Vec<f32> = noise(n, 5).iter().map(|&x| x as f32).collect();
+            let whole = stft.forward(&samples);
+            let inverse = stft.inverse(&whole, n).unwrap();
+            for piece in [1, 100, 4096, n + 1] {
+                let (mut forward, mut columns) = (StftStream::new(stft.clone()), Vec::new());
+                for part in samples.chunks(piece) {
+                    forward.push(part, |frame| columns.push(frame.to_vec()));
+                }
+                assert_eq!(forward.finish(|frame| columns.push(frame.to_vec())), n as u64);
+                assert_eq!(
+                    columns.len(),
+                    whole.frames,
+                    "{size}/{hop}, {n} samples in pieces of {piece}"
+                );
+                let (mut back, mut out) = (IstftStream::new(stft.clone()), Vec::new());
+                for (f, column) in columns.iter().enumerate() {
+                    for (bin, x) in column.iter().enumerate() {
+                        assert!((x - whole.at(bin, f)).norm() <= 1e-6, "bin {bin}, frame {f}");
+                    }
+                    back.push(column, &mut out);
+                    assert!(out.len() <= n, "a sample beyond the end");
+                }
+                back.finish(n as u64, &mut out).unwrap();
+                assert_eq!(out.len(), n);
+                assert!(out.iter().zip(&inverse).all(|(a, b)| (a - b).abs() <= 1e-6));
+            }
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! What several tests share.
+#![allow(dead_code)] // not every test uses everything
+
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
+};
+
+use stemwise::{
+    corpus::{
+        Instrument,
+        synth::{SynthOptions, synthesise},
+    },
+    gpu::Device,
+    tape::{Flat, Session},
+    train::{
+        self, Event, Network, Run, RunConfig, SeparatorRecipe, Summary, TrainError,
+        checkpoint::{Snapshot, State},
+    },
+};
+
+/// A few synthesised pieces of 8 s.
+pub fn corpus(folder: &Path) -> PathBuf {
+    let root = folder.join("corpus");
+    let options = SynthOptions { seed: 3, train: 2, validation: 1, test: 1, seconds: 8.0 };
+    synthesise(&root, &options, &|_, _| {}).unwrap();
+    root
+}
+
+/// A network of an eighth of the width on a small transform.
+pub fn recipe(instrument: Instrument) -> SeparatorRecipe {
+    SeparatorRecipe {
+        width: 0.125,
+        batch: 2,
+        segment_seconds: 0.5,
+        steps: 20,
+        validate_every: 8,
+        validation_segments: 3,
+        seed: 7,
+        stft_size: 256,
+        stft_hop: 128,
+        ..SeparatorRecipe::new(instrument)
+    }
+}
+
+pub fn config(corpus: &Path) -> RunConfig {
+    RunConfig { corpus: corpus.into(), separator: recipe(Instrument::Drums) }
+}
+
+/// Trains a new run to its end.
+pub fn train(run: &Path, config: &RunConfig, device: &Device) -> Result<Summary, TrainError> {
+    train::start(run, config, device, &AtomicBool::new(false), &|_: Event<'_>| {})
+}
+
+/// Makes a run that was never trained, whose model is what `edit` makes of the initial weights.
+pub fn untrained(folder: &Path, recipe: &SeparatorRecipe, edit: impl Fn(&str, &mut [f32])) -> PathBuf {
+    let config = RunConfig { corpus: "nowhere".into(), separator: recipe.clone() };
+    let run = Run::create(folder, &config).unwrap();
+    let network = Network::new(recipe).unwrap();
+    let mut session = Session::new(&Device::Cpu, &network.parameters).unwrap();
+    let mut values = network.parameters.initial(Flat::Parameters);
+    for parameter in network.parameters.iter().filter(|p| p.flat() == Flat::Parameters) {
+        edit(&parameter.name, &mut values[parameter.offset..][..parameter.shape.len()]);
+    }
+    session.set_flat(Flat::Parameters, &values).unwrap();
+    let snapshot = Snapshot::take(&mut session, State::new(recipe, 1, None)).unwrap();
+    snapshot.write(&run.last()).unwrap();
+    folder.to_path_buf()
+}
+
+/// The mask of such a model is 1 everywhere: the last layer has no weights and a large bias.
+pub fn identity(name: &str, values: &mut [f32]) {
+    match name {
+        "decoder.5.deconv.weight" => values.fill(0.0),
+        "decoder.5.deconv.bias" => values.fill(40.0),
+        _ => {}
+    }
+}
+
+/// Uniform noise in ±0.5, always the same.
+pub fn noise(len: usize) -> Vec<f32> {
+    let mut state = 1u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 24) as f32 - 0.5
+    };
+    (0..len).map(|_| next()).collect()
+}
+

@@ -1,0 +1,115 @@
+//! Runs a case's dispatches without a session, in buffers that end in a guard, to see what a kernel touches.
+
+use std::collections::BTreeMap;
+
+use stemwise::{
+    Result,
+    gpu::{Access, Bound, Buffer, Gpu},
+    kernel::{Binding, Slot, Traits},
+    tape::{Case, Plan},
+};
+
+use super::{
+    harness::{self, Recorded},
+    widen,
+};
+
+/// Elements behind every tensor.
+const GUARD: usize = 64;
+
+/// Stands where nothing was written yet, and behind every tensor: whatever reads it, shows it.
+/// Unlike in inputs and elsewhere, so that one copied to the other shows, too.
+const IN_INPUT: f32 = 1e30;
+const ELSEWHERE: f32 = -2e30;
+
+/// More elements than any case's scratch buffer has.
+const SCRATCH: usize = 1 << 19;
+
+/// Whether a case is one operation with kernels: no view, no function of several.
+pub fn has_kernels(case: &Case) -> bool {
+    let alone = harness::alone(case).and_then(|recorded| {
+        Plan::for_gpu(&recorded.tape, &recorded.parameters, &[recorded.output], Traits::default())
+    });
+    alone.is_ok_and(|plan| plan.operations() == 1)
+}
+
+/// Computes a case with the kernels for devices of these traits, whatever the device's own are.
+/// Returns the values of the output, or of the first changed input, and what was touched that must not be.
+pub fn run(gpu: &Gpu, case: &Case, traits: Traits) -> Result<(Vec<f64>, Vec<String>)> {
+    let Recorded { parameters, tape, output, .. } = harness::alone(case)?;
+    let plan = Plan::for_gpu(&tape, &parameters, &[output], traits)?;
+    let fill = |mut values: Vec<f32>, guard: f32| -> Result<Buffer> {
+        values.resize(values.len() + GUARD, guard);
+        let buffer = gpu.buffer("guarded", values.len())?;
+        gpu.write(&buffer, 0, &values);
+        Ok(buffer)
+    };
+    let inputs = (0..case.inputs.len()).map(|i| fill(case.values(i), IN_INPUT));
+    let inputs: Vec<Buffer> = inputs.collect::<Result<_>>()?;
+    let made = fill(vec![ELSEWHERE; tape.shape(output).len()], ELSEWHERE)?;
+    // an operation that changes its inputs has no other output
+    let written = case.mutates().first().map_or(&made, |&first| &inputs[first]);
+    let step = gpu.uniform_buffer("step", 8)?;
+    gpu.write(&step, 0, &[harness::step()]);
+
+    let scratches = plan.kernels().flat_map(|d| &d.bindings).filter_map(|binding| match binding {
+        Binding::Read(Slot::Scratch(i)) | Binding::Write(Slot::Scratch(i)) => Some(*i),
+        _ => None,
+    });
+    let mut scratch: BTreeMap<usize, Buffer> = BTreeMap::new();
+    for index in scratches {
+        if !scratch.contains_key(&index) {
+            scratch.insert(index, fill(vec![ELSEWHERE; SCRATCH], ELSEWHERE)?);
+        }
+    }
+    for dispatch in plan.kernels() {
+        let whole = |buffer, access| {
+            let len = Buffer::len(buffer);
+            Bound { buffer, offset: 0, len, access }
+        };
+        let at = |slot: Slot| match slot {
+            Slot::Input(i) => &inputs[i],
+            Slot::Output => written,
+            Slot::Scratch(i) => &scratch[&i],
+        };
+        let mut bound: Vec<Bound> = dispatch
+            .bindings
+            .iter()
+            .map(|binding| match *binding {
+                Binding::Read(slot) => whole(at(slot), Access::Read),
+                Binding::Write(slot) => whole(at(slot), Access::Write),
+                Binding::Step => whole(&step, Access::Uniform),
+            })
+            .collect();
+        let params = gpu.uniform_buffer("params", dispatch.params.len().next_multiple_of(4).max(4))?;
+        if !dispatch.params.is_empty() {
+            gpu.write(&params, 0, &dispatch.params);
+            bound.push(whole(&params, Access::Uniform));
+        }
+        let ready = gpu.prepare(dispatch, &bound)?;
+        gpu.wait(&gpu.submit([&ready])?)?;
+    }
+
+    let read = |buffer: &Buffer| -> Result<Vec<f32>> {
+        let mut values = vec![0.0; buffer.len()];
+        gpu.read(buffer, 0, &gpu.readback(values.len())?, &mut values)?;
+        Ok(values)
+    };
+    let mut touched = Vec::new();
+    for (i, buffer) in inputs.iter().enumerate() {
+        let (values, before) = (read(buffer)?, case.values(i));
+        let (inside, guard) = values.split_at(before.len());
+        if !case.mutates().contains(&i) && inside != before {
+            touched.push(format!("input {i}"));
+        }
+        if guard.iter().any(|&v| v != IN_INPUT) {
+            touched.push(format!("what lies behind input {i}"));
+        }
+    }
+    let mut values = read(written)?;
+    let guard = values.split_off(values.len() - GUARD);
+    if case.mutates().is_empty() && guard.iter().any(|&v| v != ELSEWHERE) {
+        touched.push("what lies behind the output".to_string());
+    }
+    Ok((widen(&values), touched))
+}

@@ -1,0 +1,239 @@
+//! Every operation on every case: GPU and f32 CPU against the f64 reference, gradients against central
+//! differences, and convolutions against loops that share nothing with the crate.
+
+mod engine;
+
+use std::collections::BTreeMap;
+
+use engine::{
+    Target, guarded,
+    harness::{self, Loss},
+    largest, naive, nmse, noise, widen,
+};
+use stemwise::{
+    Result,
+    kernel::{self, Traits},
+    ops::{self, Conv2d, Conv2dWeightGradient, ConvTranspose2d},
+    shape::Shape,
+    tape::{Case, Parameters, Tape},
+};
+
+/// Elements of each input whose derivative is checked.
+const SAMPLES: usize = 24;
+
+/// The largest error of a derivative, relative to the largest derivative by the same input.
+const DERIVATIVE_TOLERANCE: f64 = 1e-6;
+
+/// Steps of the central differences: the wide ones round less, the narrow ones cross no kink that lies
+/// close (a maximum over near neighbours, a rectifier behind a norm).
+const WIDTHS: [f64; 3] = [1e-3, 1e-4, 1e-5];
+
+/// Cases, checks and the worst error of one operation, by its name.
+#[derive(Default)]
+struct Table(BTreeMap<&'static str, (usize, usize, f64)>);
+
+impl Table {
+    fn note(&mut self, case: &Case, errors: impl IntoIterator<Item = f64>) {
+        let row = self.0.entry(case.name()).or_default();
+        row.0 += 1;
+        for error in errors {
+            row.1 += 1;
+            row.2 = row.2.max(error);
+        }
+    }
+
+    /// Cases and checks.
+    fn totals(&self) -> (usize, usize) {
+        self.0.values().fold((0, 0), |(cases, checks), row| (cases + row.0, checks + row.1))
+    }
+
+    fn print(&self, title: &str) {
+        println!("{title}");
+        for (op, (cases, checks, worst)) in &self.0 {
+            println!("  {op:<26} {cases:>3} cases {checks:>4} checks  worst {worst:8.1e}");
+        }
+    }
+}
+
+/// Compares a target with the reference, forward and backward; returns cases and gradient checks.
+fn compare(target: Target) -> (usize, usize) {
+    let (mut forward, mut backward) = (Table::default(), Table::default());
+    let mut failures = Vec::new();
+    for case in ops::cases() {
+        let mut judge = |table: &mut Table, compute: fn(&Case, Target) -> Result<Vec<Vec<f64>>>, what: &str| {
+            let both = compute(&case, target).and_then(|got| Ok((got, compute(&case, Target::Reference)?)));
+            let (got, want) = match both {
+                Ok(both) => both,
+                Err(error) => return failures.push(format!("{what} of {}: {error}", case.label())),
+            };
+            let errors: Vec<f64> = got.iter().zip(&want).map(|(got, want)| nmse(got, want)).collect();
+            if errors.iter().any(|&error| error > case.class.nmse()) {
+                let errors: Vec<String> = errors.iter().map(|error| format!("{error:.1e}")).collect();
+                failures.push(format!("{what} of {}: NMSE {}", case.label(), errors.join(", ")));
+            }
+            table.note(&case, errors);
+        };
+        judge(&mut forward, harness::results, "output");
+        if !case.differentiable.is_empty() {
+            judge(&mut backward, harness::gradients, "gradient");
+        }
+    }
+    forward.print(&format!("{target} against cpu f64, NMSE of the output"));
+    backward.print(&format!("{target} against cpu f64, NMSE of the gradients"));
+    let (cases, checks) = (forward.totals().0, backward.totals().1);
+    println!("{target}: {cases} cases, {checks} gradient checks");
+    assert!(failures.is_empty(), "{target}: {} failures:\n{}", failures.len(), failures.join("\n"));
+    (cases, checks)
+}
+
+#[test]
+fn gpu_follows_the_reference() {
+    let (cases, checks) = compare(Target::Gpu);
+    assert_eq!(cases, ops::cases().len());
+    assert!(checks > 0);
+}
+
+/// A device runs only the kernels for its own kind. Here both kinds run on the test adapter, and in buffers
+/// that show every read and write out of bounds.
+#[test]
+fn kernels_of_both_kinds_of_device_stay_in_bounds() {
+    let gpu = engine::gpu();
+    let mut failures = Vec::new();
+    for traits in [Traits { software: true }, Traits { software: false }] {
+        let mut table = Table::default();
+        for case in ops::cases().iter().filter(|case| guarded::has_kernels(case)) {
+            let label = case.label();
+            let (got, touched) = match guarded::run(&gpu, case, traits) {
+                Ok(done) => done,
+                Err(error) => {
+                    failures.push(format!("{label} for {traits:?}: {error}"));
+                    continue;
+                }
+            };
+            let want = harness::results(case, Target::Reference).unwrap();
+            let error = nmse(&got, &want[0][..got.len()]);
+            if error > case.class.nmse() || !touched.is_empty() {
+                failures.push(format!("{label} for {traits:?}: NMSE {error:.1e}, touched {touched:?}"));
+            }
+            table.note(case, [error]);
+        }
+        table.print(&format!("kernels for {traits:?} in guarded buffers, NMSE of the output"));
+    }
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn f32_on_the_cpu_follows_the_reference() {
+    compare(Target::Cpu);
+}
+
+#[test]
+fn gradients_are_the_central_differences() {
+    let mut table = Table::default();
+    let mut failures = Vec::new();
+    for case in ops::cases().iter().filter(|case| !case.differentiable.is_empty()) {
+        let label = case.label();
+        let gradients = harness::gradients(case, Target::Reference).unwrap_or_else(|e| panic!("{label}: {e}"));
+        let mut loss = Loss::of(case).unwrap_or_else(|e| panic!("{label}: {e}"));
+        let mut errors = Vec::new();
+        for (&input, gradient) in case.differentiable.iter().zip(&gradients) {
+            let scale = largest(gradient).max(f64::MIN_POSITIVE);
+            for index in samples(gradient.len()) {
+                let error = WIDTHS
+                    .iter()
+                    .map(|&h| (loss.derivative(input, index, h).unwrap() - gradient[index]).abs() / scale)
+                    .fold(f64::INFINITY, f64::min);
+                if error > DERIVATIVE_TOLERANCE {
+                    failures.push(format!("{label}, input {input}[{index}]: off by {error:.1e}"));
+                }
+                errors.push(error);
+            }
+        }
+        table.note(case, errors);
+    }
+    table.print("gradient against central differences, relative to the largest");
+    let (cases, checks) = table.totals();
+    println!("{cases} cases, {checks} derivatives");
+    assert!(failures.is_empty(), "{} of {checks}:\n{}", failures.len(), failures.join("\n"));
+}
+
+/// All elements if they are few, else the first, the last and some between.
+fn samples(len: usize) -> Vec<usize> {
+    if len <= SAMPLES {
+        return (0..len).collect();
+    }
+    let between = |i: usize| (kernel::uniform([len as u32, 5], 0, 0, i as u32) * len as f32) as usize;
+    let mut chosen = vec![0, len - 1];
+    chosen.extend((2..SAMPLES).map(|i| between(i).min(len - 1)));
+    chosen
+}
+
+#[test]
+fn every_operation_has_cases_of_odd_sizes() {
+    let mut odd: BTreeMap<&str, usize> = ops::names().into_iter().map(|name| (name, 0)).collect();
+    for case in ops::cases() {
+        // a size that no tile or workgroup divides; the history that Record writes to has one size only
+        let recorded = harness::alone(&case).unwrap();
+        let shapes = recorded.leaves.iter().chain([&recorded.output]).map(|&var| recorded.tape.shape(var));
+        let is_odd = shapes.flat_map(|s| s.dims().to_vec()).any(|d| d > 1 && d % 2 == 1);
+        if let Some(count) = odd.get_mut(case.name()) {
+            *count += usize::from(is_odd || case.name() == "record");
+        }
+    }
+    println!("{} operations, {} cases", odd.len(), ops::cases().len());
+    let few: Vec<_> = odd.iter().filter(|(_, count)| **count < 2).collect();
+    assert!(few.is_empty(), "fewer than two cases of odd sizes: {few:?}");
+}
+
+/// Big image, channels of the small image, kernel, stride, padding.
+type Layer = (naive::Dims, usize, naive::Pair, naive::Pair, naive::Pair);
+
+const LAYERS: [Layer; 6] = [
+    ([2, 3, 9, 7], 5, [5, 5], [2, 2], [2, 2]),
+    ([1, 1, 33, 10], 16, [5, 5], [2, 2], [2, 2]),
+    ([3, 18, 4, 3], 35, [5, 5], [2, 2], [2, 2]),
+    ([2, 4, 7, 11], 3, [3, 4], [1, 2], [1, 0]),
+    ([2, 2, 13, 9], 1, [4, 2], [3, 1], [0, 1]),
+    ([3, 7, 5, 3], 9, [1, 1], [1, 1], [0, 0]),
+];
+
+#[test]
+fn convolutions_follow_their_definitions() {
+    let (mut checks, mut worst) = (0, [0.0f64; 3]);
+    for (big, channels, kernel, stride, padding) in LAYERS {
+        let geometry = naive::Geometry { kernel, stride, padding };
+        let out = |axis: usize| (big[axis + 2] + 2 * padding[axis] - kernel[axis]) / stride[axis] + 1;
+        let small = [big[0], channels, out(0), out(1)];
+        let weight = [channels, big[1], kernel[0], kernel[1]];
+        let shapes = [big.into(), small.into(), weight.into(), [channels].into(), [big[1]].into()];
+        let values: Vec<Vec<f32>> =
+            shapes.iter().enumerate().map(|(i, shape): (usize, &Shape)| noise(i as u32, shape.len())).collect();
+        let [x, y, w, b, b_big] = [0, 1, 2, 3, 4].map(|i| widen(&values[i]));
+        let want = [
+            naive::conv2d(&x, big, &w, &b, small, geometry),
+            naive::conv_transpose2d(&y, small, &w, &b_big, big, geometry),
+            naive::conv2d_weight_gradient(&x, big, &y, small, geometry),
+        ];
+
+        let mut tape = Tape::new();
+        let [x, y, w, b, b_big] = [0, 1, 2, 3, 4].map(|i| tape.input("tensor", shapes[i]));
+        let outputs = [
+            tape.push(Conv2d { stride, padding }, &[x, w, b]).unwrap(),
+            tape.push(ConvTranspose2d { stride, padding, output: [big[2], big[3]] }, &[y, w, b_big]).unwrap(),
+            tape.push(Conv2dWeightGradient { stride, padding, kernel }, &[x, y]).unwrap(),
+        ];
+        for (i, (target, tolerance)) in
+            [(Target::Reference, 1e-24), (Target::Cpu, 1e-12), (Target::Gpu, 1e-12)].into_iter().enumerate()
+        {
+            let got =
+                engine::evaluate(target, &Parameters::default(), &tape, &outputs, &values, &harness::step());
+            for (k, (got, want)) in got.unwrap().iter().zip(&want).enumerate() {
+                let error = nmse(got, want);
+                assert!(error <= tolerance, "{target}, output {k} of {big:?} to {small:?}: {error:.1e}");
+                worst[i] = worst[i].max(error);
+                checks += 1;
+            }
+        }
+    }
+    println!("{checks} convolutions against seven loops; worst NMSE in f64, f32, on the GPU: {worst:?}");
+}

@@ -1,0 +1,363 @@
+//! Plans and replays: shared memory, pruning, determinism, nothing made after the first step, and what is
+//! refused before it runs.
+
+mod engine;
+
+use std::sync::Arc;
+
+use engine::{Engine, Target, noise, open_gpu, relative};
+use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+use stemwise::{
+    Error,
+    gpu::{Device, Gpu},
+    kernel::{StepValues, Traits, uniform},
+    models::{Separator, SeparatorConfig},
+    nn::Mode,
+    ops::{Add, ConcatChannels, Conv2d, L1Loss, LeakyRelu, Multiply, Record, Reshape, Scale, Sigmoid, SliceChannels, Sum},
+    optim::Adam,
+    shape::Shape,
+    tape::{Flat, Parameters, Plan, Role, Session, Tape, Var},
+};
+
+const STEPS: u32 = 20;
+const LEARNING_RATE: f32 = 1e-3;
+
+/// A small separator's training step, whose loss goes to slot 0 of the history.
+struct Training {
+    parameters: Parameters,
+    tape: Tape,
+    mask: Var,
+    estimate: Var,
+    loss: Var,
+    inputs: Vec<Vec<f32>>,
+}
+
+/// `[batch, 1, frequency, time]`: odd, and with enough values at the bottleneck for a variance.
+const INPUT: [usize; 4] = [2, 1, 65, 65];
+
+impl Training {
+    fn new(dropout: f32) -> Self {
+        let (mut parameters, mut tape) = (Parameters::default(), Tape::new());
+        let config = SeparatorConfig { dropout, ..SeparatorConfig::of_width(0.125) };
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let separator = Separator::new(&config, &mut parameters, Role::Trainable, "", &mut rng).unwrap();
+        let mix = tape.input("mix", INPUT);
+        let target = tape.input("target", INPUT);
+        let separated = separator.record(&mut tape, &parameters, mix, Mode::Train).unwrap();
+        let loss = tape.push(L1Loss, &[separated.estimate, target]).unwrap();
+        let history = tape.flat(&parameters, Flat::History);
+        tape.push(Record { slot: 0 }, &[history, loss]).unwrap();
+        tape.backward(loss).unwrap();
+        Adam::default().record(&mut tape, &parameters).unwrap();
+        let mix: Vec<f32> = noise(1, INPUT.iter().product()).iter().map(|v| v.abs()).collect();
+        let target = mix.iter().zip(noise(2, mix.len())).map(|(m, v)| m * v.abs()).collect();
+        let (mask, estimate) = (separated.mask, separated.estimate);
+        Training { parameters, tape, mask, estimate, loss, inputs: vec![mix, target] }
+    }
+
+    fn step(step: u32) -> StepValues {
+        StepValues::new(42, step, LEARNING_RATE, Adam::default().betas())
+    }
+
+    fn inputs(&self) -> Vec<&[f32]> {
+        self.inputs.iter().map(Vec::as_slice).collect()
+    }
+
+    /// The losses of [`STEPS`] steps, and the parameters after them.
+    fn run(&self, device: &Device) -> (Vec<f32>, Vec<f32>) {
+        let mut session = Session::new(device, &self.parameters).unwrap();
+        let mut program = session.compile(&self.tape, &[]).unwrap();
+        for step in 0..STEPS {
+            session.run(&mut program, &self.inputs(), &Self::step(step)).unwrap();
+        }
+        let losses = session.history(0, STEPS - 1, STEPS as usize).unwrap();
+        (losses, session.flat(Flat::Parameters).unwrap())
+    }
+}
+
+#[test]
+fn two_runs_give_the_same_bits() {
+    let training = Training::new(0.5);
+    for device in [Device::Gpu(engine::gpu()), Device::Cpu] {
+        let (first, second) = (training.run(&device), training.run(&device));
+        assert_eq!(first.0.len(), STEPS as usize);
+        assert!(first.0.windows(2).all(|pair| pair[0] != pair[1]), "{:?}", first.0);
+        assert!(first == second, "{device}: {:?} and {:?}", first.0, second.0);
+    }
+}
+
+#[test]
+fn gpu_and_cpu_train_alike() {
+    let training = Training::new(0.5);
+    let (gpu, cpu) = (training.run(&Device::Gpu(engine::gpu())).0, training.run(&Device::Cpu).0);
+    let worst = gpu.iter().zip(&cpu).map(|(g, c)| ((g - c) / c).abs()).fold(0.0, f32::max);
+    println!("loss {:.5} to {:.5}; GPU and CPU differ by {worst:.1e} at most", cpu[0], cpu[cpu.len() - 1]);
+    assert!(worst <= 1e-4, "{worst}: {gpu:?} and {cpu:?}");
+    assert!(cpu[cpu.len() - 1] < cpu[0], "it learns nothing: {cpu:?}");
+}
+
+#[test]
+fn asking_for_more_outputs_changes_no_number() {
+    let training = Training::new(0.5);
+    let all = [training.mask, training.estimate, training.loss];
+    for target in [Target::Cpu, Target::Gpu] {
+        let results = |outputs: &[Var]| {
+            let mut engine = Engine::new(target, &training.parameters).unwrap();
+            let mut program = engine.compile(&training.tape, outputs).unwrap();
+            engine.run(&mut program, &training.inputs, &Training::step(0)).unwrap();
+            let read: Vec<_> = outputs.iter().map(|&v| engine.read(&mut program, v).unwrap()).collect();
+            (read, [Flat::Gradients, Flat::Parameters, Flat::Statistics].map(|f| engine.flat(f).unwrap()))
+        };
+        let (values, lasting) = results(&all);
+        for (var, value) in all.iter().zip(values) {
+            let (alone, lasting_alone) = results(&[*var]);
+            assert!(alone[0] == value && lasting_alone == lasting, "{target}");
+        }
+    }
+}
+
+/// A random graph over `[2, 4, 6, 5]` tensors, with views, reuse, dead ends and gradients.
+/// Returns the tensors to compare.
+fn random_graph(seed: u32) -> (Tape, Vec<Var>, Vec<Vec<f32>>) {
+    let shape = Shape::from([2, 4, 6, 5]);
+    let mut tape = Tape::new();
+    let inputs = [tape.input("a", shape), tape.input("b", shape)];
+    let weight = tape.input("weight", [4, 4, 3, 3]);
+    let bias = tape.input("bias", [4]);
+    let mut draws = 0..;
+    let mut below = |n: usize| {
+        let draw = uniform([seed, 99], 0, 0, draws.next().unwrap_or(0));
+        ((draw * n as f32) as usize).min(n - 1)
+    };
+    let mut vars = inputs.to_vec();
+    for _ in 0..40 {
+        // mostly recent tensors, so that lifetimes differ
+        let reach = vars.len().min(6);
+        let mut pick = || vars[vars.len() - 1 - below(reach)];
+        let (a, b) = (pick(), pick());
+        let made = match below(7) {
+            0 => tape.push(Add, &[a, b]),
+            1 => tape.push(Multiply, &[a, b]),
+            2 => tape.push(Scale { factor: 0.7 }, &[a]),
+            3 => tape.push(Sigmoid, &[a]),
+            4 => tape.push(LeakyRelu { slope: 0.2 }, &[a]),
+            5 => {
+                // through a larger and a smaller tensor and a view
+                let both = tape.push(ConcatChannels, &[a, b]).unwrap();
+                let cut = tape.push(SliceChannels { start: 2, count: 4 }, &[both]).unwrap();
+                let flat = tape.push(Reshape { shape: Shape::from([2, 120]) }, &[cut]).unwrap();
+                tape.push(Reshape { shape }, &[flat])
+            }
+            _ => tape.push(Conv2d { stride: [1, 1], padding: [1, 1] }, &[a, weight, bias]),
+        };
+        vars.push(made.unwrap());
+    }
+    let loss = tape.push(Sum, &[vars[vars.len() - 1]]).unwrap();
+    let gradients = tape.gradients(loss, &[inputs[0], inputs[1], weight, bias]).unwrap();
+    vars.extend(gradients.into_iter().flatten());
+    vars.push(loss);
+    let lengths = [shape.len(), shape.len(), 4 * 4 * 9, 4];
+    let values = lengths.iter().enumerate().map(|(i, &len)| {
+        noise(seed + i as u32, len).into_iter().map(|v| 0.3 * v).collect()
+    });
+    (tape, vars, values.collect())
+}
+
+/// Where every tensor is an output, none shares memory. So every plan that shares must give the same bits.
+#[test]
+fn tensors_that_share_memory_do_not_disturb_each_other() {
+    let parameters = Parameters::default();
+    let (mut plans, mut most_shared) = (0, 0);
+    for (target, seeds) in [(Target::Cpu, 0..8), (Target::Gpu, 0..2)] {
+        for seed in seeds {
+            let (tape, vars, inputs) = random_graph(seed);
+            let run = |outputs: &[Var]| {
+                engine::evaluate(target, &parameters, &tape, outputs, &inputs, &StepValues::default()).unwrap()
+            };
+            let all = run(&vars);
+            assert!(all.iter().flatten().all(|v| v.is_finite()));
+            for (var, value) in vars.iter().zip(&all) {
+                assert!(run(&[*var])[0] == *value, "{target}, seed {seed}: {var:?} alone differs\n{tape:?}");
+                plans += 1;
+            }
+            let halves: Vec<Var> = vars.iter().copied().step_by(2).collect();
+            for (value, half) in all.iter().step_by(2).zip(run(&halves)) {
+                assert!(*value == half, "{target}, seed {seed}\n{tape:?}");
+            }
+            let buffers = |outputs: &[Var]| Plan::for_cpu(&tape, &parameters, outputs).unwrap().buffers();
+            most_shared = most_shared.max(buffers(&vars) - buffers(&vars[vars.len() - 1..]));
+        }
+    }
+    println!("{plans} plans; sharing saves up to {most_shared} buffers");
+    assert!(most_shared > 10, "nothing was shared, so nothing was tested");
+}
+
+#[test]
+fn what_no_output_needs_is_left_out() {
+    let (tape, vars, _) = random_graph(3);
+    let parameters = Parameters::default();
+    let plan = |outputs: &[Var]| Plan::for_gpu(&tape, &parameters, outputs, Traits::default()).unwrap();
+    let (all, first) = (plan(&vars), plan(&vars[2..3]));
+    assert_eq!(plan(&[]).operations(), 0);
+    assert!(first.operations() <= 3 && first.operations() < all.operations());
+    assert!(first.bytes() < all.bytes() && first.dispatches() < all.dispatches());
+}
+
+/// `loss = Σ a²` of three elements, recorded in the history.
+fn tiny() -> (Parameters, Tape, Var) {
+    let (mut parameters, mut tape) = (Parameters::default(), Tape::new());
+    let id = parameters.add("weight", Shape::from([3]), Role::Trainable, vec![0.5, -0.25, 1.0]).unwrap();
+    let weight = tape.parameter(&parameters, id);
+    let x = tape.input("x", [3]);
+    let product = tape.push(Multiply, &[weight, x]).unwrap();
+    let loss = tape.push(Sum, &[product]).unwrap();
+    let history = tape.flat(&parameters, Flat::History);
+    tape.push(Record { slot: 0 }, &[history, loss]).unwrap();
+    tape.backward(loss).unwrap();
+    Adam::default().record(&mut tape, &parameters).unwrap();
+    (parameters, tape, loss)
+}
+
+#[test]
+fn a_thousand_steps_make_nothing_new() {
+    let gpu = open_gpu();
+    let (parameters, tape, loss) = tiny();
+    let mut session = Session::new(&Device::Gpu(gpu.clone()), &parameters).unwrap();
+    let mut program = session.compile(&tape, &[loss]).unwrap();
+    let mut step = |session: &mut Session, step: u32| {
+        session.run(&mut program, &[&[0.1, 0.2, 0.3]], &Training::step(step)).unwrap();
+        if step % 50 == 0 {
+            let value = session.read(&mut program, loss).unwrap();
+            let recorded = session.history(0, step, 64).unwrap();
+            assert_eq!(recorded.len(), 64.min(step as usize + 1));
+            assert_eq!(recorded.last(), value.first());
+        }
+    };
+    step(&mut session, 0);
+    let after_one = gpu.created();
+    (1..1000).for_each(|i| step(&mut session, i));
+    assert_eq!(gpu.created(), after_one);
+    drop((program, session));
+    assert_eq!(gpu.created().bytes, 0, "something is never given back");
+}
+
+/// A tape with one tensor of `len` elements in the middle.
+fn large(batch: usize, len: usize) -> (Tape, Var) {
+    let mut tape = Tape::new();
+    let x = tape.input("spectrogram", [batch, len]);
+    let scaled = tape.push(Scale { factor: 2.0 }, &[x]).unwrap();
+    let sum = tape.push(Sum, &[scaled]).unwrap();
+    (tape, sum)
+}
+
+#[test]
+fn a_tensor_past_the_binding_limit_is_named_before_anything_is_allocated() {
+    let parameters = Parameters::default();
+    let (tape, sum) = large(6, 10_000_000);
+    let plan = Plan::for_gpu(&tape, &parameters, &[sum], Traits::default()).unwrap();
+    plan.check_limits("test", 1 << 30, 1 << 28).unwrap();
+    let error = plan.check_limits("test", 1 << 30, 128 << 20).unwrap_err();
+    match &error {
+        Error::TensorTooLarge { bytes: 240_000_000, limit: 134_217_728, what: "binding", .. } => {}
+        other => panic!("{other:?}"),
+    }
+    let message = error.to_string();
+    assert!(message.contains("spectrogram") || message.contains("scale"), "{message}");
+
+    // the same through a session
+    let gpu: Arc<Gpu> = open_gpu();
+    let limit = gpu.limits().binding.min(gpu.limits().buffer);
+    let len = (limit / 4 + 64) as usize;
+    if len < u32::MAX as usize / 4 {
+        let (tape, sum) = large(2, len / 2);
+        let mut session = Session::new(&Device::Gpu(gpu.clone()), &parameters).unwrap();
+        let before = gpu.created();
+        let refused = session.compile(&tape, &[sum]);
+        assert!(matches!(refused, Err(Error::TensorTooLarge { .. })));
+        assert_eq!(gpu.created(), before);
+    }
+}
+
+#[test]
+fn inputs_of_the_wrong_length_are_refused() {
+    let (parameters, tape, loss) = tiny();
+    for device in [Device::Cpu, Device::Gpu(engine::gpu())] {
+        let mut session = Session::new(&device, &parameters).unwrap();
+        let mut program = session.compile(&tape, &[loss]).unwrap();
+        let mut refused = |inputs: &[&[f32]]| {
+            session.run(&mut program, inputs, &StepValues::default()).unwrap_err()
+        };
+        for (inputs, given, expected) in
+            [(vec![], 0, 1), (vec![[0.0; 3].as_slice(); 2], 2, 1), (vec![[0.0; 4].as_slice()], 4, 3)]
+        {
+            match refused(&inputs) {
+                Error::Length { given: g, expected: e, .. } => assert_eq!((g, e), (given, expected), "{device}"),
+                other => panic!("{device}: {other:?}"),
+            }
+        }
+        assert!(refused(&[&[0.0; 2]]).to_string().contains("'x'"));
+        let wrong = session.set_flat(Flat::Parameters, &[0.0; 3]);
+        assert!(matches!(wrong, Err(Error::Length { given: 3, .. })), "{device}: {wrong:?}");
+    }
+    let mut tape = Tape::new();
+    assert!(matches!(tape.constant([3], &[0.0; 2]), Err(Error::Length { given: 2, expected: 3, .. })));
+}
+
+#[test]
+fn shapes_that_do_not_fit_are_refused_when_recorded() {
+    let mut tape = Tape::new();
+    let a = tape.input("a", [2, 3, 5, 7]);
+    let b = tape.input("b", [2, 3, 7, 5]);
+    let weight = tape.input("weight", [4, 2, 3, 3]);
+    let bias = tape.input("bias", [4]);
+    let conv = Conv2d { stride: [1, 1], padding: [1, 1] };
+    for (result, op, shapes) in [
+        (tape.push(Add, &[a, b]), "add", ["2×3×5×7", "2×3×7×5"]),
+        (tape.push(L1Loss, &[a, b]), "l1_loss", ["2×3×5×7", "2×3×7×5"]),
+        (tape.push(ConcatChannels, &[a, b]), "concat_channels", ["2×3×5×7", "2×3×7×5"]),
+        (tape.push(conv, &[a, weight, bias]), "conv2d", ["2×3×5×7", "4×2×3×3"]),
+        (tape.push(Reshape { shape: Shape::from([2, 9]) }, &[a]), "reshape", ["2×3×5×7", "2×9"]),
+    ] {
+        match result {
+            Err(Error::Shape { op: named, message }) => {
+                assert_eq!(named, op);
+                assert!(shapes.iter().all(|shape| message.contains(shape)), "{op}: {message}");
+            }
+            other => panic!("{op}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_program_of_another_session_is_refused() {
+    let (parameters, tape, loss) = tiny();
+    for device in [Device::Cpu, Device::Gpu(engine::gpu())] {
+        let mut home = Session::new(&device, &parameters).unwrap();
+        let mut program = home.compile(&tape, &[loss]).unwrap();
+        for other in [Device::Cpu, Device::Gpu(engine::gpu())] {
+            let mut foreign = Session::new(&other, &parameters).unwrap();
+            let run = foreign.run(&mut program, &[&[0.0; 3]], &StepValues::default());
+            assert!(matches!(run, Err(Error::Tape(_))), "{device} on {other}: {run:?}");
+            assert!(matches!(foreign.read(&mut program, loss), Err(Error::Tape(_))), "{device} on {other}");
+        }
+        home.run(&mut program, &[&[0.0; 3]], &StepValues::default()).unwrap();
+        // and a tensor that was not named an output
+        let unnamed = home.compile(&tape, &[]).and_then(|mut program| home.read(&mut program, loss));
+        assert!(matches!(unnamed, Err(Error::Tape(_))), "{unnamed:?}");
+    }
+}
+
+/// Deep graphs through the kernels, forward and backward, against the reference.
+#[test]
+fn random_graphs_follow_the_reference() {
+    let parameters = Parameters::default();
+    for seed in 10..12 {
+        let (tape, vars, inputs) = random_graph(seed);
+        let run = |target| {
+            engine::evaluate(target, &parameters, &tape, &vars, &inputs, &StepValues::default()).unwrap()
+        };
+        for (gpu, reference) in run(Target::Gpu).iter().zip(run(Target::Reference)) {
+            assert!(relative(gpu, &reference) < 1e-4, "seed {seed}");
+        }
+    }
+}

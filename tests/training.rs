@@ -1,0 +1,229 @@
+//! Training runs from end to end, on small networks.
+
+mod common;
+
+use std::{
+    fs,
+    io::{self, Write},
+    path::Path,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use common::{config, corpus, recipe, train};
+use safetensors::SafeTensors;
+use stemwise::{
+    corpus::Instrument,
+    gpu::{Device, Gpu, adapters},
+    tape::{Flat, Session},
+    train::{
+        self as training, Checkpoint, Event, Network, Run, SeparatorRecipe, TrainError,
+        checkpoint::{Snapshot, State},
+    },
+};
+
+fn step_losses(run: &Path) -> Vec<(u64, f64)> {
+    let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    lines.filter_map(|line| Some((line["step"].as_u64()?, line["loss"].as_f64()?))).collect()
+}
+
+#[test]
+fn the_loss_falls_and_the_run_is_documented() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(&corpus(folder.path()));
+    config.separator.steps = 60;
+    let run = folder.path().join("run");
+    let saved = Mutex::new(0);
+    let summary = training::start(&run, &config, &Device::Cpu, &AtomicBool::new(false), &|event| {
+        if let Event::Saved { .. } = event {
+            *saved.lock().unwrap() += 1;
+        }
+    });
+    let summary = summary.unwrap();
+    assert_eq!((summary.step, summary.interrupted), (60, false));
+    assert!(*saved.lock().unwrap() >= 9, "8 validations, the last one at step 60");
+
+    let losses = step_losses(&run);
+    assert_eq!(losses.iter().map(|l| l.0).collect::<Vec<_>>(), (1..=60).collect::<Vec<_>>());
+    let mean = |part: &[(u64, f64)]| part.iter().map(|l| l.1).sum::<f64>() / part.len() as f64;
+    let (before, after) = (mean(&losses[..10]), mean(&losses[50..]));
+    assert!(after < 0.8 * before, "{before} → {after}");
+
+    assert_eq!(Run::open(&run).unwrap().config.separator, config.separator);
+    let record: serde_json::Value = serde_json::from_slice(&fs::read(run.join("run.json")).unwrap()).unwrap();
+    assert_eq!(record["seed"], 7);
+    assert!(record["starts"][0]["device"].as_str().unwrap().starts_with("cpu"), "{record}");
+    let best = Checkpoint::read(&run.join("best.safetensors")).unwrap().state;
+    assert_eq!(best.best, summary.best);
+    assert_eq!(best.step, summary.best.unwrap().0);
+
+    let error = train(&run, &config, &Device::Cpu).unwrap_err();
+    assert!(error.to_string().contains("--resume"), "{error}");
+}
+
+/// 20 steps are 10 steps, a stop, and 10 more, bit for bit; and another run of 20 is the same again.
+fn resumes_exactly(device: &Device) {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(&corpus(folder.path()));
+    let [whole, again, parts] = ["whole", "again", "parts"].map(|name| folder.path().join(name));
+    train(&whole, &config, device).unwrap();
+    train(&again, &config, device).unwrap();
+
+    // The stop comes with the losses of the tenth step at the latest: stop as soon as one is seen.
+    let stop = AtomicBool::new(false);
+    let at = Mutex::new(0);
+    let halt = |event: Event<'_>| {
+        if let Event::Validated { step, .. } = event {
+            *at.lock().unwrap() = step;
+            stop.store(true, Ordering::Relaxed);
+        }
+    };
+    let summary = training::start(&parts, &config, device, &stop, &halt).unwrap();
+    assert!(summary.interrupted && summary.step == 8, "{summary:?}");
+    let log = fs::read_to_string(parts.join("metrics.jsonl")).unwrap();
+    // A crash may leave lines of steps that no checkpoint has.
+    let stray = log.lines().next().unwrap().replace("\"step\":1,", "\"step\":9,");
+    fs::write(parts.join("metrics.jsonl"), format!("{log}{stray}\n{{\"st")).unwrap();
+    let summary = training::resume(&parts, None, device, &AtomicBool::new(false), &|_| {}).unwrap();
+    assert_eq!((summary.step, summary.interrupted), (20, false));
+
+    for name in ["last.safetensors", "best.safetensors"] {
+        let read = |run: &Path| fs::read(run.join(name)).unwrap();
+        assert!(read(&whole) == read(&again), "{name} of two runs");
+        assert!(read(&whole) == read(&parts), "{name} of a resumed run");
+    }
+    assert_eq!(step_losses(&whole), step_losses(&parts));
+}
+
+#[test]
+fn resumes_exactly_on_the_cpu() {
+    resumes_exactly(&Device::Cpu);
+}
+
+#[test]
+fn resumes_exactly_on_a_software_gpu() {
+    let found = adapters();
+    let Some(adapter) = found.iter().find(|a| a.api == "vulkan" && a.unusable().is_none()) else {
+        eprintln!("no Vulkan adapter: skipped");
+        return;
+    };
+    resumes_exactly(&Device::Gpu(Gpu::open(adapter).unwrap()));
+}
+
+#[test]
+fn a_run_stops_in_the_middle_and_can_be_given_more_steps() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(&corpus(folder.path()));
+    config.separator.steps = 3;
+    let run = folder.path().join("run");
+    let stopped = training::start(&run, &config, &Device::Cpu, &AtomicBool::new(true), &|_| {}).unwrap();
+    assert!(stopped.interrupted && stopped.step == 0);
+    assert_eq!(Checkpoint::read(&run.join("last.safetensors")).unwrap().state.step, 0);
+    let more = training::resume(&run, Some(5), &Device::Cpu, &AtomicBool::new(false), &|_| {}).unwrap();
+    assert_eq!((more.step, more.steps), (5, 5));
+    assert_eq!(step_losses(&run).len(), 5);
+}
+
+#[test]
+fn a_diverging_run_keeps_its_last_good_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(&corpus(folder.path()));
+    config.separator.steps = 8;
+    let run = folder.path().join("run");
+    train(&run, &config, &Device::Cpu).unwrap();
+
+    // Weights near the end of the range, as a runaway update would leave them.
+    let network = Network::new(&config.separator).unwrap();
+    let mut session = Session::new(&Device::Cpu, &network.parameters).unwrap();
+    let last = run.join("last.safetensors");
+    Checkpoint::read(&last).unwrap().restore(&mut session).unwrap();
+    let values = session.flat(Flat::Parameters).unwrap();
+    session.set_flat(Flat::Parameters, &values.iter().map(|v| v * 1e37).collect::<Vec<_>>()).unwrap();
+    let state = State::new(&config.separator, 8, None);
+    Snapshot::take(&mut session, state).unwrap().write(&last).unwrap();
+    let before = fs::read(&last).unwrap();
+
+    let error = training::resume(&run, Some(16), &Device::Cpu, &AtomicBool::new(false), &|_| {}).unwrap_err();
+    assert!(matches!(error, TrainError::Diverged { .. }), "{error}");
+    assert!(error.to_string().contains("learning rate") && error.to_string().contains("step 8"), "{error}");
+    assert!(fs::read(&last).unwrap() == before);
+}
+
+#[test]
+fn checkpoints_round_trip_and_have_the_names_of_pytorch() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(&corpus(folder.path()));
+    let run = folder.path().join("run");
+    train(&run, &config, &Device::Cpu).unwrap();
+    let path = run.join("last.safetensors");
+
+    let bytes = fs::read(&path).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    for name in [
+        "encoder.0.conv.weight",
+        "encoder.0.norm.running_mean",
+        "decoder.5.deconv.bias",
+        "optimizer.first_moment.encoder.0.norm.weight",
+        "optimizer.second_moment.decoder.0.deconv.weight",
+    ] {
+        assert!(file.tensor(name).is_ok(), "{name} is not in {:?}", file.names());
+    }
+    assert_eq!(file.tensor("encoder.0.conv.weight").unwrap().shape(), [2, 1, 5, 5]);
+
+    let checkpoint = Checkpoint::read(&path).unwrap();
+    assert_eq!((checkpoint.state.step, checkpoint.state.seed), (20, 7));
+    let network = Network::new(&config.separator).unwrap();
+    let mut session = Session::new(&Device::Cpu, &network.parameters).unwrap();
+    checkpoint.restore(&mut session).unwrap();
+    let copy = folder.path().join("copy.safetensors");
+    Snapshot::take(&mut session, checkpoint.state.clone()).unwrap().write(&copy).unwrap();
+    assert!(fs::read(&copy).unwrap() == bytes);
+}
+
+#[test]
+fn a_checkpoint_that_does_not_fit_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = recipe(Instrument::Bass);
+    let path = common::untrained(&folder.path().join("a"), &small, |_, _| {}).join("last.safetensors");
+    let large = Network::new(&SeparatorRecipe { width: 0.25, ..small }).unwrap();
+    let mut session = Session::new(&Device::Cpu, &large.parameters).unwrap();
+    let before = session.flat(Flat::Parameters).unwrap();
+    let error = Checkpoint::read(&path).unwrap().restore(&mut session).unwrap_err().to_string();
+    assert!(error.contains("'encoder.0.conv.weight' is [2, 1, 5, 5] instead of [4, 1, 5, 5]"), "{error}");
+    assert!(error.contains("more") && error.contains(path.to_str().unwrap()), "{error}");
+    assert!(session.flat(Flat::Parameters).unwrap() == before);
+
+    let bytes = fs::read(&path).unwrap();
+    for (name, content) in [
+        ("cut", &bytes[..bytes.len() / 2]),
+        ("header", &bytes[..100]),
+        ("text", b"hello, I am no checkpoint"),
+        ("empty", b""),
+    ] {
+        let path = folder.path().join(name);
+        fs::write(&path, content).unwrap();
+        let error = Checkpoint::read(&path).err().unwrap();
+        assert!(matches!(&error, TrainError::Checkpoint { .. }), "{error}");
+        assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+    }
+}
+
+#[test]
+fn an_interrupted_save_leaves_the_old_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = common::untrained(&folder.path().join("a"), &recipe(Instrument::Bass), |_, _| {})
+        .join("last.safetensors");
+    let bytes = fs::read(&path).unwrap();
+    let cut = stemwise::files::write_atomically(&path, |file| {
+        file.write_all(&bytes[..bytes.len() / 2])?;
+        Err(io::ErrorKind::StorageFull.into())
+    });
+    assert!(cut.is_err());
+    assert_eq!(Checkpoint::read(&path).unwrap().state.step, 1);
+    let names: Vec<_> =
+        fs::read_dir(folder.path().join("a")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(names.len(), 2, "{names:?}");
+}
