@@ -3,13 +3,11 @@
 
 mod engine;
 
-use std::sync::Arc;
-
 use engine::{Engine, Target, noise, open_gpu, relative};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use stemwise::{
     Error,
-    gpu::{Device, Gpu},
+    gpu::Device,
     kernel::{StepValues, Traits, uniform},
     models::{Separator, SeparatorConfig},
     nn::Mode,
@@ -241,39 +239,48 @@ fn a_thousand_steps_make_nothing_new() {
     assert_eq!(gpu.created().bytes, 0, "something is never given back");
 }
 
-/// A tape with one tensor of `len` elements in the middle.
+/// `[batch, 1, len]` twice in one tensor `[batch, 2, len]`, and its sum.
 fn large(batch: usize, len: usize) -> (Tape, Var) {
     let mut tape = Tape::new();
-    let x = tape.input("spectrogram", [batch, len]);
-    let scaled = tape.push(Scale { factor: 2.0 }, &[x]).unwrap();
-    let sum = tape.push(Sum, &[scaled]).unwrap();
+    let x = tape.input("spectrogram", [batch, 1, len]);
+    let both = tape.push(ConcatChannels, &[x, x]).unwrap();
+    let sum = tape.push(Sum, &[both]).unwrap();
     (tape, sum)
 }
 
 #[test]
 fn a_tensor_past_the_binding_limit_is_named_before_anything_is_allocated() {
     let parameters = Parameters::default();
-    let (tape, sum) = large(6, 10_000_000);
+    let (tape, sum) = large(6, 5_000_000);
     let plan = Plan::for_gpu(&tape, &parameters, &[sum], Traits::default()).unwrap();
     plan.check_limits("test", 1 << 30, 1 << 28).unwrap();
-    let error = plan.check_limits("test", 1 << 30, 128 << 20).unwrap_err();
-    match &error {
-        Error::TensorTooLarge { bytes: 240_000_000, limit: 134_217_728, what: "binding", .. } => {}
-        other => panic!("{other:?}"),
+    // [6, 2, 5 000 000] past the binding limit, past the buffer limit; then the input itself
+    for (buffer, binding, bytes, said) in [
+        (1 << 30, 128 << 20, 240_000_000, ["concat_channels", "binding", "batch of 3"]),
+        (128 << 20, 1 << 30, 240_000_000, ["concat_channels", "buffer", "batch of 3"]),
+        (1 << 30, 100 << 20, 120_000_000, ["'spectrogram'", "binding", "test takes at most"]),
+    ] {
+        let error = plan.check_limits("test", buffer, binding).unwrap_err();
+        let message = error.to_string();
+        assert!(said.iter().all(|what| message.contains(what)), "{message}");
+        match error {
+            Error::TensorTooLarge { bytes: needed, limit, .. } => {
+                assert_eq!((needed, limit), (bytes, buffer.min(binding)));
+            }
+            other => panic!("{other:?}"),
+        }
     }
-    let message = error.to_string();
-    assert!(message.contains("spectrogram") || message.contains("scale"), "{message}");
 
     // the same through a session
-    let gpu: Arc<Gpu> = open_gpu();
+    let gpu = open_gpu();
     let limit = gpu.limits().binding.min(gpu.limits().buffer);
-    let len = (limit / 4 + 64) as usize;
-    if len < u32::MAX as usize / 4 {
-        let (tape, sum) = large(2, len / 2);
+    let len = (limit / 16 + 64) as usize;
+    if 4 * len < u32::MAX as usize / 4 {
+        let (tape, sum) = large(2, len);
         let mut session = Session::new(&Device::Gpu(gpu.clone()), &parameters).unwrap();
         let before = gpu.created();
-        let refused = session.compile(&tape, &[sum]);
-        assert!(matches!(refused, Err(Error::TensorTooLarge { .. })));
+        let refused = session.compile(&tape, &[sum]).map(|_| ());
+        assert!(matches!(refused, Err(Error::TensorTooLarge { .. })), "{refused:?}");
         assert_eq!(gpu.created(), before);
     }
 }

@@ -1,5 +1,6 @@
 // m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², p ← p − lr · (m / c₁) / (√(v / c₂) + ε), with c the bias
 // corrections and, with CLIP, g ← g · min(1, max_norm / (‖g‖ + norm_epsilon))
+// rest = 1 − β comes from the host, formed in f64.
 // Grid: one invocation per parameter, all tensors of the model at once.
 #import shared/grid
 #import shared/step
@@ -11,10 +12,10 @@
 @group(0) @binding(4) var<uniform> step: Step;
 #ifdef CLIP
 @group(0) @binding(5) var<storage, read> squared_norm: array<f32>; // scalar
-struct Params { len: u32, beta1: f32, beta2: f32, epsilon: f32, max_norm: f32, norm_epsilon: f32 }
+struct Params { len: u32, beta1: f32, beta2: f32, rest1: f32, rest2: f32, epsilon: f32, max_norm: f32, norm_epsilon: f32 }
 @group(0) @binding(6) var<uniform> params: Params;
 #else
-struct Params { len: u32, beta1: f32, beta2: f32, epsilon: f32 }
+struct Params { len: u32, beta1: f32, beta2: f32, rest1: f32, rest2: f32, epsilon: f32 }
 @group(0) @binding(5) var<uniform> params: Params;
 #endif
 
@@ -32,8 +33,8 @@ fn main(
 #ifdef CLIP
     gradient *= min(1.0, params.max_norm / (sqrt(squared_norm[0]) + params.norm_epsilon));
 #endif
-    let first = params.beta1 * m[i] + (1.0 - params.beta1) * gradient;
-    let second = params.beta2 * v[i] + (1.0 - params.beta2) * gradient * gradient;
+    let first = params.beta1 * m[i] + params.rest1 * gradient;
+    let second = params.beta2 * v[i] + params.rest2 * gradient * gradient;
     m[i] = first;
     v[i] = second;
     let rate = step.learning_rate / step.first_correction;

@@ -124,19 +124,24 @@ impl fmt::Display for Adapter {
     }
 }
 
-/// All adapters, the preferred first: real GPUs before software, native APIs before GL. The index in this
-/// list is the index that `--device` takes.
+/// All adapters, the preferred first: real GPUs before software. GL is looked at only where no native API
+/// has an adapter. The index in this list is the index that `--device` takes.
 pub fn adapters() -> Vec<Adapter> {
-    let backends =
-        wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12 | wgpu::Backends::GL;
+    let native = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
+    let mut found = adapters_of(native);
+    if found.is_empty() {
+        found = adapters_of(wgpu::Backends::GL);
+    }
+    found.sort_by_key(|a| (a.kind, a.unusable().is_some()));
+    found
+}
+
+fn adapters_of(backends: wgpu::Backends) -> Vec<Adapter> {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
     descriptor.backends = backends;
     descriptor.flags = wgpu::InstanceFlags::empty();
     let instance = wgpu::Instance::new(descriptor);
-    let mut found: Vec<Adapter> =
-        pollster::block_on(instance.enumerate_adapters(backends)).into_iter().map(Adapter::new).collect();
-    found.sort_by_key(|a| (a.kind, a.unusable().is_some(), a.api == "gl"));
-    found
+    pollster::block_on(instance.enumerate_adapters(backends)).into_iter().map(Adapter::new).collect()
 }
 
 /// What was chosen: the CPU, or the adapter at an index of the list.

@@ -18,8 +18,8 @@ use crate::{
 /// `p (changed), g, m (changed), v (changed), ‖g‖² scalar where there is a max_norm`
 #[derive(Debug, Clone)]
 pub struct AdamUpdate {
-    pub beta1: f32,
-    pub beta2: f32,
+    pub beta1: f64,
+    pub beta2: f64,
     pub epsilon: f32,
     pub max_norm: Option<f32>,
 }
@@ -49,7 +49,9 @@ impl Op for AdamUpdate {
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
         const CHUNK: usize = 1 << 14;
         let of = |value: f32| T::of(f64::from(value));
-        let (beta1, beta2, epsilon) = (of(self.beta1), of(self.beta2), of(self.epsilon));
+        let (beta1, beta2, epsilon) = (T::of(self.beta1), T::of(self.beta2), of(self.epsilon));
+        // formed in f64: 1 − 0.999 in f32 would be off by 1e-5
+        let (rest1, rest2) = (T::of(1.0 - self.beta1), T::of(1.0 - self.beta2));
         let clip = match self.max_norm {
             Some(max) => (of(max) / (io.inputs[4][0].sqrt() + of(NORM_EPSILON))).min(T::one()),
             None => T::one(),
@@ -62,8 +64,8 @@ impl Op for AdamUpdate {
         values.zip(moments).for_each(|((p, g), (m, v))| {
             for (((p, &g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
                 let g = g * clip;
-                *m = beta1 * *m + (T::one() - beta1) * g;
-                *v = beta2 * *v + (T::one() - beta2) * g * g;
+                *m = beta1 * *m + rest1 * g;
+                *v = beta2 * *v + rest2 * g * g;
                 *p -= rate * *m / (v.sqrt() * inverse + epsilon);
             }
         });
@@ -83,8 +85,10 @@ impl Op for AdamUpdate {
         }
         let mut dispatch = Dispatch::new(shader!("adam/adam"), bindings, flat_grid(len))
             .params([len])
-            .param_f32(self.beta1)
-            .param_f32(self.beta2)
+            .param_f32(self.beta1 as f32)
+            .param_f32(self.beta2 as f32)
+            .param_f32((1.0 - self.beta1) as f32)
+            .param_f32((1.0 - self.beta2) as f32)
             .param_f32(self.epsilon);
         if let Some(max) = self.max_norm {
             dispatch = dispatch.define("CLIP", "").param_f32(max).param_f32(NORM_EPSILON);

@@ -51,7 +51,7 @@ impl Loss {
     fn cpu<T: Real>(self, io: Cpu<'_, T>) {
         let [a, b, ..] = io.inputs;
         let sum = parallel::sum(a.len(), |range| {
-            a[range.clone()].iter().zip(&b[range]).map(|(&a, &b)| self.of(a - b)).sum::<T>()
+            parallel::sum_pairs(&a[range.clone()], &b[range], |a, b| self.of(a - b))
         });
         io.output[0] = sum / T::of(a.len() as f64);
     }

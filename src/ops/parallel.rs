@@ -44,16 +44,21 @@ pub fn sum<T: Real>(len: usize, f: impl Fn(std::ops::Range<usize>) -> T + Sync) 
     partial.into_iter().sum()
 }
 
-/// The sum of a slice by eight interleaved accumulators, which is fast and more exact than one.
+/// `Σ f(v)` by eight interleaved accumulators, which is fast and more exact than one.
 pub fn sum_slice<T: Real>(values: &[T], f: impl Fn(T) -> T) -> T {
+    sum_pairs(values, values, |v, _| f(v))
+}
+
+/// `Σ f(a, b)` over two slices of one length, likewise.
+pub fn sum_pairs<T: Real>(a: &[T], b: &[T], f: impl Fn(T, T) -> T) -> T {
     let mut lanes = [T::zero(); 8];
-    let chunks = values.chunks_exact(8);
-    let rest = chunks.remainder();
-    for chunk in chunks {
-        for (lane, &value) in lanes.iter_mut().zip(chunk) {
-            *lane += f(value);
+    let (a_chunks, b_chunks) = (a.chunks_exact(8), b.chunks_exact(8));
+    let rest = a_chunks.remainder().iter().zip(b_chunks.remainder());
+    let rest: T = rest.map(|(&a, &b)| f(a, b)).sum();
+    for (a, b) in a_chunks.zip(b_chunks) {
+        for ((lane, &a), &b) in lanes.iter_mut().zip(a).zip(b) {
+            *lane += f(a, b);
         }
     }
-    let rest: T = rest.iter().map(|&v| f(v)).sum();
     lanes.into_iter().sum::<T>() + rest
 }

@@ -42,8 +42,8 @@ impl Adam {
             inputs.push(tape.push(SquaredNorm, &[inputs[1]])?);
         }
         let update = AdamUpdate {
-            beta1: self.beta1 as f32,
-            beta2: self.beta2 as f32,
+            beta1: self.beta1,
+            beta2: self.beta2,
             epsilon: self.epsilon,
             max_norm: self.max_norm,
         };

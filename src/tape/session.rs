@@ -1,5 +1,7 @@
 //! A model's lasting state on a device, and programs that run on it.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::{
     CpuProgram, CpuStore, Flat, HISTORY_STEPS, Parameters, Plan, Tape, Var,
     plan::Target,
@@ -10,6 +12,8 @@ use crate::{error::Result, gpu::Device, kernel::StepValues};
 /// Parameters, optimizer state and statistics on one device. Several programs may share it: one that
 /// trains, one that evaluates.
 pub struct Session {
+    /// Which session a program belongs to.
+    id: u64,
     device: Device,
     parameters: Parameters,
     store: Store,
@@ -21,7 +25,10 @@ enum Store {
 }
 
 /// A tape made ready for one session's device.
-pub struct Program(Body);
+pub struct Program {
+    session: u64,
+    body: Body,
+}
 
 enum Body {
     Cpu(CpuProgram<f32>),
@@ -30,7 +37,7 @@ enum Body {
 
 impl Program {
     pub fn plan(&self) -> &Plan {
-        match &self.0 {
+        match &self.body {
             Body::Cpu(program) => program.plan(),
             Body::Gpu { plan, .. } => plan,
         }
@@ -47,7 +54,9 @@ impl Session {
             Device::Cpu => Store::Cpu(CpuStore::new(parameters)),
             Device::Gpu(gpu) => Store::Gpu(GpuStore::new(gpu.clone(), parameters)?),
         };
-        Ok(Session { device: device.clone(), parameters: parameters.clone(), store })
+        static SESSIONS: AtomicU64 = AtomicU64::new(0);
+        let id = SESSIONS.fetch_add(1, Ordering::Relaxed);
+        Ok(Session { id, device: device.clone(), parameters: parameters.clone(), store })
     }
 
     pub fn device(&self) -> &Device {
@@ -69,25 +78,38 @@ impl Session {
             Device::Gpu(gpu) => Target::Gpu(gpu.traits()),
         };
         let plan = Plan::new(tape, &self.parameters, outputs, target)?;
-        Ok(Program(match &mut self.store {
+        let body = match &mut self.store {
             Store::Cpu(store) => Body::Cpu(CpuProgram::new(plan, store)),
             Store::Gpu(store) => {
                 let program = GpuProgram::new(&plan, store)?;
                 Body::Gpu { plan, program }
             }
-        }))
+        };
+        Ok(Program { session: self.id, body })
+    }
+
+    /// The session's store and the program's body, if they belong together.
+    fn own<'a>(&'a mut self, program: &'a mut Program) -> Result<(&'a mut Store, &'a mut Body)> {
+        match program.session == self.id {
+            true => Ok((&mut self.store, &mut program.body)),
+            false => {
+                Err(crate::Error::Tape("a program runs only in the session that compiled it".to_string()))
+            }
+        }
     }
 
     /// Replays a program once. `inputs` come in the order in which the tape recorded them. Does not wait
     /// for the GPU.
     ///
     /// # Errors
-    /// [`Error::Length`](crate::Error::Length) for inputs that do not fit; a fault of the device.
+    /// [`Error::Length`](crate::Error::Length) for inputs that do not fit;
+    /// [`Error::Tape`](crate::Error::Tape) for a program of another session; a fault of the device.
     pub fn run(&mut self, program: &mut Program, inputs: &[&[f32]], step: &StepValues) -> Result<()> {
-        match (&mut self.store, &mut program.0) {
+        match self.own(program)? {
             (Store::Cpu(store), Body::Cpu(program)) => program.run(store, inputs, step),
             (Store::Gpu(store), Body::Gpu { plan, program }) => program.run(plan, &store.gpu, inputs, step),
-            _ => Err(other_device()),
+            // a session's programs are all of its device's kind
+            (Store::Cpu(_), Body::Gpu { .. }) | (Store::Gpu(_), Body::Cpu(_)) => Err(mixed()),
         }
     }
 
@@ -96,10 +118,11 @@ impl Session {
     /// # Errors
     /// [`Error::Tape`](crate::Error::Tape) if `var` was not named an output; a fault of the device.
     pub fn read(&mut self, program: &mut Program, var: Var) -> Result<Vec<f32>> {
-        match (&mut self.store, &mut program.0) {
+        match self.own(program)? {
             (Store::Cpu(store), Body::Cpu(program)) => Ok(program.read(store, var)?.to_vec()),
             (Store::Gpu(store), Body::Gpu { plan, program }) => program.read(store, plan.output(var)?),
-            _ => Err(other_device()),
+            // a session's programs are all of its device's kind
+            (Store::Cpu(_), Body::Gpu { .. }) | (Store::Gpu(_), Body::Cpu(_)) => Err(mixed()),
         }
     }
 
@@ -147,6 +170,6 @@ impl Session {
     }
 }
 
-fn other_device() -> crate::Error {
-    crate::Error::Tape("a program runs only in the session that compiled it".to_string())
+fn mixed() -> crate::Error {
+    crate::Error::Tape("a program of one device cannot run on another".to_string())
 }

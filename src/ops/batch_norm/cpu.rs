@@ -76,23 +76,9 @@ pub fn sums<T: Real>(shape: Channels, x: &[T], dy: &[T], statistics: &[T], epsil
     parallel_channels(second, per_channel, |c| {
         let mean = means[c];
         let pairs = rows(shape, x, c).zip(rows(shape, dy, c));
-        let sum: T = pairs.map(|(x, dy)| dot(x, dy, mean)).sum();
+        let sum: T = pairs.map(|(x, dy)| parallel::sum_pairs(x, dy, |x, dy| dy * (x - mean))).sum();
         sum / (variances[c] + epsilon).sqrt()
     });
-}
-
-/// `Σ dy (x − mean)`, by eight interleaved accumulators.
-fn dot<T: Real>(x: &[T], dy: &[T], mean: T) -> T {
-    let mut lanes = [T::zero(); 8];
-    let (xs, dys) = (x.chunks_exact(8), dy.chunks_exact(8));
-    let rest = xs.remainder().iter().zip(dys.remainder());
-    let rest: T = rest.map(|(&x, &dy)| dy * (x - mean)).sum();
-    for (x, dy) in xs.zip(dys) {
-        for ((lane, &x), &dy) in lanes.iter_mut().zip(x).zip(dy) {
-            *lane += dy * (x - mean);
-        }
-    }
-    lanes.into_iter().sum::<T>() + rest
 }
 
 pub fn input_gradient<T: Real>(
