@@ -60,22 +60,37 @@ impl Net {
         let channels = std::array::from_fn(|i| channels[i].as_u64().unwrap() as usize);
         let mut parameters = Parameters::default();
         let mut rng = ChaCha8Rng::seed_from_u64(0);
-        let config = SeparatorConfig { channels, dropout: 0.0 };
+        let config = SeparatorConfig {
+            channels,
+            dropout: 0.0,
+        };
         let separator = Separator::new(&config, &mut parameters, Role::Trainable, "", &mut rng).unwrap();
         let shape = fixture.shape("input.mix");
 
         let mut train = Tape::new();
         let (mix, target) = (train.input("mix", shape), train.input("target", shape));
-        let trained = separator.record(&mut train, &parameters, mix, Mode::Train).unwrap();
+        let trained = separator
+            .record(&mut train, &parameters, mix, Mode::Train)
+            .unwrap();
         let loss = train.push(L1Loss, &[trained.estimate, target]).unwrap();
         train.backward(loss).unwrap();
         Adam::default().record(&mut train, &parameters).unwrap();
 
         let mut evaluate = Tape::new();
         let mix = evaluate.input("mix", shape);
-        let evaluated = separator.record(&mut evaluate, &parameters, mix, Mode::Evaluate).unwrap();
+        let evaluated = separator
+            .record(&mut evaluate, &parameters, mix, Mode::Evaluate)
+            .unwrap();
         let inputs = ["input.mix", "input.target"].map(|name| fixture.values(name));
-        Net { parameters, train, trained, loss, evaluate, evaluated, inputs }
+        Net {
+            parameters,
+            train,
+            trained,
+            loss,
+            evaluate,
+            evaluated,
+            inputs,
+        }
     }
 
     fn step(&self, engine: &mut Engine, program: &mut Compiled, step: u32) -> f64 {
@@ -85,7 +100,9 @@ impl Net {
     }
 
     fn estimate(&self, engine: &mut Engine, evaluation: &mut Compiled) -> Vec<f64> {
-        engine.run(evaluation, &self.inputs[..1], &StepValues::default()).unwrap();
+        engine
+            .run(evaluation, &self.inputs[..1], &StepValues::default())
+            .unwrap();
         engine.read(evaluation, self.evaluated.estimate).unwrap()
     }
 }
@@ -102,7 +119,8 @@ impl Report {
         let row = self.groups.entry(group).or_default();
         *row = (row.0 + 1, row.1.max(error));
         if error.is_nan() || error > allowed {
-            self.failures.push(format!("{name}: off by {error:.1e}, allowed {allowed:.1e}"));
+            self.failures
+                .push(format!("{name}: off by {error:.1e}, allowed {allowed:.1e}"));
         }
     }
 }
@@ -113,7 +131,9 @@ fn follow(name: &str, target: Target) {
     let allowed = tolerance(target);
     let mut report = Report::default();
     let mut engine = Engine::new(target, &net.parameters).unwrap();
-    engine.load(&net.parameters, |name| fixture.values(&format!("param.{name}"))).unwrap();
+    engine
+        .load(&net.parameters, |name| fixture.values(&format!("param.{name}")))
+        .unwrap();
     let expected = fixture.names().filter(|name| name.starts_with("param.")).count();
     assert_eq!(net.parameters.iter().count(), expected, "tensors of the network");
 
@@ -122,7 +142,10 @@ fn follow(name: &str, target: Target) {
     let mut evaluation = engine.compile(&net.evaluate, &[net.evaluated.estimate]).unwrap();
 
     let mut losses = vec![net.step(&mut engine, &mut training, 0)];
-    for (var, name) in outputs.into_iter().zip(["output.mask", "output.estimate", "loss"]) {
+    for (var, name) in outputs
+        .into_iter()
+        .zip(["output.mask", "output.estimate", "loss"])
+    {
         let got = engine.read(&mut training, var).unwrap();
         report.note("output", name, relative(&got, &fixture.truth(name)), allowed);
     }
@@ -139,22 +162,42 @@ fn follow(name: &str, target: Target) {
         if is_cancelled(name) {
             // sums of the same terms as the weight's gradient, which cancel: its scale is theirs
             let scale = largest(&fixture.truth(&format!("grad.{}", name.replace("bias", "weight"))));
-            report.note("gradients of cancelled biases", name, absolute(&got, &want) / scale, allowed);
+            report.note(
+                "gradients of cancelled biases",
+                name,
+                absolute(&got, &want) / scale,
+                allowed,
+            );
         } else {
             report.note("gradients", name, relative(&got, &want), allowed);
         }
     }
 
     losses.extend((1..STEPS).map(|step| net.step(&mut engine, &mut training, step)));
-    report.note("ten losses", "losses", relative(&losses, &fixture.truth("adam10.losses")), allowed);
+    report.note(
+        "ten losses",
+        "losses",
+        relative(&losses, &fixture.truth("adam10.losses")),
+        allowed,
+    );
     for parameter in net.parameters.iter() {
         let name = &parameter.name;
         let got = engine.tensor(parameter.flat(), &net.parameters, name).unwrap();
         let want = fixture.truth(&format!("adam10.{name}"));
         if is_cancelled(name) || name.ends_with("running_mean") {
-            report.note("cancelled biases and means after ten", name, absolute(&got, &want), drift(target));
+            report.note(
+                "cancelled biases and means after ten",
+                name,
+                absolute(&got, &want),
+                drift(target),
+            );
         } else {
-            report.note("parameters and variances after ten", name, relative(&got, &want), allowed);
+            report.note(
+                "parameters and variances after ten",
+                name,
+                relative(&got, &want),
+                allowed,
+            );
         }
     }
 
@@ -162,7 +205,9 @@ fn follow(name: &str, target: Target) {
     let want = fixture.truth("eval.estimate");
     let error = relative(&net.estimate(&mut engine, &mut evaluation), &want);
     report.note("evaluation after own ten steps", "eval", error, drift(target));
-    engine.load(&net.parameters, |name| fixture.values(&format!("adam10.{name}"))).unwrap();
+    engine
+        .load(&net.parameters, |name| fixture.values(&format!("adam10.{name}")))
+        .unwrap();
     let error = relative(&net.estimate(&mut engine, &mut evaluation), &want);
     report.note("evaluation of PyTorch's ten steps", "eval", error, allowed);
 
@@ -170,7 +215,11 @@ fn follow(name: &str, target: Target) {
     for (group, (tensors, worst)) in &report.groups {
         println!("  {group:<40} {tensors:>3} tensors, worst {worst:8.1e}");
     }
-    assert!(report.failures.is_empty(), "{name} on {target}:\n{}", report.failures.join("\n"));
+    assert!(
+        report.failures.is_empty(),
+        "{name} on {target}:\n{}",
+        report.failures.join("\n")
+    );
 }
 
 #[test]

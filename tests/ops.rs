@@ -44,7 +44,9 @@ impl Table {
 
     /// Cases and checks.
     fn totals(&self) -> (usize, usize) {
-        self.0.values().fold((0, 0), |(cases, checks), row| (cases + row.0, checks + row.1))
+        self.0
+            .values()
+            .fold((0, 0), |(cases, checks), row| (cases + row.0, checks + row.1))
     }
 
     fn print(&self, title: &str) {
@@ -60,7 +62,9 @@ fn compare(target: Target) -> (usize, usize) {
     let (mut forward, mut backward) = (Table::default(), Table::default());
     let mut failures = Vec::new();
     for case in ops::cases() {
-        let mut judge = |table: &mut Table, compute: fn(&Case, Target) -> Result<Vec<Vec<f64>>>, what: &str| {
+        let mut judge = |table: &mut Table,
+                         compute: fn(&Case, Target) -> Result<Vec<Vec<f64>>>,
+                         what: &str| {
             let both = compute(&case, target).and_then(|got| Ok((got, compute(&case, Target::Reference)?)));
             let (got, want) = match both {
                 Ok(both) => both,
@@ -82,7 +86,12 @@ fn compare(target: Target) -> (usize, usize) {
     backward.print(&format!("{target} against cpu f64, NMSE of the gradients"));
     let (cases, checks) = (forward.totals().0, backward.totals().1);
     println!("{target}: {cases} cases, {checks} gradient checks");
-    assert!(failures.is_empty(), "{target}: {} failures:\n{}", failures.len(), failures.join("\n"));
+    assert!(
+        failures.is_empty(),
+        "{target}: {} failures:\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
     (cases, checks)
 }
 
@@ -113,13 +122,22 @@ fn kernels_of_both_kinds_of_device_stay_in_bounds() {
             let want = harness::results(case, Target::Reference).unwrap();
             let error = nmse(&got, &want[0][..got.len()]);
             if error > case.class.nmse() || !touched.is_empty() {
-                failures.push(format!("{label} for {traits:?}: NMSE {error:.1e}, touched {touched:?}"));
+                failures.push(format!(
+                    "{label} for {traits:?}: NMSE {error:.1e}, touched {touched:?}"
+                ));
             }
             table.note(case, [error]);
         }
-        table.print(&format!("kernels for {traits:?} in guarded buffers, NMSE of the output"));
+        table.print(&format!(
+            "kernels for {traits:?} in guarded buffers, NMSE of the output"
+        ));
     }
-    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+    assert!(
+        failures.is_empty(),
+        "{} failures:\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
 }
 
 #[test]
@@ -133,7 +151,8 @@ fn gradients_are_the_central_differences() {
     let mut failures = Vec::new();
     for case in ops::cases().iter().filter(|case| !case.differentiable.is_empty()) {
         let label = case.label();
-        let gradients = harness::gradients(case, Target::Reference).unwrap_or_else(|e| panic!("{label}: {e}"));
+        let gradients =
+            harness::gradients(case, Target::Reference).unwrap_or_else(|e| panic!("{label}: {e}"));
         let mut loss = Loss::of(case).unwrap_or_else(|e| panic!("{label}: {e}"));
         let mut errors = Vec::new();
         for (&input, gradient) in case.differentiable.iter().zip(&gradients) {
@@ -154,7 +173,12 @@ fn gradients_are_the_central_differences() {
     table.print("gradient against central differences, relative to the largest");
     let (cases, checks) = table.totals();
     println!("{cases} cases, {checks} derivatives");
-    assert!(failures.is_empty(), "{} of {checks}:\n{}", failures.len(), failures.join("\n"));
+    assert!(
+        failures.is_empty(),
+        "{} of {checks}:\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
 }
 
 /// All elements if they are few, else the first, the last and some between.
@@ -174,8 +198,14 @@ fn every_operation_has_cases_of_odd_sizes() {
     for case in ops::cases() {
         // a size that no tile or workgroup divides; the history that Record writes to has one size only
         let recorded = harness::alone(&case).unwrap();
-        let shapes = recorded.leaves.iter().chain([&recorded.output]).map(|&var| recorded.tape.shape(var));
-        let is_odd = shapes.flat_map(|s| s.dims().to_vec()).any(|d| d > 1 && d % 2 == 1);
+        let shapes = recorded
+            .leaves
+            .iter()
+            .chain([&recorded.output])
+            .map(|&var| recorded.tape.shape(var));
+        let is_odd = shapes
+            .flat_map(|s| s.dims().to_vec())
+            .any(|d| d > 1 && d % 2 == 1);
         if let Some(count) = odd.get_mut(case.name()) {
             *count += usize::from(is_odd || case.name() == "record");
         }
@@ -201,13 +231,26 @@ const LAYERS: [Layer; 6] = [
 fn convolutions_follow_their_definitions() {
     let (mut checks, mut worst) = (0, [0.0f64; 3]);
     for (big, channels, kernel, stride, padding) in LAYERS {
-        let geometry = naive::Geometry { kernel, stride, padding };
+        let geometry = naive::Geometry {
+            kernel,
+            stride,
+            padding,
+        };
         let out = |axis: usize| (big[axis + 2] + 2 * padding[axis] - kernel[axis]) / stride[axis] + 1;
         let small = [big[0], channels, out(0), out(1)];
         let weight = [channels, big[1], kernel[0], kernel[1]];
-        let shapes = [big.into(), small.into(), weight.into(), [channels].into(), [big[1]].into()];
-        let values: Vec<Vec<f32>> =
-            shapes.iter().enumerate().map(|(i, shape): (usize, &Shape)| noise(i as u32, shape.len())).collect();
+        let shapes = [
+            big.into(),
+            small.into(),
+            weight.into(),
+            [channels].into(),
+            [big[1]].into(),
+        ];
+        let values: Vec<Vec<f32>> = shapes
+            .iter()
+            .enumerate()
+            .map(|(i, shape): (usize, &Shape)| noise(i as u32, shape.len()))
+            .collect();
         let [x, y, w, b, b_big] = [0, 1, 2, 3, 4].map(|i| widen(&values[i]));
         let want = [
             naive::conv2d(&x, big, &w, &b, small, geometry),
@@ -219,17 +262,47 @@ fn convolutions_follow_their_definitions() {
         let [x, y, w, b, b_big] = [0, 1, 2, 3, 4].map(|i| tape.input("tensor", shapes[i]));
         let outputs = [
             tape.push(Conv2d { stride, padding }, &[x, w, b]).unwrap(),
-            tape.push(ConvTranspose2d { stride, padding, output: [big[2], big[3]] }, &[y, w, b_big]).unwrap(),
-            tape.push(Conv2dWeightGradient { stride, padding, kernel }, &[x, y]).unwrap(),
+            tape.push(
+                ConvTranspose2d {
+                    stride,
+                    padding,
+                    output: [big[2], big[3]],
+                },
+                &[y, w, b_big],
+            )
+            .unwrap(),
+            tape.push(
+                Conv2dWeightGradient {
+                    stride,
+                    padding,
+                    kernel,
+                },
+                &[x, y],
+            )
+            .unwrap(),
         ];
-        for (i, (target, tolerance)) in
-            [(Target::Reference, 1e-24), (Target::Cpu, 1e-12), (Target::Gpu, 1e-12)].into_iter().enumerate()
+        for (i, (target, tolerance)) in [
+            (Target::Reference, 1e-24),
+            (Target::Cpu, 1e-12),
+            (Target::Gpu, 1e-12),
+        ]
+        .into_iter()
+        .enumerate()
         {
-            let got =
-                engine::evaluate(target, &Parameters::default(), &tape, &outputs, &values, &harness::step());
+            let got = engine::evaluate(
+                target,
+                &Parameters::default(),
+                &tape,
+                &outputs,
+                &values,
+                &harness::step(),
+            );
             for (k, (got, want)) in got.unwrap().iter().zip(&want).enumerate() {
                 let error = nmse(got, want);
-                assert!(error <= tolerance, "{target}, output {k} of {big:?} to {small:?}: {error:.1e}");
+                assert!(
+                    error <= tolerance,
+                    "{target}, output {k} of {big:?} to {small:?}: {error:.1e}"
+                );
                 worst[i] = worst[i].max(error);
                 checks += 1;
             }

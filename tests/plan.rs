@@ -3,75 +3,19 @@
 
 mod engine;
 
-use engine::{Engine, Target, noise, open_gpu, relative};
-use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+use engine::{
+    Engine, Target,
+    graphs::{STEPS, Training, large, random_graph, tiny},
+    open_gpu, relative,
+};
 use stemwise::{
     Error,
     gpu::Device,
-    kernel::{StepValues, Traits, uniform},
-    models::{Separator, SeparatorConfig},
-    nn::Mode,
-    ops::{Add, ConcatChannels, Conv2d, L1Loss, LeakyRelu, Multiply, Record, Reshape, Scale, Sigmoid, SliceChannels, Sum},
-    optim::Adam,
+    kernel::{StepValues, Traits},
+    ops::{Add, ConcatChannels, Conv2d, L1Loss, Reshape},
     shape::Shape,
-    tape::{Flat, Parameters, Plan, Role, Session, Tape, Var},
+    tape::{Flat, Parameters, Plan, Session, Tape, Var},
 };
-
-const STEPS: u32 = 20;
-const LEARNING_RATE: f32 = 1e-3;
-
-/// A small separator's training step, whose loss goes to slot 0 of the history.
-struct Training {
-    parameters: Parameters,
-    tape: Tape,
-    mask: Var,
-    estimate: Var,
-    loss: Var,
-    inputs: Vec<Vec<f32>>,
-}
-
-/// `[batch, 1, frequency, time]`: odd, and with enough values at the bottleneck for a variance.
-const INPUT: [usize; 4] = [2, 1, 65, 65];
-
-impl Training {
-    fn new(dropout: f32) -> Self {
-        let (mut parameters, mut tape) = (Parameters::default(), Tape::new());
-        let config = SeparatorConfig { dropout, ..SeparatorConfig::of_width(0.125) };
-        let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let separator = Separator::new(&config, &mut parameters, Role::Trainable, "", &mut rng).unwrap();
-        let mix = tape.input("mix", INPUT);
-        let target = tape.input("target", INPUT);
-        let separated = separator.record(&mut tape, &parameters, mix, Mode::Train).unwrap();
-        let loss = tape.push(L1Loss, &[separated.estimate, target]).unwrap();
-        let history = tape.flat(&parameters, Flat::History);
-        tape.push(Record { slot: 0 }, &[history, loss]).unwrap();
-        tape.backward(loss).unwrap();
-        Adam::default().record(&mut tape, &parameters).unwrap();
-        let mix: Vec<f32> = noise(1, INPUT.iter().product()).iter().map(|v| v.abs()).collect();
-        let target = mix.iter().zip(noise(2, mix.len())).map(|(m, v)| m * v.abs()).collect();
-        let (mask, estimate) = (separated.mask, separated.estimate);
-        Training { parameters, tape, mask, estimate, loss, inputs: vec![mix, target] }
-    }
-
-    fn step(step: u32) -> StepValues {
-        StepValues::new(42, step, LEARNING_RATE, Adam::default().betas())
-    }
-
-    fn inputs(&self) -> Vec<&[f32]> {
-        self.inputs.iter().map(Vec::as_slice).collect()
-    }
-
-    /// The losses of [`STEPS`] steps, and the parameters after them.
-    fn run(&self, device: &Device) -> (Vec<f32>, Vec<f32>) {
-        let mut session = Session::new(device, &self.parameters).unwrap();
-        let mut program = session.compile(&self.tape, &[]).unwrap();
-        for step in 0..STEPS {
-            session.run(&mut program, &self.inputs(), &Self::step(step)).unwrap();
-        }
-        let losses = session.history(0, STEPS - 1, STEPS as usize).unwrap();
-        (losses, session.flat(Flat::Parameters).unwrap())
-    }
-}
 
 #[test]
 fn two_runs_give_the_same_bits() {
@@ -87,9 +31,20 @@ fn two_runs_give_the_same_bits() {
 #[test]
 fn gpu_and_cpu_train_alike() {
     let training = Training::new(0.5);
-    let (gpu, cpu) = (training.run(&Device::Gpu(engine::gpu())).0, training.run(&Device::Cpu).0);
-    let worst = gpu.iter().zip(&cpu).map(|(g, c)| ((g - c) / c).abs()).fold(0.0, f32::max);
-    println!("loss {:.5} to {:.5}; GPU and CPU differ by {worst:.1e} at most", cpu[0], cpu[cpu.len() - 1]);
+    let (gpu, cpu) = (
+        training.run(&Device::Gpu(engine::gpu())).0,
+        training.run(&Device::Cpu).0,
+    );
+    let worst = gpu
+        .iter()
+        .zip(&cpu)
+        .map(|(g, c)| ((g - c) / c).abs())
+        .fold(0.0, f32::max);
+    println!(
+        "loss {:.5} to {:.5}; GPU and CPU differ by {worst:.1e} at most",
+        cpu[0],
+        cpu[cpu.len() - 1]
+    );
     assert!(worst <= 1e-4, "{worst}: {gpu:?} and {cpu:?}");
     assert!(cpu[cpu.len() - 1] < cpu[0], "it learns nothing: {cpu:?}");
 }
@@ -102,9 +57,17 @@ fn asking_for_more_outputs_changes_no_number() {
         let results = |outputs: &[Var]| {
             let mut engine = Engine::new(target, &training.parameters).unwrap();
             let mut program = engine.compile(&training.tape, outputs).unwrap();
-            engine.run(&mut program, &training.inputs, &Training::step(0)).unwrap();
-            let read: Vec<_> = outputs.iter().map(|&v| engine.read(&mut program, v).unwrap()).collect();
-            (read, [Flat::Gradients, Flat::Parameters, Flat::Statistics].map(|f| engine.flat(f).unwrap()))
+            engine
+                .run(&mut program, &training.inputs, &Training::step(0))
+                .unwrap();
+            let read: Vec<_> = outputs
+                .iter()
+                .map(|&v| engine.read(&mut program, v).unwrap())
+                .collect();
+            (
+                read,
+                [Flat::Gradients, Flat::Parameters, Flat::Statistics].map(|f| engine.flat(f).unwrap()),
+            )
         };
         let (values, lasting) = results(&all);
         for (var, value) in all.iter().zip(values) {
@@ -112,53 +75,6 @@ fn asking_for_more_outputs_changes_no_number() {
             assert!(alone[0] == value && lasting_alone == lasting, "{target}");
         }
     }
-}
-
-/// A random graph over `[2, 4, 6, 5]` tensors, with views, reuse, dead ends and gradients.
-/// Returns the tensors to compare.
-fn random_graph(seed: u32) -> (Tape, Vec<Var>, Vec<Vec<f32>>) {
-    let shape = Shape::from([2, 4, 6, 5]);
-    let mut tape = Tape::new();
-    let inputs = [tape.input("a", shape), tape.input("b", shape)];
-    let weight = tape.input("weight", [4, 4, 3, 3]);
-    let bias = tape.input("bias", [4]);
-    let mut draws = 0..;
-    let mut below = |n: usize| {
-        let draw = uniform([seed, 99], 0, 0, draws.next().unwrap_or(0));
-        ((draw * n as f32) as usize).min(n - 1)
-    };
-    let mut vars = inputs.to_vec();
-    for _ in 0..40 {
-        // mostly recent tensors, so that lifetimes differ
-        let reach = vars.len().min(6);
-        let mut pick = || vars[vars.len() - 1 - below(reach)];
-        let (a, b) = (pick(), pick());
-        let made = match below(7) {
-            0 => tape.push(Add, &[a, b]),
-            1 => tape.push(Multiply, &[a, b]),
-            2 => tape.push(Scale { factor: 0.7 }, &[a]),
-            3 => tape.push(Sigmoid, &[a]),
-            4 => tape.push(LeakyRelu { slope: 0.2 }, &[a]),
-            5 => {
-                // through a larger and a smaller tensor and a view
-                let both = tape.push(ConcatChannels, &[a, b]).unwrap();
-                let cut = tape.push(SliceChannels { start: 2, count: 4 }, &[both]).unwrap();
-                let flat = tape.push(Reshape { shape: Shape::from([2, 120]) }, &[cut]).unwrap();
-                tape.push(Reshape { shape }, &[flat])
-            }
-            _ => tape.push(Conv2d { stride: [1, 1], padding: [1, 1] }, &[a, weight, bias]),
-        };
-        vars.push(made.unwrap());
-    }
-    let loss = tape.push(Sum, &[vars[vars.len() - 1]]).unwrap();
-    let gradients = tape.gradients(loss, &[inputs[0], inputs[1], weight, bias]).unwrap();
-    vars.extend(gradients.into_iter().flatten());
-    vars.push(loss);
-    let lengths = [shape.len(), shape.len(), 4 * 4 * 9, 4];
-    let values = lengths.iter().enumerate().map(|(i, &len)| {
-        noise(seed + i as u32, len).into_iter().map(|v| 0.3 * v).collect()
-    });
-    (tape, vars, values.collect())
 }
 
 /// Where every tensor is an output, none shares memory. So every plan that shares must give the same bits.
@@ -170,12 +86,23 @@ fn tensors_that_share_memory_do_not_disturb_each_other() {
         for seed in seeds {
             let (tape, vars, inputs) = random_graph(seed);
             let run = |outputs: &[Var]| {
-                engine::evaluate(target, &parameters, &tape, outputs, &inputs, &StepValues::default()).unwrap()
+                engine::evaluate(
+                    target,
+                    &parameters,
+                    &tape,
+                    outputs,
+                    &inputs,
+                    &StepValues::default(),
+                )
+                .unwrap()
             };
             let all = run(&vars);
             assert!(all.iter().flatten().all(|v| v.is_finite()));
             for (var, value) in vars.iter().zip(&all) {
-                assert!(run(&[*var])[0] == *value, "{target}, seed {seed}: {var:?} alone differs\n{tape:?}");
+                assert!(
+                    run(&[*var])[0] == *value,
+                    "{target}, seed {seed}: {var:?} alone differs\n{tape:?}"
+                );
                 plans += 1;
             }
             let halves: Vec<Var> = vars.iter().copied().step_by(2).collect();
@@ -201,21 +128,6 @@ fn what_no_output_needs_is_left_out() {
     assert!(first.bytes() < all.bytes() && first.dispatches() < all.dispatches());
 }
 
-/// `loss = Σ a²` of three elements, recorded in the history.
-fn tiny() -> (Parameters, Tape, Var) {
-    let (mut parameters, mut tape) = (Parameters::default(), Tape::new());
-    let id = parameters.add("weight", Shape::from([3]), Role::Trainable, vec![0.5, -0.25, 1.0]).unwrap();
-    let weight = tape.parameter(&parameters, id);
-    let x = tape.input("x", [3]);
-    let product = tape.push(Multiply, &[weight, x]).unwrap();
-    let loss = tape.push(Sum, &[product]).unwrap();
-    let history = tape.flat(&parameters, Flat::History);
-    tape.push(Record { slot: 0 }, &[history, loss]).unwrap();
-    tape.backward(loss).unwrap();
-    Adam::default().record(&mut tape, &parameters).unwrap();
-    (parameters, tape, loss)
-}
-
 #[test]
 fn a_thousand_steps_make_nothing_new() {
     let gpu = open_gpu();
@@ -223,8 +135,10 @@ fn a_thousand_steps_make_nothing_new() {
     let mut session = Session::new(&Device::Gpu(gpu.clone()), &parameters).unwrap();
     let mut program = session.compile(&tape, &[loss]).unwrap();
     let mut step = |session: &mut Session, step: u32| {
-        session.run(&mut program, &[&[0.1, 0.2, 0.3]], &Training::step(step)).unwrap();
-        if step % 50 == 0 {
+        session
+            .run(&mut program, &[&[0.1, 0.2, 0.3]], &Training::step(step))
+            .unwrap();
+        if step.is_multiple_of(50) {
             let value = session.read(&mut program, loss).unwrap();
             let recorded = session.history(0, step, 64).unwrap();
             assert_eq!(recorded.len(), 64.min(step as usize + 1));
@@ -239,15 +153,6 @@ fn a_thousand_steps_make_nothing_new() {
     assert_eq!(gpu.created().bytes, 0, "something is never given back");
 }
 
-/// `[batch, 1, len]` twice in one tensor `[batch, 2, len]`, and its sum.
-fn large(batch: usize, len: usize) -> (Tape, Var) {
-    let mut tape = Tape::new();
-    let x = tape.input("spectrogram", [batch, 1, len]);
-    let both = tape.push(ConcatChannels, &[x, x]).unwrap();
-    let sum = tape.push(Sum, &[both]).unwrap();
-    (tape, sum)
-}
-
 #[test]
 fn a_tensor_past_the_binding_limit_is_named_before_anything_is_allocated() {
     let parameters = Parameters::default();
@@ -256,15 +161,32 @@ fn a_tensor_past_the_binding_limit_is_named_before_anything_is_allocated() {
     plan.check_limits("test", 1 << 30, 1 << 28).unwrap();
     // [6, 2, 5 000 000] past the binding limit, past the buffer limit; then the input itself
     for (buffer, binding, bytes, said) in [
-        (1 << 30, 128 << 20, 240_000_000, ["concat_channels", "binding", "batch of 3"]),
-        (128 << 20, 1 << 30, 240_000_000, ["concat_channels", "buffer", "batch of 3"]),
-        (1 << 30, 100 << 20, 120_000_000, ["'spectrogram'", "binding", "test takes at most"]),
+        (
+            1 << 30,
+            128 << 20,
+            240_000_000,
+            ["concat_channels", "binding", "batch of 3"],
+        ),
+        (
+            128 << 20,
+            1 << 30,
+            240_000_000,
+            ["concat_channels", "buffer", "batch of 3"],
+        ),
+        (
+            1 << 30,
+            100 << 20,
+            120_000_000,
+            ["'spectrogram'", "binding", "test takes at most"],
+        ),
     ] {
         let error = plan.check_limits("test", buffer, binding).unwrap_err();
         let message = error.to_string();
         assert!(said.iter().all(|what| message.contains(what)), "{message}");
         match error {
-            Error::TensorTooLarge { bytes: needed, limit, .. } => {
+            Error::TensorTooLarge {
+                bytes: needed, limit, ..
+            } => {
                 assert_eq!((needed, limit), (bytes, buffer.min(binding)));
             }
             other => panic!("{other:?}"),
@@ -280,7 +202,10 @@ fn a_tensor_past_the_binding_limit_is_named_before_anything_is_allocated() {
         let mut session = Session::new(&Device::Gpu(gpu.clone()), &parameters).unwrap();
         let before = gpu.created();
         let refused = session.compile(&tape, &[sum]).map(|_| ());
-        assert!(matches!(refused, Err(Error::TensorTooLarge { .. })), "{refused:?}");
+        assert!(
+            matches!(refused, Err(Error::TensorTooLarge { .. })),
+            "{refused:?}"
+        );
         assert_eq!(gpu.created(), before);
     }
 }
@@ -292,22 +217,40 @@ fn inputs_of_the_wrong_length_are_refused() {
         let mut session = Session::new(&device, &parameters).unwrap();
         let mut program = session.compile(&tape, &[loss]).unwrap();
         let mut refused = |inputs: &[&[f32]]| {
-            session.run(&mut program, inputs, &StepValues::default()).unwrap_err()
+            session
+                .run(&mut program, inputs, &StepValues::default())
+                .unwrap_err()
         };
-        for (inputs, given, expected) in
-            [(vec![], 0, 1), (vec![[0.0; 3].as_slice(); 2], 2, 1), (vec![[0.0; 4].as_slice()], 4, 3)]
-        {
+        for (inputs, given, expected) in [
+            (vec![], 0, 1),
+            (vec![[0.0; 3].as_slice(); 2], 2, 1),
+            (vec![[0.0; 4].as_slice()], 4, 3),
+        ] {
             match refused(&inputs) {
-                Error::Length { given: g, expected: e, .. } => assert_eq!((g, e), (given, expected), "{device}"),
+                Error::Length {
+                    given: g,
+                    expected: e,
+                    ..
+                } => assert_eq!((g, e), (given, expected), "{device}"),
                 other => panic!("{device}: {other:?}"),
             }
         }
         assert!(refused(&[&[0.0; 2]]).to_string().contains("'x'"));
         let wrong = session.set_flat(Flat::Parameters, &[0.0; 3]);
-        assert!(matches!(wrong, Err(Error::Length { given: 3, .. })), "{device}: {wrong:?}");
+        assert!(
+            matches!(wrong, Err(Error::Length { given: 3, .. })),
+            "{device}: {wrong:?}"
+        );
     }
     let mut tape = Tape::new();
-    assert!(matches!(tape.constant([3], &[0.0; 2]), Err(Error::Length { given: 2, expected: 3, .. })));
+    assert!(matches!(
+        tape.constant([3], &[0.0; 2]),
+        Err(Error::Length {
+            given: 2,
+            expected: 3,
+            ..
+        })
+    ));
 }
 
 #[test]
@@ -317,18 +260,41 @@ fn shapes_that_do_not_fit_are_refused_when_recorded() {
     let b = tape.input("b", [2, 3, 7, 5]);
     let weight = tape.input("weight", [4, 2, 3, 3]);
     let bias = tape.input("bias", [4]);
-    let conv = Conv2d { stride: [1, 1], padding: [1, 1] };
+    let conv = Conv2d {
+        stride: [1, 1],
+        padding: [1, 1],
+    };
     for (result, op, shapes) in [
         (tape.push(Add, &[a, b]), "add", ["2×3×5×7", "2×3×7×5"]),
         (tape.push(L1Loss, &[a, b]), "l1_loss", ["2×3×5×7", "2×3×7×5"]),
-        (tape.push(ConcatChannels, &[a, b]), "concat_channels", ["2×3×5×7", "2×3×7×5"]),
-        (tape.push(conv, &[a, weight, bias]), "conv2d", ["2×3×5×7", "4×2×3×3"]),
-        (tape.push(Reshape { shape: Shape::from([2, 9]) }, &[a]), "reshape", ["2×3×5×7", "2×9"]),
+        (
+            tape.push(ConcatChannels, &[a, b]),
+            "concat_channels",
+            ["2×3×5×7", "2×3×7×5"],
+        ),
+        (
+            tape.push(conv, &[a, weight, bias]),
+            "conv2d",
+            ["2×3×5×7", "4×2×3×3"],
+        ),
+        (
+            tape.push(
+                Reshape {
+                    shape: Shape::from([2, 9]),
+                },
+                &[a],
+            ),
+            "reshape",
+            ["2×3×5×7", "2×9"],
+        ),
     ] {
         match result {
             Err(Error::Shape { op: named, message }) => {
                 assert_eq!(named, op);
-                assert!(shapes.iter().all(|shape| message.contains(shape)), "{op}: {message}");
+                assert!(
+                    shapes.iter().all(|shape| message.contains(shape)),
+                    "{op}: {message}"
+                );
             }
             other => panic!("{op}: {other:?}"),
         }
@@ -345,11 +311,17 @@ fn a_program_of_another_session_is_refused() {
             let mut foreign = Session::new(&other, &parameters).unwrap();
             let run = foreign.run(&mut program, &[&[0.0; 3]], &StepValues::default());
             assert!(matches!(run, Err(Error::Tape(_))), "{device} on {other}: {run:?}");
-            assert!(matches!(foreign.read(&mut program, loss), Err(Error::Tape(_))), "{device} on {other}");
+            assert!(
+                matches!(foreign.read(&mut program, loss), Err(Error::Tape(_))),
+                "{device} on {other}"
+            );
         }
-        home.run(&mut program, &[&[0.0; 3]], &StepValues::default()).unwrap();
+        home.run(&mut program, &[&[0.0; 3]], &StepValues::default())
+            .unwrap();
         // and a tensor that was not named an output
-        let unnamed = home.compile(&tape, &[]).and_then(|mut program| home.read(&mut program, loss));
+        let unnamed = home
+            .compile(&tape, &[])
+            .and_then(|mut program| home.read(&mut program, loss));
         assert!(matches!(unnamed, Err(Error::Tape(_))), "{unnamed:?}");
     }
 }

@@ -35,7 +35,11 @@ const GROUPS: u32 = 65_535;
 const TRAITS: [Traits; 2] = [Traits { software: true }, Traits { software: false }];
 
 /// One compiled kernel: all that shapes it.
-type Permutation = (&'static str, BTreeMap<&'static str, String>, Vec<(&'static str, u64)>);
+type Permutation = (
+    &'static str,
+    BTreeMap<&'static str, String>,
+    Vec<(&'static str, u64)>,
+);
 
 /// The plan of a training step of the paper's separator on three seconds of audio.
 fn separator_plan(traits: Traits) -> Plan {
@@ -45,10 +49,17 @@ fn separator_plan(traits: Traits) -> Plan {
     let separator = Separator::new(&config, &mut parameters, Role::Trainable, "", &mut rng).unwrap();
     let mix = tape.input("mix", [8, 1, 1025, 259]);
     let target = tape.input("target", [8, 1, 1025, 259]);
-    let separated = separator.record(&mut tape, &parameters, mix, Mode::Train).unwrap();
+    let separated = separator
+        .record(&mut tape, &parameters, mix, Mode::Train)
+        .unwrap();
     let loss = tape.push(L1Loss, &[separated.estimate, target]).unwrap();
     tape.backward(loss).unwrap();
-    Adam { max_norm: Some(1.0), ..Adam::default() }.record(&mut tape, &parameters).unwrap();
+    Adam {
+        max_norm: Some(1.0),
+        ..Adam::default()
+    }
+    .record(&mut tape, &parameters)
+    .unwrap();
     Plan::for_gpu(&tape, &parameters, &[loss], traits).unwrap()
 }
 
@@ -57,7 +68,11 @@ fn permutations() -> BTreeMap<Permutation, Dispatch> {
     let mut found = BTreeMap::new();
     let mut add = |plan: &Plan| {
         for dispatch in plan.kernels() {
-            let constants = dispatch.constants.iter().map(|(name, v)| (*name, v.to_bits())).collect();
+            let constants = dispatch
+                .constants
+                .iter()
+                .map(|(name, v)| (*name, v.to_bits()))
+                .collect();
             let key = (dispatch.shader.name, dispatch.defines.clone(), constants);
             found.entry(key).or_insert_with(|| dispatch.clone());
         }
@@ -84,14 +99,28 @@ fn check(dispatch: &Dispatch) -> Result<(), String> {
     let source = expand(&dispatch.shader, &dispatch.defines).map_err(|e| e.to_string())?;
     let module = naga::front::wgsl::parse_str(&source).map_err(|e| e.emit_to_string(&source))?;
     let mut validator = Validator::new(ValidationFlags::all(), Capabilities::default());
-    let info = validator.validate(&module).map_err(|e| e.emit_to_string(&source))?;
+    let info = validator
+        .validate(&module)
+        .map_err(|e| e.emit_to_string(&source))?;
 
     // as WebGPU: a constant that the shader does not declare is an error
-    let overrides: BTreeSet<&str> = module.overrides.iter().filter_map(|(_, o)| o.name.as_deref()).collect();
-    if let Some((unknown, _)) = dispatch.constants.iter().find(|(name, _)| !overrides.contains(name)) {
+    let overrides: BTreeSet<&str> = module
+        .overrides
+        .iter()
+        .filter_map(|(_, o)| o.name.as_deref())
+        .collect();
+    if let Some((unknown, _)) = dispatch
+        .constants
+        .iter()
+        .find(|(name, _)| !overrides.contains(name))
+    {
         return Err(format!("it has no override constant '{unknown}'"));
     }
-    let constants = dispatch.constants.iter().map(|(name, value)| (name.to_string(), *value)).collect();
+    let constants = dispatch
+        .constants
+        .iter()
+        .map(|(name, value)| (name.to_string(), *value))
+        .collect();
     let entry = Some((ShaderStage::Compute, "main"));
     let (module, info) = back::pipeline_constants::process_overrides(&module, &info, entry, &constants)
         .map_err(|e| e.to_string())?;
@@ -99,15 +128,31 @@ fn check(dispatch: &Dispatch) -> Result<(), String> {
         drop(info);
         // once more: sizes and divisors are known only now
         let mut validator = Validator::new(ValidationFlags::all(), Capabilities::default());
-        validator.validate(&module).map_err(|e| e.emit_to_string(&source))?
+        validator
+            .validate(&module)
+            .map_err(|e| e.emit_to_string(&source))?
     };
 
-    let main = module.entry_points.iter().find(|e| e.name == "main").ok_or("no entry point 'main'")?;
+    let main = module
+        .entry_points
+        .iter()
+        .find(|e| e.name == "main")
+        .ok_or("no entry point 'main'")?;
     let [x, y, z] = main.workgroup_size;
-    if x * y * z > INVOCATIONS || main.workgroup_size.iter().zip(INVOCATIONS_BY_AXIS).any(|(&n, most)| n > most) {
+    if x * y * z > INVOCATIONS
+        || main
+            .workgroup_size
+            .iter()
+            .zip(INVOCATIONS_BY_AXIS)
+            .any(|(&n, most)| n > most)
+    {
         return Err(format!("{x} × {y} × {z} invocations are too many"));
     }
-    if dispatch.groups.iter().any(|&groups| groups == 0 || groups > GROUPS) {
+    if dispatch
+        .groups
+        .iter()
+        .any(|&groups| groups == 0 || groups > GROUPS)
+    {
         return Err(format!("a grid of {:?} workgroups", dispatch.groups));
     }
     let mut layouter = naga::proc::Layouter::default();
@@ -151,12 +196,22 @@ fn translate(
         image_load: policy,
         binding_array: policy,
     };
-    let spirv = back::spv::Options { lang_version: (1, 3), bounds_check_policies, ..Default::default() };
-    let pipeline =
-        back::spv::PipelineOptions { shader_stage: ShaderStage::Compute, entry_point: "main".to_string() };
+    let spirv = back::spv::Options {
+        lang_version: (1, 3),
+        bounds_check_policies,
+        ..Default::default()
+    };
+    let pipeline = back::spv::PipelineOptions {
+        shader_stage: ShaderStage::Compute,
+        entry_point: "main".to_string(),
+    };
     back::spv::write_vec(module, info, &spirv, Some(&pipeline)).map_err(|e| format!("SPIR-V: {e}"))?;
 
-    let metal = back::msl::Options { lang_version: (2, 0), bounds_check_policies, ..Default::default() };
+    let metal = back::msl::Options {
+        lang_version: (2, 0),
+        bounds_check_policies,
+        ..Default::default()
+    };
     back::msl::write_string(module, info, &metal, &Default::default()).map_err(|e| format!("MSL: {e}"))?;
 
     let direct3d = back::hlsl::Options {
@@ -167,7 +222,9 @@ fn translate(
     let mut text = String::new();
     let pipeline = back::hlsl::PipelineOptions::default();
     let mut writer = back::hlsl::Writer::new(&mut text, &direct3d, &pipeline);
-    writer.write(module, info, None).map_err(|e| format!("HLSL: {e}"))?;
+    writer
+        .write(module, info, None)
+        .map_err(|e| format!("HLSL: {e}"))?;
     Ok(())
 }
 
@@ -179,15 +236,27 @@ fn every_permutation_is_valid_everywhere() {
     for ((shader, defines, constants), dispatch) in &permutations {
         *by_shader.entry(shader).or_default() += 1;
         if let Err(message) = check(dispatch) {
-            let constants: Vec<_> = constants.iter().map(|(name, v)| (name, f64::from_bits(*v))).collect();
+            let constants: Vec<_> = constants
+                .iter()
+                .map(|(name, v)| (name, f64::from_bits(*v)))
+                .collect();
             failures.push(format!("{shader} {defines:?} {constants:?}: {message}"));
         }
     }
     for (shader, count) in &by_shader {
         println!("  {shader:<36} {count:>4}");
     }
-    println!("{} permutations of {} shaders", permutations.len(), by_shader.len());
-    assert!(failures.is_empty(), "{} do not compile:\n{}", failures.len(), failures.join("\n"));
+    println!(
+        "{} permutations of {} shaders",
+        permutations.len(),
+        by_shader.len()
+    );
+    assert!(
+        failures.is_empty(),
+        "{} do not compile:\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
 }
 
 #[test]
@@ -207,7 +276,9 @@ fn every_shader_file_is_used() {
         }
     }
     let imports = |source: &str| -> Vec<String> {
-        let names = source.lines().filter_map(|line| line.trim().strip_prefix("#import "));
+        let names = source
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("#import "));
         names.map(|name| name.trim().to_string()).collect()
     };
     let mut used: BTreeSet<String> = BTreeSet::new();

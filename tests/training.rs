@@ -4,7 +4,7 @@ mod common;
 
 use std::{
     fs,
-    io::{self, Write},
+    io,
     path::Path,
     sync::{
         Mutex,
@@ -34,7 +34,7 @@ fn step_losses(run: &Path) -> Vec<(u64, f64)> {
 fn the_loss_falls_and_the_run_is_documented() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = config(&corpus(folder.path()));
-    config.separator.steps = 60;
+    (config.separator.steps, config.separator.learning_rate) = (100, 3e-3);
     let run = folder.path().join("run");
     let saved = Mutex::new(0);
     let summary = training::start(&run, &config, &Device::Cpu, &AtomicBool::new(false), &|event| {
@@ -43,13 +43,13 @@ fn the_loss_falls_and_the_run_is_documented() {
         }
     });
     let summary = summary.unwrap();
-    assert_eq!((summary.step, summary.interrupted), (60, false));
-    assert!(*saved.lock().unwrap() >= 9, "8 validations, the last one at step 60");
+    assert_eq!((summary.step, summary.interrupted), (100, false));
+    assert!(*saved.lock().unwrap() >= 14, "13 validations, and a best one");
 
     let losses = step_losses(&run);
-    assert_eq!(losses.iter().map(|l| l.0).collect::<Vec<_>>(), (1..=60).collect::<Vec<_>>());
+    assert_eq!(losses.iter().map(|l| l.0).collect::<Vec<_>>(), (1..=100).collect::<Vec<_>>());
     let mean = |part: &[(u64, f64)]| part.iter().map(|l| l.1).sum::<f64>() / part.len() as f64;
-    let (before, after) = (mean(&losses[..10]), mean(&losses[50..]));
+    let (before, after) = (mean(&losses[..10]), mean(&losses[90..]));
     assert!(after < 0.8 * before, "{before} → {after}");
 
     assert_eq!(Run::open(&run).unwrap().config.separator, config.separator);

@@ -304,9 +304,10 @@ impl Plan {
                 };
                 return too_large(label.clone(), bytes, advice);
             }
-            let name = match Flat::ALL.get(index) {
-                Some(flat) => format!("the {} buffer", flat.name()),
-                None => "an input".to_string(),
+            let name = match (Flat::ALL.get(index), self.contents.get(index.wrapping_sub(Flat::ALL.len()))) {
+                (Some(flat), _) => format!("the {} buffer", flat.name()),
+                (_, Some(Content::Input(name))) => format!("input '{name}'"),
+                _ => "a constant".to_string(),
             };
             return too_large(name, bytes, "Use a smaller batch, width or segment".to_string());
         }

@@ -99,21 +99,20 @@ impl Data {
     fn open(config: &RunConfig, observer: Observer<'_>) -> Result<Self, TrainError> {
         let recipe = &config.separator;
         let corpus = Corpus::open(&config.corpus)?;
+        if let Some(split) = [Split::Train, Split::Validation].iter().find(|s| corpus.split(**s).is_empty()) {
+            let root = corpus.root().display();
+            let message =
+                format!("{root} has no tracks in '{split}': training needs the splits train and validation");
+            return Err(CorpusError::invalid(message).into());
+        }
         let source = |split: Split, memory| {
-            let tracks = corpus.split(split);
-            if tracks.is_empty() {
-                let root = corpus.root().display();
-                return Err(CorpusError::invalid(format!(
-                    "{root} has no tracks in '{split}': training needs the splits train and validation"
-                )));
-            }
             let options = SegmentOptions {
                 targets: vec![recipe.instrument],
                 len: recipe.segment_samples(),
                 rate: recipe.sample_rate,
                 memory,
             };
-            SegmentSource::new(tracks, options, &|done, total| observer(Event::Decoded { done, total }))
+            SegmentSource::new(corpus.split(split), options, &|done, total| observer(Event::Decoded { done, total }))
         };
         let train = source(Split::Train, AUDIO_MEMORY / 4 * 3)?;
         let validation = source(Split::Validation, AUDIO_MEMORY / 4)?;

@@ -27,11 +27,16 @@ impl Fixture {
                 .map(|(name, view)| {
                     assert_eq!(view.dtype(), Dtype::F32, "{name}");
                     let values = view.data().chunks_exact(4);
-                    let values = values.map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+                    let values = values
+                        .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+                        .collect();
                     (name.to_string(), (Shape::try_from(view.shape()).unwrap(), values))
                 })
                 .collect(),
-            metadata: metadata.into_iter().map(|(k, v)| (k, serde_json::from_str(&v).unwrap())).collect(),
+            metadata: metadata
+                .into_iter()
+                .map(|(k, v)| (k, serde_json::from_str(&v).unwrap()))
+                .collect(),
         }
     }
 
@@ -44,7 +49,9 @@ impl Fixture {
     }
 
     fn get(&self, name: &str) -> &(Shape, Vec<f32>) {
-        self.tensors.get(name).unwrap_or_else(|| panic!("the fixture has no {name}"))
+        self.tensors
+            .get(name)
+            .unwrap_or_else(|| panic!("the fixture has no {name}"))
     }
 
     pub fn shape(&self, name: &str) -> Shape {

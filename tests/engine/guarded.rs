@@ -1,6 +1,6 @@
 //! Runs a case's dispatches without a session, in buffers that end in a guard, to see what a kernel touches.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use stemwise::{
     Result,
@@ -28,7 +28,12 @@ const SCRATCH: usize = 1 << 19;
 /// Whether a case is one operation with kernels: no view, no function of several.
 pub fn has_kernels(case: &Case) -> bool {
     let alone = harness::alone(case).and_then(|recorded| {
-        Plan::for_gpu(&recorded.tape, &recorded.parameters, &[recorded.output], Traits::default())
+        Plan::for_gpu(
+            &recorded.tape,
+            &recorded.parameters,
+            &[recorded.output],
+            Traits::default(),
+        )
     });
     alone.is_ok_and(|plan| plan.operations() == 1)
 }
@@ -36,7 +41,12 @@ pub fn has_kernels(case: &Case) -> bool {
 /// Computes a case with the kernels for devices of these traits, whatever the device's own are.
 /// Returns the values of the output, or of the first changed input, and what was touched that must not be.
 pub fn run(gpu: &Gpu, case: &Case, traits: Traits) -> Result<(Vec<f64>, Vec<String>)> {
-    let Recorded { parameters, tape, output, .. } = harness::alone(case)?;
+    let Recorded {
+        parameters,
+        tape,
+        output,
+        ..
+    } = harness::alone(case)?;
     let plan = Plan::for_gpu(&tape, &parameters, &[output], traits)?;
     let fill = |mut values: Vec<f32>, guard: f32| -> Result<Buffer> {
         values.resize(values.len() + GUARD, guard);
@@ -52,20 +62,28 @@ pub fn run(gpu: &Gpu, case: &Case, traits: Traits) -> Result<(Vec<f64>, Vec<Stri
     let step = gpu.uniform_buffer("step", 8)?;
     gpu.write(&step, 0, &[harness::step()]);
 
-    let scratches = plan.kernels().flat_map(|d| &d.bindings).filter_map(|binding| match binding {
-        Binding::Read(Slot::Scratch(i)) | Binding::Write(Slot::Scratch(i)) => Some(*i),
-        _ => None,
-    });
+    let scratches = plan
+        .kernels()
+        .flat_map(|d| &d.bindings)
+        .filter_map(|binding| match binding {
+            Binding::Read(Slot::Scratch(i)) | Binding::Write(Slot::Scratch(i)) => Some(*i),
+            _ => None,
+        });
     let mut scratch: BTreeMap<usize, Buffer> = BTreeMap::new();
     for index in scratches {
-        if !scratch.contains_key(&index) {
-            scratch.insert(index, fill(vec![ELSEWHERE; SCRATCH], ELSEWHERE)?);
+        if let Entry::Vacant(vacant) = scratch.entry(index) {
+            vacant.insert(fill(vec![ELSEWHERE; SCRATCH], ELSEWHERE)?);
         }
     }
     for dispatch in plan.kernels() {
         let whole = |buffer, access| {
             let len = Buffer::len(buffer);
-            Bound { buffer, offset: 0, len, access }
+            Bound {
+                buffer,
+                offset: 0,
+                len,
+                access,
+            }
         };
         let at = |slot: Slot| match slot {
             Slot::Input(i) => &inputs[i],

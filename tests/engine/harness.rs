@@ -36,7 +36,10 @@ pub fn step() -> StepValues {
     StepValues::new(0x0123_4567_89AB_CDEF, 3, 0.01, [0.9, 0.999])
 }
 
-fn leaves(case: &Case) -> Result<(Parameters, Tape, Vec<Var>, Vec<Vec<f32>>)> {
+/// Parameters, tape, leaves and values of [`Recorded`].
+type Start = (Parameters, Tape, Vec<Var>, Vec<Vec<f32>>);
+
+fn leaves(case: &Case) -> Result<Start> {
     let (mut parameters, mut tape) = (Parameters::default(), Tape::new());
     let (mut leaves, mut inputs) = (Vec::new(), Vec::new());
     for (i, (shape, _)) in case.inputs.iter().enumerate() {
@@ -59,7 +62,13 @@ fn leaves(case: &Case) -> Result<(Parameters, Tape, Vec<Var>, Vec<Vec<f32>>)> {
 pub fn alone(case: &Case) -> Result<Recorded> {
     let (parameters, mut tape, leaves, inputs) = leaves(case)?;
     let output = case.record(&mut tape, &leaves)?;
-    Ok(Recorded { parameters, tape, leaves, inputs, output })
+    Ok(Recorded {
+        parameters,
+        tape,
+        leaves,
+        inputs,
+        output,
+    })
 }
 
 /// The operation in the middle of a graph: `loss = Σ R · op(1.25 · x)` with a fixed random `R`, so that
@@ -75,7 +84,13 @@ pub fn in_a_graph(case: &Case) -> Result<Recorded> {
     let weights = tape.constant(shape, &noise(23, shape.len()))?;
     let weighted = tape.push(Multiply, &[output, weights])?;
     let loss = tape.push(Sum, &[weighted])?;
-    Ok(Recorded { parameters, tape, leaves, inputs, output: loss })
+    Ok(Recorded {
+        parameters,
+        tape,
+        leaves,
+        inputs,
+        output: loss,
+    })
 }
 
 /// What a case computes on a target: the output, or what the changed inputs hold afterwards.
@@ -88,12 +103,21 @@ pub fn results(case: &Case, target: Target) -> Result<Vec<Vec<f64>>> {
         return Ok(vec![engine.read(&mut program, recorded.output)?]);
     }
     // the whole buffer: its padding must still be 0
-    HOMES[..case.mutates().len()].iter().map(|&(_, flat)| engine.flat(flat)).collect()
+    HOMES[..case.mutates().len()]
+        .iter()
+        .map(|&(_, flat)| engine.flat(flat))
+        .collect()
 }
 
 /// The gradients of a case's differentiable inputs on a target.
 pub fn gradients(case: &Case, target: Target) -> Result<Vec<Vec<f64>>> {
-    let Recorded { parameters, mut tape, leaves, inputs, output: loss } = in_a_graph(case)?;
+    let Recorded {
+        parameters,
+        mut tape,
+        leaves,
+        inputs,
+        output: loss,
+    } = in_a_graph(case)?;
     let wanted: Vec<Var> = case.differentiable.iter().map(|&i| leaves[i]).collect();
     let gradients = tape.gradients(loss, &wanted)?;
     let gradients: Vec<Var> = gradients

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every test binary uses its own part")]
 
 pub mod fixture;
+pub mod graphs;
 pub mod guarded;
 pub mod harness;
 pub mod naive;
@@ -70,8 +71,12 @@ impl fmt::Display for Target {
 }
 
 /// One interface to the reference and to sessions. Everything comes out as f64.
+#[expect(clippy::large_enum_variant, reason = "a test has one or two")]
 pub enum Engine {
-    Reference { store: CpuStore<f64>, parameters: Parameters },
+    Reference {
+        store: CpuStore<f64>,
+        parameters: Parameters,
+    },
     Session(Session),
 }
 
@@ -85,7 +90,10 @@ impl Engine {
         let device = match target {
             Target::Reference => {
                 let store = CpuStore::new(parameters);
-                return Ok(Engine::Reference { store, parameters: parameters.clone() });
+                return Ok(Engine::Reference {
+                    store,
+                    parameters: parameters.clone(),
+                });
             }
             Target::Cpu => Device::Cpu,
             Target::Gpu => Device::Gpu(gpu()),
@@ -108,9 +116,11 @@ impl Engine {
                 let inputs: Vec<Vec<f64>> = inputs.iter().map(|values| widen(values)).collect();
                 program.run(store, &inputs.iter().map(Vec::as_slice).collect::<Vec<_>>(), step)
             }
-            (Engine::Session(session), Compiled::Session(program)) => {
-                session.run(program, &inputs.iter().map(Vec::as_slice).collect::<Vec<_>>(), step)
-            }
+            (Engine::Session(session), Compiled::Session(program)) => session.run(
+                program,
+                &inputs.iter().map(Vec::as_slice).collect::<Vec<_>>(),
+                step,
+            ),
             _ => unreachable!("compiled by this engine"),
         }
     }
@@ -146,7 +156,9 @@ impl Engine {
 
     /// One named tensor, or what another flat buffer holds in its place: its gradient, its moments.
     pub fn tensor(&mut self, flat: Flat, parameters: &Parameters, name: &str) -> Result<Vec<f64>> {
-        let parameter = parameters.find(name).unwrap_or_else(|| panic!("no parameter '{name}'"));
+        let parameter = parameters
+            .find(name)
+            .unwrap_or_else(|| panic!("no parameter '{name}'"));
         Ok(self.flat(flat)?[parameter.offset..][..parameter.shape.len()].to_vec())
     }
 
@@ -173,7 +185,10 @@ pub fn evaluate(
     let mut engine = Engine::new(target, parameters)?;
     let mut program = engine.compile(tape, outputs)?;
     engine.run(&mut program, inputs, step)?;
-    outputs.iter().map(|&var| engine.read(&mut program, var)).collect()
+    outputs
+        .iter()
+        .map(|&var| engine.read(&mut program, var))
+        .collect()
 }
 
 pub fn widen(values: &[f32]) -> Vec<f64> {
@@ -182,7 +197,9 @@ pub fn widen(values: &[f32]) -> Vec<f64> {
 
 /// Uniform in (−1, 1), a function of `seed`.
 pub fn noise(seed: u32, len: usize) -> Vec<f32> {
-    (0..len).map(|i| 2.0 * stemwise::kernel::uniform([seed, 17], 0, 0, i as u32) - 1.0).collect()
+    (0..len)
+        .map(|i| 2.0 * stemwise::kernel::uniform([seed, 17], 0, 0, i as u32) - 1.0)
+        .collect()
 }
 
 /// The squared error over the squared values. Where all values are 0, the mean squared error: nothing
@@ -191,7 +208,11 @@ pub fn nmse(got: &[f64], want: &[f64]) -> f64 {
     assert_eq!(got.len(), want.len());
     let error: f64 = got.iter().zip(want).map(|(g, w)| (g - w) * (g - w)).sum();
     let scale: f64 = want.iter().map(|w| w * w).sum();
-    let nmse = if scale > 0.0 { error / scale } else { error / want.len() as f64 };
+    let nmse = if scale > 0.0 {
+        error / scale
+    } else {
+        error / want.len() as f64
+    };
     // a NaN must not pass any comparison
     if nmse.is_nan() { f64::INFINITY } else { nmse }
 }

@@ -19,7 +19,12 @@ fn at([_, channels, height, width]: Dims, n: usize, c: usize, y: usize, x: usize
 
 /// Calls `visit(n, o, c, out_y, out_x, ky, kx, in_y, in_x)` for every product of a convolution from `input`
 /// to `output` whose input element is not padding.
-fn visit(input: Dims, output: Dims, g: Geometry, mut visit: impl FnMut(usize, usize, usize, Pair, Pair, Pair)) {
+fn visit(
+    input: Dims,
+    output: Dims,
+    g: Geometry,
+    mut visit: impl FnMut(usize, usize, usize, Pair, Pair, Pair),
+) {
     for n in 0..output[0] {
         for o in 0..output[1] {
             for c in 0..input[1] {

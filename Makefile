@@ -1,0 +1,38 @@
+# The everyday commands. `make help` lists them.
+
+CARGO ?= cargo
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench vulkan
+
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' Makefile
+
+demo: ## Compose a corpus, train five small separators, separate an unseen song (DEMO='--device cpu')
+	$(CARGO) run --release --locked -- demo $(DEMO)
+
+test: vulkan ## Run all tests; installs a software Vulkan driver where there is no GPU
+	$(CARGO) test --locked --no-fail-fast
+
+lint: ## Check formatting, lints and documentation
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --locked --no-deps
+
+bench: ## Time operations and training steps (STEMWISE_DEVICE names a device beside the cpu)
+	$(CARGO) bench --locked --bench ops --bench step
+
+# The tests run every kernel, so they need an adapter of some kind. The program itself says whether there is one.
+vulkan:
+	@$(CARGO) build --locked
+	@found() { $(CARGO) run --quiet --locked -- devices | grep -E ' (vulkan|metal|dx12) ' > /dev/null; }; \
+	if found; then exit 0; fi; \
+	echo 'No GPU and no Vulkan driver: installing a software driver for the tests'; \
+	if ! command -v apt-get > /dev/null; then \
+		echo 'error: this is no Debian or Ubuntu; install Mesa'"'"'s lavapipe (Vulkan software driver) by hand' >&2; exit 1; \
+	fi; \
+	sudo=; if [ "$$(id -u)" -ne 0 ]; then sudo=sudo; fi; \
+	$$sudo apt-get update; \
+	DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y libvulkan1 mesa-vulkan-drivers; \
+	if ! found; then echo 'error: the driver was installed, but no adapter is found; see: cargo run -- devices' >&2; exit 1; fi
