@@ -26,7 +26,7 @@ bench: ## Time operations and training steps (STEMWISE_DEVICE names a device bes
 # The tests run every kernel, so they need an adapter of some kind. The program itself says whether there is one.
 vulkan:
 	@$(CARGO) build --locked
-	@found() { $(CARGO) run --quiet --locked -- devices | grep -E ' (vulkan|metal|dx12) ' > /dev/null; }; \
+	@found() { { $(CARGO) run --quiet --locked -- devices || true; } | grep -E ' (vulkan|metal|dx12) ' > /dev/null; }; \
 	if found; then exit 0; fi; \
 	echo 'No GPU and no Vulkan driver: installing a software driver for the tests'; \
 	if ! command -v apt-get > /dev/null; then \
@@ -34,5 +34,5 @@ vulkan:
 	fi; \
 	sudo=; if [ "$$(id -u)" -ne 0 ]; then sudo=sudo; fi; \
 	$$sudo apt-get update; \
-	DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y libvulkan1 mesa-vulkan-drivers; \
+	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y libvulkan1 mesa-vulkan-drivers; \
 	if ! found; then echo 'error: the driver was installed, but no adapter is found; see: cargo run -- devices' >&2; exit 1; fi

@@ -6,8 +6,8 @@
 //! STEMWISE_BENCH_SIZE=4x512x128 cargo bench --bench ops     batch, bins and frames at the network's input
 //! ```
 //!
-//! Convolutions: elements are floating-point operations, Gelem/s is GFLOP/s. Batch norm: bytes are those
-//! that must be read and written at least.
+//! A layer is named with the channels of its big and its small image. Elements of convolutions are
+//! floating-point operations: Gelem/s is GFLOP/s. Bytes of batch norm are the least to be read and written.
 
 mod common;
 
@@ -187,7 +187,7 @@ fn bench(
     });
     let mut fault = None;
     group.bench_function(
-        format!("{} {} to {}/{name}", layer.name, layer.big[1], layer.small[1]),
+        format!("{} {}-{}/{name}", layer.name, layer.big[1], layer.small[1]),
         |bencher| {
             bencher.iter_custom(|iterations| {
                 let took = common::time(&mut session, &mut program, &[], output, iterations);

@@ -15,7 +15,11 @@ pub enum Error {
 
     /// Host data of the wrong length.
     #[error("{what}: {given} values given, {expected} expected")]
-    Length { what: String, given: usize, expected: usize },
+    Length {
+        what: String,
+        given: usize,
+        expected: usize,
+    },
 
     /// A tensor that the adapter cannot bind or hold.
     #[error("{tensor} needs {bytes} bytes, but {adapter} takes at most {limit} in one {what}. {advice}")]
@@ -30,7 +34,11 @@ pub enum Error {
 
     /// `--device` or the environment variable names nothing that is there.
     #[error("no device matches '{asked}'. Available: {available}. {advice}")]
-    NoSuchDevice { asked: String, available: String, advice: String },
+    NoSuchDevice {
+        asked: String,
+        available: String,
+        advice: String,
+    },
 
     /// The adapter is there but does not give a device.
     #[error("{adapter} cannot be opened: {message}. Update its driver, or use another with --device")]
@@ -42,7 +50,9 @@ pub enum Error {
     )]
     DeviceLost { adapter: String, message: String },
 
-    #[error("{adapter} is out of memory ({allocated} MiB were allocated): use a smaller batch, width or segment")]
+    #[error(
+        "{adapter} is out of memory ({allocated} MiB were allocated): use a smaller batch, width or segment"
+    )]
     OutOfMemory { adapter: String, allocated: u64 },
 
     #[error(
@@ -64,6 +74,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     pub(crate) fn shape(op: &'static str, message: impl Into<String>) -> Self {
-        Error::Shape { op, message: message.into() }
+        Error::Shape {
+            op,
+            message: message.into(),
+        }
     }
 }

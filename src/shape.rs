@@ -11,7 +11,10 @@ pub struct Shape {
 
 impl Shape {
     pub const MAX_RANK: usize = 4;
-    pub const SCALAR: Shape = Shape { dims: [1; Self::MAX_RANK], rank: 0 };
+    pub const SCALAR: Shape = Shape {
+        dims: [1; Self::MAX_RANK],
+        rank: 0,
+    };
 
     pub fn dims(&self) -> &[usize] {
         &self.dims[..self.rank as usize]
@@ -60,7 +63,10 @@ impl<const RANK: usize> From<[usize; RANK]> for Shape {
         const { assert!(RANK <= Shape::MAX_RANK, "at most four dimensions") };
         let mut dims = [1; Self::MAX_RANK];
         dims[..RANK].copy_from_slice(&given);
-        Shape { dims, rank: RANK as u8 }
+        Shape {
+            dims,
+            rank: RANK as u8,
+        }
     }
 }
 
@@ -69,11 +75,18 @@ impl TryFrom<&[usize]> for Shape {
 
     fn try_from(given: &[usize]) -> Result<Self, String> {
         if given.len() > Self::MAX_RANK {
-            return Err(format!("a tensor has at most {} dimensions, not {}", Self::MAX_RANK, given.len()));
+            return Err(format!(
+                "a tensor has at most {} dimensions, not {}",
+                Self::MAX_RANK,
+                given.len()
+            ));
         }
         let mut dims = [1; Self::MAX_RANK];
         dims[..given.len()].copy_from_slice(given);
-        Ok(Shape { dims, rank: given.len() as u8 })
+        Ok(Shape {
+            dims,
+            rank: given.len() as u8,
+        })
     }
 }
 
@@ -90,7 +103,12 @@ impl fmt::Display for Shape {
         if self.rank == 0 {
             return f.pad("scalar");
         }
-        let text = self.dims().iter().map(usize::to_string).collect::<Vec<_>>().join("×");
+        let text = self
+            .dims()
+            .iter()
+            .map(usize::to_string)
+            .collect::<Vec<_>>()
+            .join("×");
         f.pad(&text)
     }
 }
@@ -112,6 +130,13 @@ mod tests {
         assert_eq!(Shape::from([2, 3, 5]).to_string(), "2×3×5");
         assert!(Shape::try_from([1; 5].as_slice()).is_err());
         let view = Shape::from([2, 3, 5, 7]).channels();
-        assert_eq!(view, Some(Channels { batch: 2, channels: 3, inner: 35 }));
+        assert_eq!(
+            view,
+            Some(Channels {
+                batch: 2,
+                channels: 3,
+                inner: 35
+            })
+        );
     }
 }

@@ -81,7 +81,10 @@ fn assert_refused(output: &Output, named: &str) -> String {
     assert!(!text.contains("panicked"), "{text}");
     assert!(text.contains(named), "'{named}' is not named: {text}");
     // a driver may write there, too
-    let lines: Vec<_> = text.lines().filter(|l| l.starts_with("error:") && !l.contains("XDG_RUNTIME")).collect();
+    let lines: Vec<_> = text
+        .lines()
+        .filter(|l| l.starts_with("error:") && !l.contains("XDG_RUNTIME"))
+        .collect();
     assert_eq!(lines.len(), 1, "{text}");
     text
 }
@@ -91,7 +94,11 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).into_iter().flatten() {
         let path = entry.unwrap().path();
-        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+        if path.is_dir() {
+            found.extend(files(&path))
+        } else {
+            found.push(path)
+        }
     }
     found
 }
@@ -105,8 +112,15 @@ fn assert_no_stems(case: &Case) {
 fn broken_audio() {
     let case = Case::new();
     let whole = fs::read(case.song("whole.wav", 44_100)).unwrap();
-    let flac = fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/audio/noise8.flac")).unwrap();
-    let nan = [f32::NAN; 64].iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
+    let flac = fs::read(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/fixtures/audio/noise8.flac"
+    ))
+    .unwrap();
+    let nan = [f32::NAN; 64]
+        .iter()
+        .flat_map(|x| x.to_le_bytes())
+        .collect::<Vec<u8>>();
     let mut poisoned = whole.clone();
     let middle = poisoned.len() / 2 & !3;
     poisoned[middle..middle + nan.len()].copy_from_slice(&nan);
@@ -117,7 +131,11 @@ fn broken_audio() {
         ("cut.flac", &flac[..flac.len() / 2], ""),
         ("header.flac", &flac[..20], ""),
         ("empty.flac", &[], "empty"),
-        ("text.wav", b"I am a text that someone renamed".as_slice(), "neither"),
+        (
+            "text.wav",
+            b"I am a text that someone renamed".as_slice(),
+            "neither",
+        ),
         ("nan.wav", &poisoned, "NaN"),
     ] {
         let path = case.file(name, content);
@@ -128,7 +146,10 @@ fn broken_audio() {
     let none = wav(&case.path("none.wav"), &[]);
     assert_refused(&case.separate(&[&none]), "none.wav");
     assert_refused(&case.separate(&[&case.path("missing.wav")]), "missing.wav");
-    assert_refused(&case.separate(&[case.folder.path()]), case.folder.path().to_str().unwrap());
+    assert_refused(
+        &case.separate(&[case.folder.path()]),
+        case.folder.path().to_str().unwrap(),
+    );
     assert_no_stems(&case);
 }
 
@@ -156,10 +177,15 @@ fn one_bad_song_does_not_end_the_run() {
     let before = fs::read(case.path("out/a/drums.wav")).unwrap();
     wav(&a, &[0.25; 500]);
     assert_refused(&case.separate(&[&a]), "drums.wav");
-    assert!(fs::read(case.path("out/a/drums.wav")).unwrap() == before, "overwritten without --force");
+    assert!(
+        fs::read(case.path("out/a/drums.wav")).unwrap() == before,
+        "overwritten without --force"
+    );
     let (model, out) = (case.model.to_str().unwrap(), case.path("out"));
     let (a, out) = (a.to_str().unwrap(), out.to_str().unwrap());
-    let forced = stemwise(&["separate", a, "--device", "cpu", "--model", model, "--out", out, "--force"]);
+    let forced = stemwise(&[
+        "separate", a, "--device", "cpu", "--model", model, "--out", out, "--force",
+    ]);
     assert!(forced.status.success() && fs::read(case.path("out/a/drums.wav")).unwrap() != before);
 }
 
@@ -169,7 +195,13 @@ fn songs_of_one_name_do_not_overwrite_each_other() {
     fs::create_dir(case.path("other")).unwrap();
     let (a, b) = (case.song("a.wav", 5_000), case.song("other/a.wav", 6_000));
     assert_refused(&case.separate(&[&a, &b]), "other/a.wav");
-    assert_eq!(stemwise::audio::read_mono(&case.path("out/a/drums.wav")).unwrap().samples.len(), 5_000);
+    assert_eq!(
+        stemwise::audio::read_mono(&case.path("out/a/drums.wav"))
+            .unwrap()
+            .samples
+            .len(),
+        5_000
+    );
 }
 
 #[test]
@@ -189,7 +221,10 @@ fn unusable_models() {
     fs::write(&cut, &content[..content.len() / 2]).unwrap();
     refused(&case.path("cut"), cut.to_str().unwrap());
 
-    let wide = SeparatorRecipe { width: 0.25, ..recipe(Instrument::Bass) };
+    let wide = SeparatorRecipe {
+        width: 0.25,
+        ..recipe(Instrument::Bass)
+    };
     let other = untrained(&case.path("wide"), &wide, identity).join("last.safetensors");
     fs::copy(&other, case.model.join("last.safetensors")).unwrap();
     let text = refused(&case.model, "model/last.safetensors");
@@ -206,9 +241,15 @@ fn output_that_cannot_be_written() {
     let case = Case::new();
     let song = case.song("a.wav", 10_000);
     let below = case.file("file", b"in the way").join("out");
-    assert_refused(&case.separate_with(&case.model, &[&song], &below), below.to_str().unwrap());
+    assert_refused(
+        &case.separate_with(&case.model, &[&song], &below),
+        below.to_str().unwrap(),
+    );
     if cfg!(target_os = "linux") {
-        assert_refused(&case.separate_with(&case.model, &[&song], Path::new("/proc/out")), "/proc/out");
+        assert_refused(
+            &case.separate_with(&case.model, &[&song], Path::new("/proc/out")),
+            "/proc/out",
+        );
     }
 }
 
@@ -217,7 +258,16 @@ fn unknown_devices_and_misuse() {
     let case = Case::new();
     let (model, song) = (case.model.to_str().unwrap(), case.song("a.wav", 100));
     let song = song.to_str().unwrap();
-    let output = stemwise(&["separate", song, "--model", model, "--out", "x", "--device", "voodoo 9000"]);
+    let output = stemwise(&[
+        "separate",
+        song,
+        "--model",
+        model,
+        "--out",
+        "x",
+        "--device",
+        "voodoo 9000",
+    ]);
     let text = assert_refused(&output, "voodoo 9000");
     assert!(output.status.code() == Some(2) && text.contains("cpu"), "{text}");
 
@@ -225,8 +275,28 @@ fn unknown_devices_and_misuse() {
         vec!["separate", song, "--out", "x"],
         vec!["train", "separator", "--out", "x"],
         vec!["train", "separator"],
-        vec!["train", "separator", "--out", "x", "--corpus", "y", "--instrument", "kazoo"],
-        vec!["train", "separator", "--out", "x", "--corpus", "y", "--instrument", "bass", "--width", "-1"],
+        vec![
+            "train",
+            "separator",
+            "--out",
+            "x",
+            "--corpus",
+            "y",
+            "--instrument",
+            "kazoo",
+        ],
+        vec![
+            "train",
+            "separator",
+            "--out",
+            "x",
+            "--corpus",
+            "y",
+            "--instrument",
+            "bass",
+            "--width",
+            "-1",
+        ],
         vec!["train", "separator", "--resume", model, "--batch", "3"],
         vec!["plan", "separator", "--segment-seconds", "nan"],
     ] {
@@ -274,7 +344,11 @@ fn broken_corpora() {
     let track = root.join("train/Track00001");
     let metadata = track.join("metadata.yaml");
     let text = fs::read_to_string(&metadata).unwrap();
-    for broken in ["stems: [1, 2", "stems:\n  S00:\n    program_num: many\n", "\0\u{1}"] {
+    for broken in [
+        "stems: [1, 2",
+        "stems:\n  S00:\n    program_num: many\n",
+        "\0\u{1}",
+    ] {
         fs::write(&metadata, broken).unwrap();
         assert_no_training(&case, &root, "Track00001/metadata.yaml");
     }
@@ -301,7 +375,14 @@ fn training_into_a_place_that_cannot_be_written() {
     let below = case.file("file", b"in the way").join("run");
     let config = toml::to_string(&common::config(&own_corpus(&case))).unwrap();
     let config = case.file("config.toml", config.as_bytes());
-    let arguments = ["train", "separator", "--device", "cpu", "--config", config.to_str().unwrap()];
+    let arguments = [
+        "train",
+        "separator",
+        "--device",
+        "cpu",
+        "--config",
+        config.to_str().unwrap(),
+    ];
     let output = stemwise(&[&arguments[..], &["--out", below.to_str().unwrap()]].concat());
     assert_refused(&output, below.to_str().unwrap());
 
@@ -318,7 +399,16 @@ fn training_into_a_place_that_cannot_be_written() {
 fn a_broken_pipe_is_no_panic() {
     use std::{io::Read, process::Stdio};
     let mut child = Command::new(env!("CARGO_BIN_EXE_stemwise"))
-        .args(["plan", "separator", "--width", "0.125", "--batch", "2", "--device", "cpu"])
+        .args([
+            "plan",
+            "separator",
+            "--width",
+            "0.125",
+            "--batch",
+            "2",
+            "--device",
+            "cpu",
+        ])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

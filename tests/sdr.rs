@@ -21,9 +21,12 @@ fn signals() -> ([Vec<f64>; 2], [Vec<f64>; 2]) {
 }
 
 fn sdr(references: &[Vec<f64>; 2], estimates: &[Vec<f64>; 2]) -> Vec<Vec<f64>> {
-
-
-    signal_to_distortion(&[&references[0], &references[1]], &[&estimates[0], &estimates[1]], RATE).unwrap()
+    signal_to_distortion(
+        &[&references[0], &references[1]],
+        &[&estimates[0], &estimates[1]],
+        RATE,
+    )
+    .unwrap()
 }
 
 fn assert_close(found: &[f64], expected: &[f64], tolerance: f64) {
@@ -63,11 +66,18 @@ fn remainders_are_dropped_and_mismatches_named() {
     assert_eq!(found, [[f64::INFINITY; 2]]);
     assert_eq!(
         signal_to_distortion(&[x.as_slice()], &[], 100),
-        Err(SdrError::Count { references: 1, estimates: 0 })
+        Err(SdrError::Count {
+            references: 1,
+            estimates: 0
+        })
     );
     assert_eq!(
         signal_to_distortion(&[&x], &[&x[1..]], 100),
-        Err(SdrError::Length { source_index: 0, found: 249, expected: 250 })
+        Err(SdrError::Length {
+            source_index: 0,
+            found: 249,
+            expected: 250
+        })
     );
     assert_eq!(signal_to_distortion(&[&x], &[&x], 0), Err(SdrError::Frame));
 }

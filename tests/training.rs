@@ -3,8 +3,7 @@
 mod common;
 
 use std::{
-    fs,
-    io,
+    fs, io,
     path::Path,
     sync::{
         Mutex,
@@ -26,8 +25,12 @@ use stemwise::{
 
 fn step_losses(run: &Path) -> Vec<(u64, f64)> {
     let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
-    let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-    lines.filter_map(|line| Some((line["step"].as_u64()?, line["loss"].as_f64()?))).collect()
+    let lines = text
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    lines
+        .filter_map(|line| Some((line["step"].as_u64()?, line["loss"].as_f64()?)))
+        .collect()
 }
 
 #[test]
@@ -47,7 +50,10 @@ fn the_loss_falls_and_the_run_is_documented() {
     assert!(*saved.lock().unwrap() >= 14, "13 validations, and a best one");
 
     let losses = step_losses(&run);
-    assert_eq!(losses.iter().map(|l| l.0).collect::<Vec<_>>(), (1..=100).collect::<Vec<_>>());
+    assert_eq!(
+        losses.iter().map(|l| l.0).collect::<Vec<_>>(),
+        (1..=100).collect::<Vec<_>>()
+    );
     let mean = |part: &[(u64, f64)]| part.iter().map(|l| l.1).sum::<f64>() / part.len() as f64;
     let (before, after) = (mean(&losses[..10]), mean(&losses[90..]));
     assert!(after < 0.8 * before, "{before} → {after}");
@@ -55,7 +61,10 @@ fn the_loss_falls_and_the_run_is_documented() {
     assert_eq!(Run::open(&run).unwrap().config.separator, config.separator);
     let record: serde_json::Value = serde_json::from_slice(&fs::read(run.join("run.json")).unwrap()).unwrap();
     assert_eq!(record["seed"], 7);
-    assert!(record["starts"][0]["device"].as_str().unwrap().starts_with("cpu"), "{record}");
+    assert!(
+        record["starts"][0]["device"].as_str().unwrap().starts_with("cpu"),
+        "{record}"
+    );
     let best = Checkpoint::read(&run.join("best.safetensors")).unwrap().state;
     assert_eq!(best.best, summary.best);
     assert_eq!(best.step, summary.best.unwrap().0);
@@ -121,7 +130,13 @@ fn a_run_stops_in_the_middle_and_can_be_given_more_steps() {
     let run = folder.path().join("run");
     let stopped = training::start(&run, &config, &Device::Cpu, &AtomicBool::new(true), &|_| {}).unwrap();
     assert!(stopped.interrupted && stopped.step == 0);
-    assert_eq!(Checkpoint::read(&run.join("last.safetensors")).unwrap().state.step, 0);
+    assert_eq!(
+        Checkpoint::read(&run.join("last.safetensors"))
+            .unwrap()
+            .state
+            .step,
+        0
+    );
     let more = training::resume(&run, Some(5), &Device::Cpu, &AtomicBool::new(false), &|_| {}).unwrap();
     assert_eq!((more.step, more.steps), (5, 5));
     assert_eq!(step_losses(&run).len(), 5);
@@ -141,14 +156,22 @@ fn a_diverging_run_keeps_its_last_good_checkpoint() {
     let last = run.join("last.safetensors");
     Checkpoint::read(&last).unwrap().restore(&mut session).unwrap();
     let values = session.flat(Flat::Parameters).unwrap();
-    session.set_flat(Flat::Parameters, &values.iter().map(|v| v * 1e37).collect::<Vec<_>>()).unwrap();
+    session
+        .set_flat(
+            Flat::Parameters,
+            &values.iter().map(|v| v * 1e37).collect::<Vec<_>>(),
+        )
+        .unwrap();
     let state = State::new(&config.separator, 8, None);
     Snapshot::take(&mut session, state).unwrap().write(&last).unwrap();
     let before = fs::read(&last).unwrap();
 
     let error = training::resume(&run, Some(16), &Device::Cpu, &AtomicBool::new(false), &|_| {}).unwrap_err();
     assert!(matches!(error, TrainError::Diverged { .. }), "{error}");
-    assert!(error.to_string().contains("learning rate") && error.to_string().contains("step 8"), "{error}");
+    assert!(
+        error.to_string().contains("learning rate") && error.to_string().contains("step 8"),
+        "{error}"
+    );
     assert!(fs::read(&last).unwrap() == before);
 }
 
@@ -171,7 +194,10 @@ fn checkpoints_round_trip_and_have_the_names_of_pytorch() {
     ] {
         assert!(file.tensor(name).is_ok(), "{name} is not in {:?}", file.names());
     }
-    assert_eq!(file.tensor("encoder.0.conv.weight").unwrap().shape(), [2, 1, 5, 5]);
+    assert_eq!(
+        file.tensor("encoder.0.conv.weight").unwrap().shape(),
+        [2, 1, 5, 5]
+    );
 
     let checkpoint = Checkpoint::read(&path).unwrap();
     assert_eq!((checkpoint.state.step, checkpoint.state.seed), (20, 7));
@@ -179,7 +205,10 @@ fn checkpoints_round_trip_and_have_the_names_of_pytorch() {
     let mut session = Session::new(&Device::Cpu, &network.parameters).unwrap();
     checkpoint.restore(&mut session).unwrap();
     let copy = folder.path().join("copy.safetensors");
-    Snapshot::take(&mut session, checkpoint.state.clone()).unwrap().write(&copy).unwrap();
+    Snapshot::take(&mut session, checkpoint.state.clone())
+        .unwrap()
+        .write(&copy)
+        .unwrap();
     assert!(fs::read(&copy).unwrap() == bytes);
 }
 
@@ -191,9 +220,19 @@ fn a_checkpoint_that_does_not_fit_changes_nothing() {
     let large = Network::new(&SeparatorRecipe { width: 0.25, ..small }).unwrap();
     let mut session = Session::new(&Device::Cpu, &large.parameters).unwrap();
     let before = session.flat(Flat::Parameters).unwrap();
-    let error = Checkpoint::read(&path).unwrap().restore(&mut session).unwrap_err().to_string();
-    assert!(error.contains("'encoder.0.conv.weight' is [2, 1, 5, 5] instead of [4, 1, 5, 5]"), "{error}");
-    assert!(error.contains("more") && error.contains(path.to_str().unwrap()), "{error}");
+    let error = Checkpoint::read(&path)
+        .unwrap()
+        .restore(&mut session)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("'encoder.0.conv.weight' is [2, 1, 5, 5] instead of [4, 1, 5, 5]"),
+        "{error}"
+    );
+    assert!(
+        error.contains("more") && error.contains(path.to_str().unwrap()),
+        "{error}"
+    );
     assert!(session.flat(Flat::Parameters).unwrap() == before);
 
     let bytes = fs::read(&path).unwrap();
@@ -223,7 +262,9 @@ fn an_interrupted_save_leaves_the_old_file() {
     });
     assert!(cut.is_err());
     assert_eq!(Checkpoint::read(&path).unwrap().state.step, 1);
-    let names: Vec<_> =
-        fs::read_dir(folder.path().join("a")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let names: Vec<_> = fs::read_dir(folder.path().join("a"))
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
     assert_eq!(names.len(), 2, "{names:?}");
 }

@@ -52,41 +52,67 @@ impl Training {
         let bar = ProgressBar::new(0);
         bar.set_style(style("{prefix} {bar:30} {pos}/{len} {msg}"));
         bar.set_prefix(name.to_string());
-        let state = State { loss: None, validation: None, rate: 0.0, steps: 0, logged: Instant::now() };
-        Training { name: name.to_string(), bar, state: Mutex::new(state) }
+        let state = State {
+            loss: None,
+            validation: None,
+            rate: 0.0,
+            steps: 0,
+            logged: Instant::now(),
+        };
+        Training {
+            name: name.to_string(),
+            bar,
+            state: Mutex::new(state),
+        }
     }
 
     pub fn observe(&self, event: Event<'_>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
             Event::Decoded { done, total } => {
-                if done == total || state.steps != total as u32 {
+                if state.steps != total as u32 {
                     self.bar.set_position(0); // another split
                 }
                 state.steps = total as u32;
                 self.bar.set_message("tracks decoded");
                 count(&self.bar, done, total);
             }
-            Event::Started { device, parameters, bytes: needed, step, steps } => {
+            Event::Started {
+                device,
+                parameters,
+                bytes: needed,
+                step,
+                steps,
+            } => {
                 self.line(format!(
                     "{}: {parameters} parameters on {device}, {} for a step",
                     self.name,
                     bytes(needed)
                 ));
-                self.bar.set_style(style("{prefix} {bar:30} {pos}/{len} {msg}, {eta} left"));
+                self.bar
+                    .set_style(style("{prefix} {bar:30} {pos}/{len} {msg}, {eta} left"));
                 self.bar.set_message("");
                 self.bar.set_length(steps.into());
                 self.bar.set_position(step.into());
                 self.bar.reset_eta();
                 state.steps = steps;
             }
-            Event::Stepped { step, loss, segments_per_second } => {
+            Event::Stepped {
+                step,
+                loss,
+                segments_per_second,
+            } => {
                 (state.loss, state.rate) = (Some(loss), segments_per_second);
                 self.bar.set_position(step.into());
                 self.bar.set_message(state.text());
                 if self.bar.is_hidden() && state.logged.elapsed() >= LOG_EVERY {
                     state.logged = Instant::now();
-                    note(format!("{}: step {step}/{}, {}", self.name, state.steps, state.text()));
+                    note(format!(
+                        "{}: step {step}/{}, {}",
+                        self.name,
+                        state.steps,
+                        state.text()
+                    ));
                 }
             }
             Event::Validated { step, loss, best } => {
@@ -94,7 +120,10 @@ impl Training {
                 self.bar.set_message(state.text());
                 if self.bar.is_hidden() {
                     let best = if best { ", the best so far" } else { "" };
-                    note(format!("{}: step {step}/{}, validation loss {loss:.5}{best}", self.name, state.steps));
+                    note(format!(
+                        "{}: step {step}/{}, validation loss {loss:.5}{best}",
+                        self.name, state.steps
+                    ));
                 }
             }
             Event::Saved { .. } => {}

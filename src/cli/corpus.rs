@@ -35,12 +35,33 @@ pub struct Synth {
 }
 
 pub fn run(verb: Verb) -> anyhow::Result<()> {
-    let Verb::Synth(Synth { dir, seed, train, validation, test, seconds }) = verb;
-    let options = SynthOptions { seed, train, validation, test, seconds };
+    let Verb::Synth(Synth {
+        dir,
+        seed,
+        train,
+        validation,
+        test,
+        seconds,
+    }) = verb;
+    let options = SynthOptions {
+        seed,
+        train,
+        validation,
+        test,
+        seconds,
+    };
     let progress = bar::counter("tracks");
     let summary = synthesise(&dir, &options, &|done, total| bar::count(&progress, done, total));
     progress.finish_and_clear();
     let summary = summary?;
-    let kept = if summary.kept > 0 { format!(", {} were there already", summary.kept) } else { String::new() };
-    say(format!("{} tracks written to {}{kept}", summary.written, dir.display()))
+    let kept = if summary.kept > 0 {
+        format!(", {} were there already", summary.kept)
+    } else {
+        String::new()
+    };
+    say(format!(
+        "{} tracks written to {}{kept}",
+        summary.written,
+        dir.display()
+    ))
 }

@@ -30,7 +30,13 @@ use crate::{
 };
 
 /// Small enough for two processor cores, large enough that every instrument can be heard.
-const CORPUS: SynthOptions = SynthOptions { seed: 1, train: 12, validation: 2, test: 2, seconds: 30.0 };
+const CORPUS: SynthOptions = SynthOptions {
+    seed: 1,
+    train: 12,
+    validation: 2,
+    test: 2,
+    seconds: 30.0,
+};
 const WIDTH: f64 = 0.25;
 const BATCH: usize = 4;
 const SEGMENT_SECONDS: f64 = 1.5;
@@ -86,11 +92,17 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 fn unseen_song(corpus: &Corpus) -> anyhow::Result<&Track> {
     for track in corpus.split(Split::Test) {
         let stems = track.stems()?.present;
-        if Instrument::ALL.iter().all(|&i| stems.iter().any(|stem| stem.instrument() == i)) {
+        if Instrument::ALL
+            .iter()
+            .all(|&i| stems.iter().any(|stem| stem.instrument() == i))
+        {
             return Ok(track);
         }
     }
-    corpus.split(Split::Test).first().context("the demo's corpus has no test track")
+    corpus
+        .split(Split::Test)
+        .first()
+        .context("the demo's corpus has no test track")
 }
 
 /// The folder of the instrument's finished run: an earlier one, or a new one.
@@ -115,10 +127,15 @@ fn trained(
     let bar = Training::new(&format!("{instrument:<9}"));
     let observe = |event: train::Event<'_>| bar.observe(event);
     let summary = match Run::open(&folder) {
-        Ok(run) if run.last().exists() && Checkpoint::read(&run.last())?.state.step >= STEPS => return Ok(folder),
+        Ok(run) if run.last().exists() && Checkpoint::read(&run.last())?.state.step >= STEPS => {
+            return Ok(folder);
+        }
         Ok(_) => train::resume(&folder, None, device, stop, &observe),
         Err(_) => {
-            let config = RunConfig { corpus: corpus.into(), separator: recipe };
+            let config = RunConfig {
+                corpus: corpus.into(),
+                separator: recipe,
+            };
             train::start(&folder, &config, device, stop, &observe)
         }
     };
@@ -144,12 +161,22 @@ fn scores(song: &Track, mix: &Path, stems: &[PathBuf]) -> anyhow::Result<String>
         Ok(frames.first().and_then(|frames| median(frames)))
     };
     let text = |value: Option<f64>| value.map_or("–".to_string(), |value| format!("{value:.2}"));
-    let mut rows = vec![["instrument", "before", "after", "gain", "stem"].map(String::from).to_vec()];
+    let mut rows = vec![
+        ["instrument", "before", "after", "gain", "stem"]
+            .map(String::from)
+            .to_vec(),
+    ];
     for ((instrument, reference), stem) in Instrument::ALL.into_iter().zip(&references).zip(stems) {
         let (before, after) = (sdr(reference, &mix)?, sdr(reference, &fitted(stem)?)?);
         let gain = before.zip(after).map(|(before, after)| after - before);
         let gain = gain.map_or("–".to_string(), |gain| format!("{gain:+.2}"));
-        rows.push(vec![instrument.to_string(), text(before), text(after), gain, stem.display().to_string()]);
+        rows.push(vec![
+            instrument.to_string(),
+            text(before),
+            text(after),
+            gain,
+            stem.display().to_string(),
+        ]);
     }
     Ok(table(&rows))
 }

@@ -10,9 +10,27 @@ pub fn run() -> anyhow::Result<()> {
     let found = adapters();
     let variable = std::env::var(DEVICE_VARIABLE).ok();
     let chosen = choose(&found, variable.as_deref());
-    let used = |choice: Choice| if chosen.as_ref().is_ok_and(|c| *c == choice) { "*" } else { "" }.to_string();
+    let used = |choice: Choice| {
+        if chosen.as_ref().is_ok_and(|c| *c == choice) {
+            "*"
+        } else {
+            ""
+        }
+        .to_string()
+    };
 
-    let header = ["", "index", "name", "api", "kind", "driver", "binding", "buffer", "workgroup", "features"];
+    let header = [
+        "",
+        "index",
+        "name",
+        "api",
+        "kind",
+        "driver",
+        "binding",
+        "buffer",
+        "workgroup",
+        "features",
+    ];
     let mut rows = vec![header.map(String::from).to_vec()];
     for (index, adapter) in found.iter().enumerate() {
         let kind = match adapter.kind {
@@ -32,12 +50,20 @@ pub fn run() -> anyhow::Result<()> {
             adapter.driver.clone(),
             bytes(limits.binding),
             bytes(limits.buffer),
-            format!("{}, {} threads", bytes(limits.workgroup_memory.into()), limits.invocations),
+            format!(
+                "{}, {} threads",
+                bytes(limits.workgroup_memory.into()),
+                limits.invocations
+            ),
             adapter.features.names().join(", "),
         ]);
     }
     let threads = rayon::current_num_threads();
-    let cpu = [used(Choice::Cpu), "cpu".into(), format!("this machine's processor, {threads} threads")];
+    let cpu = [
+        used(Choice::Cpu),
+        "cpu".into(),
+        format!("this machine's processor, {threads} threads"),
+    ];
     rows.push(cpu.to_vec());
     say(table(&rows))?;
     say("")?;
@@ -53,7 +79,9 @@ pub fn run() -> anyhow::Result<()> {
             if found.is_empty() {
                 say(format!("{DRIVER_ADVICE}."))?;
             } else if variable.is_none() {
-                say("The adapters above run on the processor, slower than the cpu device: they are for tests.")?;
+                say(
+                    "The adapters above run on the processor, slower than the cpu device: they are for tests.",
+                )?;
             }
         }
     }

@@ -68,5 +68,8 @@ pub fn main() -> ExitCode {
 fn is_misuse(error: &anyhow::Error) -> bool {
     error.is::<Misuse>()
         || matches!(error.downcast_ref(), Some(crate::Error::NoSuchDevice { .. }))
-        || matches!(error.downcast_ref(), Some(crate::train::TrainError::Setting { .. }))
+        || matches!(
+            error.downcast_ref(),
+            Some(crate::train::TrainError::Setting { .. })
+        )
 }

@@ -33,14 +33,20 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let config = base(&arguments.what)?;
     let config = arguments.recipe.resolve(Some(config), None);
-    let recipe = config.map_err(|missing| Misuse(format!("{missing} is needed")))?.separator;
+    let recipe = config
+        .map_err(|missing| Misuse(format!("{missing} is needed")))?
+        .separator;
     let network = Network::new(&recipe)?;
     let training = network.training_step(&Adam::default())?;
     let evaluation = network.evaluation_step()?;
 
     let variable = std::env::var(DEVICE_VARIABLE).ok();
     let asked = arguments.device.as_deref().or(variable.as_deref());
-    let found = if asked == Some("cpu") { Vec::new() } else { adapters() };
+    let found = if asked == Some("cpu") {
+        Vec::new()
+    } else {
+        adapters()
+    };
     let adapter = match choose(&found, asked)? {
         Choice::Cpu => None,
         Choice::Adapter(index) => found.get(index),
@@ -48,7 +54,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let plan = |tape: &Tape, outputs: &[Var]| match adapter {
         None => Plan::for_cpu(tape, &network.parameters, outputs),
         Some(adapter) => {
-            let traits = Traits { software: adapter.kind == AdapterKind::Software };
+            let traits = Traits {
+                software: adapter.kind == AdapterKind::Software,
+            };
             Plan::for_gpu(tape, &network.parameters, outputs, traits)
         }
     };
@@ -58,12 +66,27 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
     let device = adapter.map_or("cpu".to_string(), ToString::to_string);
     let flops = training.flops() as f64 / 1e9;
-    say(format!("{} separator, width {}, on {device}", recipe.instrument, recipe.width))?;
+    say(format!(
+        "{} separator, width {}, on {device}",
+        recipe.instrument, recipe.width
+    ))?;
     say(format!("  parameters       {}", network.parameter_count()))?;
-    say(format!("  batch            {} segments of {} s", recipe.batch, recipe.segment_seconds))?;
-    say(format!("  training step    {}, {flops:.1} Gflop", bytes(training.bytes())))?;
-    say(format!("  validation step  {}, sharing the parameters with it", bytes(evaluation.bytes())))?;
-    say(format!("  at most          {} in all", bytes(training.bytes() + evaluation.bytes())))?;
+    say(format!(
+        "  batch            {} segments of {} s",
+        recipe.batch, recipe.segment_seconds
+    ))?;
+    say(format!(
+        "  training step    {}, {flops:.1} Gflop",
+        bytes(training.bytes())
+    ))?;
+    say(format!(
+        "  validation step  {}, sharing the parameters with it",
+        bytes(evaluation.bytes())
+    ))?;
+    say(format!(
+        "  at most          {} in all",
+        bytes(training.bytes() + evaluation.bytes())
+    ))?;
     if let Some(adapter) = adapter {
         training.check_limits(&device, adapter.limits.buffer, adapter.limits.binding)?;
         say("  every tensor fits the limits of the adapter")?;
@@ -74,7 +97,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 fn base(what: &Path) -> anyhow::Result<RunConfig> {
     if what == Path::new("separator") {
         let separator = crate::train::SeparatorRecipe::new(Instrument::Drums);
-        return Ok(RunConfig { corpus: PathBuf::new(), separator });
+        return Ok(RunConfig {
+            corpus: PathBuf::new(),
+            separator,
+        });
     }
     if what.is_dir() {
         return Ok(Run::open(what)?.config);

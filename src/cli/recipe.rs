@@ -77,7 +77,9 @@ impl RecipeArguments {
         corpus: Option<PathBuf>,
     ) -> Result<RunConfig, &'static str> {
         let instrument = self.instrument.or(file.as_ref().map(|f| f.separator.instrument));
-        let corpus = corpus.or(file.as_ref().map(|f| f.corpus.clone())).ok_or("--corpus DIR")?;
+        let corpus = corpus
+            .or(file.as_ref().map(|f| f.corpus.clone()))
+            .ok_or("--corpus DIR")?;
         let instrument = instrument.ok_or("--instrument NAME")?;
         let mut recipe = file.map_or_else(|| SeparatorRecipe::new(instrument), |f| f.separator);
         recipe.instrument = instrument;
@@ -89,7 +91,10 @@ impl RecipeArguments {
         set(&mut recipe.seed, self.seed);
         set(&mut recipe.validate_every, self.validate_every);
         set(&mut recipe.validation_segments, self.validation_segments);
-        Ok(RunConfig { corpus, separator: recipe })
+        Ok(RunConfig {
+            corpus,
+            separator: recipe,
+        })
     }
 }
 

@@ -41,7 +41,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
             // two songs of one name would overwrite each other's stems
             let paths = stem_paths(file, &arguments.out, &separators.instruments())?;
             if let Some(other) = names.insert(paths, file) {
-                return Err(anyhow!("its stems would have the names of those of {}", other.display()));
+                return Err(anyhow!(
+                    "its stems would have the names of those of {}",
+                    other.display()
+                ));
             }
             let bar = super::bar::counter("seconds");
             let report = separate_file(
@@ -63,23 +66,41 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         [] => Ok(()),
         [(file, error)] if arguments.files.len() == 1 => {
             let (file, text) = (file.display().to_string(), describe(error));
-            bail!(if text.contains(&file) { text } else { format!("{file}: {text}") })
+            bail!(if text.contains(&file) {
+                text
+            } else {
+                format!("{file}: {text}")
+            })
         }
         _ => {
             for (file, error) in &failures {
                 note(format!("{}: {}", file.display(), describe(error)));
             }
-            bail!("{} of {} files could not be separated", failures.len(), arguments.files.len())
+            bail!(
+                "{} of {} files could not be separated",
+                failures.len(),
+                arguments.files.len()
+            )
         }
     }
 }
 
 /// Says what was written.
 pub fn print(file: &str, report: &Report) -> anyhow::Result<()> {
-    let Report { stems, seconds, channels, rate, remainder } = report;
-    say(format!("{file}: {seconds:.1} s, {channels} channel(s), {rate} Hz"))?;
+    let Report {
+        stems,
+        seconds,
+        channels,
+        rate,
+        remainder,
+    } = report;
+    say(format!(
+        "{file}: {seconds:.1} s, {channels} channel(s), {rate} Hz"
+    ))?;
     for stem in stems {
-        let level = stem.level.map_or("silent".into(), |level| format!("{level:.1} dB of the mix"));
+        let level = stem
+            .level
+            .map_or("silent".into(), |level| format!("{level:.1} dB of the mix"));
         say(format!("  {} ({level})", stem.path.display()))?;
     }
     if let Some(remainder) = remainder {

@@ -10,7 +10,10 @@ pub fn table(rows: &[Vec<String>]) -> String {
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut text = String::new();
     for row in rows {
-        let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}"));
+        let cells = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, &width)| format!("{cell:<width$}"));
         text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
         text.push('\n');
     }
@@ -35,6 +38,9 @@ mod tests {
     fn columns_line_up() {
         let rows = [vec!["a".to_string(), "b".into()], vec!["long".into(), "ä".into()]];
         assert_eq!(table(&rows), "a     b\nlong  ä");
-        assert_eq!((bytes(1023), bytes(1 << 27)), ("1023 B".to_string(), "128 MiB".to_string()));
+        assert_eq!(
+            (bytes(1023), bytes(1 << 27)),
+            ("1023 B".to_string(), "128 MiB".to_string())
+        );
     }
 }

@@ -30,7 +30,12 @@ pub struct Separator {
     #[arg(long, value_name = "DIR")]
     corpus: Option<PathBuf>,
     /// New folder for the run
-    #[arg(long, value_name = "RUN", required_unless_present = "resume", conflicts_with = "resume")]
+    #[arg(
+        long,
+        value_name = "RUN",
+        required_unless_present = "resume",
+        conflicts_with = "resume"
+    )]
     out: Option<PathBuf>,
     /// Continue this run; only --steps and --device go with it
     #[arg(long, value_name = "RUN", conflicts_with_all = ["corpus", "config"])]
@@ -47,16 +52,27 @@ pub struct Separator {
 
 pub fn run(verb: Verb) -> anyhow::Result<()> {
     let Verb::Separator(arguments) = verb;
-    let Separator { corpus, out, resume, config, recipe, device } = arguments;
+    let Separator {
+        corpus,
+        out,
+        resume,
+        config,
+        recipe,
+        device,
+    } = arguments;
     let stop = interrupt::flag()?;
     let (folder, summary) = match (resume, out) {
         (Some(folder), _) => {
             if !recipe.only_steps() {
-                bail!(Misuse("a run is continued with its own settings: only --steps goes with --resume".into()));
+                bail!(Misuse(
+                    "a run is continued with its own settings: only --steps goes with --resume".into()
+                ));
             }
             let device = Device::open(device.as_deref())?;
             let bar = Training::new(&folder.display().to_string());
-            let summary = train::resume(&folder, recipe.steps(), &device, stop, &|event| bar.observe(event));
+            let summary = train::resume(&folder, recipe.steps(), &device, stop, &|event| {
+                bar.observe(event)
+            });
             bar.finish();
             (folder, summary?)
         }

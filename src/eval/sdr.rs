@@ -8,7 +8,11 @@ pub enum SdrError {
     Count { references: usize, estimates: usize },
     /// All signals must have the same length.
     #[error("source {source_index} has {found} samples where {expected} were expected")]
-    Length { source_index: usize, found: usize, expected: usize },
+    Length {
+        source_index: usize,
+        found: usize,
+        expected: usize,
+    },
     /// A frame has at least one sample.
     #[error("a frame of no samples")]
     Frame,
@@ -30,7 +34,10 @@ pub fn signal_to_distortion<T: Copy + Into<f64>>(
 ) -> Result<Vec<Vec<f64>>, SdrError> {
     let (count, given) = (references.len(), estimates.len());
     if count != given {
-        return Err(SdrError::Count { references: count, estimates: given });
+        return Err(SdrError::Count {
+            references: count,
+            estimates: given,
+        });
     }
     if frame == 0 {
         return Err(SdrError::Frame);
@@ -39,7 +46,11 @@ pub fn signal_to_distortion<T: Copy + Into<f64>>(
     for signals in [references, estimates] {
         if let Some(source_index) = signals.iter().position(|signal| signal.len() != expected) {
             let found = signals[source_index].len();
-            return Err(SdrError::Length { source_index, found, expected });
+            return Err(SdrError::Length {
+                source_index,
+                found,
+                expected,
+            });
         }
     }
     let mut all = vec![Vec::with_capacity(expected / frame); count];

@@ -85,7 +85,10 @@ impl Adapter {
                 wgpu::DeviceType::Cpu => AdapterKind::Software,
                 wgpu::DeviceType::Other => AdapterKind::Unknown,
             },
-            driver: [info.driver.as_str(), info.driver_info.as_str()].join(" ").trim().to_string(),
+            driver: [info.driver.as_str(), info.driver_info.as_str()]
+                .join(" ")
+                .trim()
+                .to_string(),
             api: info.backend.to_str(),
             limits: Limits {
                 buffer: limits.max_buffer_size,
@@ -108,7 +111,11 @@ impl Adapter {
 
     /// Why the engine cannot run on this adapter, if it cannot.
     pub fn unusable(&self) -> Option<String> {
-        let Limits { storage_buffers, invocations, .. } = self.limits;
+        let Limits {
+            storage_buffers,
+            invocations,
+            ..
+        } = self.limits;
         if storage_buffers < 8 || invocations < 128 {
             return Some(format!(
                 "it has {storage_buffers} storage buffers and {invocations} invocations a workgroup; 8 and 128 are needed"
@@ -141,7 +148,10 @@ fn adapters_of(backends: wgpu::Backends) -> Vec<Adapter> {
     descriptor.backends = backends;
     descriptor.flags = wgpu::InstanceFlags::empty();
     let instance = wgpu::Instance::new(descriptor);
-    pollster::block_on(instance.enumerate_adapters(backends)).into_iter().map(Adapter::new).collect()
+    pollster::block_on(instance.enumerate_adapters(backends))
+        .into_iter()
+        .map(Adapter::new)
+        .collect()
 }
 
 /// What was chosen: the CPU, or the adapter at an index of the list.
@@ -159,7 +169,11 @@ pub enum Choice {
 pub fn choose(adapters: &[Adapter], asked: Option<&str>) -> Result<Choice> {
     let rows: Vec<_> = adapters
         .iter()
-        .map(|a| Candidate { text: a.to_string(), kind: a.kind, usable: a.unusable().is_none() })
+        .map(|a| Candidate {
+            text: a.to_string(),
+            kind: a.kind,
+            usable: a.unusable().is_none(),
+        })
         .collect();
     choose_among(&rows, asked)
 }
@@ -172,7 +186,9 @@ struct Candidate {
 
 fn choose_among(adapters: &[Candidate], asked: Option<&str>) -> Result<Choice> {
     let Some(asked) = asked.map(str::trim).filter(|asked| !asked.is_empty()) else {
-        let real = adapters.iter().position(|a| a.usable && a.kind != AdapterKind::Software);
+        let real = adapters
+            .iter()
+            .position(|a| a.usable && a.kind != AdapterKind::Software);
         return Ok(real.map_or(Choice::Cpu, Choice::Adapter));
     };
     let lower = asked.to_lowercase();
@@ -181,19 +197,29 @@ fn choose_among(adapters: &[Candidate], asked: Option<&str>) -> Result<Choice> {
     }
     let found = match asked.parse::<usize>() {
         Ok(index) => Some(index),
-        Err(_) => adapters.iter().position(|a| a.usable && a.text.to_lowercase().contains(&lower)),
+        Err(_) => adapters
+            .iter()
+            .position(|a| a.usable && a.text.to_lowercase().contains(&lower)),
     };
     if let Some(index) = found.filter(|&index| adapters.get(index).is_some_and(|a| a.usable)) {
         return Ok(Choice::Adapter(index));
     }
     let mut available = vec!["cpu".to_string()];
-    available.extend(adapters.iter().enumerate().map(|(i, a)| {
-        format!("{i}: {}{}", a.text, if a.usable { "" } else { " (too limited)" })
-    }));
+    available.extend(
+        adapters
+            .iter()
+            .enumerate()
+            .map(|(i, a)| format!("{i}: {}{}", a.text, if a.usable { "" } else { " (too limited)" })),
+    );
     Err(Error::NoSuchDevice {
         asked: asked.to_string(),
         available: available.join(", "),
-        advice: if adapters.is_empty() { DRIVER_ADVICE } else { "See 'stemwise devices'" }.to_string(),
+        advice: if adapters.is_empty() {
+            DRIVER_ADVICE
+        } else {
+            "See 'stemwise devices'"
+        }
+        .to_string(),
     })
 }
 
@@ -206,7 +232,11 @@ mod tests {
     use super::*;
 
     fn rows() -> Vec<Candidate> {
-        let row = |text: &str, kind| Candidate { text: text.to_string(), kind, usable: true };
+        let row = |text: &str, kind| Candidate {
+            text: text.to_string(),
+            kind,
+            usable: true,
+        };
         vec![
             row("Big Card (vulkan)", AdapterKind::Discrete),
             row("Small Card (vulkan)", AdapterKind::Integrated),
@@ -221,7 +251,10 @@ mod tests {
         assert_eq!(choose_among(&[], None).unwrap(), Choice::Cpu);
         assert_eq!(choose_among(&rows(), Some("llvm")).unwrap(), Choice::Adapter(2));
         assert_eq!(choose_among(&rows(), Some("1")).unwrap(), Choice::Adapter(1));
-        assert_eq!(choose_among(&rows(), Some("small card")).unwrap(), Choice::Adapter(1));
+        assert_eq!(
+            choose_among(&rows(), Some("small card")).unwrap(),
+            Choice::Adapter(1)
+        );
         assert_eq!(choose_among(&rows(), Some("CPU")).unwrap(), Choice::Cpu);
     }
 
@@ -229,7 +262,10 @@ mod tests {
     fn nothing_found_says_what_there_is() {
         for asked in ["7", "voodoo"] {
             let message = choose_among(&rows(), Some(asked)).unwrap_err().to_string();
-            assert!(message.contains(asked) && message.contains("1: Small Card"), "{message}");
+            assert!(
+                message.contains(asked) && message.contains("1: Small Card"),
+                "{message}"
+            );
         }
         let message = choose_among(&[], Some("0")).unwrap_err().to_string();
         assert!(message.contains("mesa-vulkan-drivers"), "{message}");

@@ -1,10 +1,8 @@
 //! Buffers of f32 and their way to and from the host.
 
-use std::{
-    sync::{Arc, atomic::Ordering, mpsc},
-};
+use std::sync::{Arc, atomic::Ordering, mpsc};
 
-use super::{Counters, Gpu, Submission};
+use super::{Counters, Gpu, Submission, WAIT_LIMIT};
 use crate::error::{Error, Result};
 
 /// A buffer in GPU memory. Zero when new.
@@ -55,8 +53,7 @@ impl Gpu {
     /// # Errors
     /// [`Error::OutOfMemory`], or what else the driver reports.
     pub fn buffer(&self, label: &str, len: usize) -> Result<Buffer> {
-        let usage =
-            wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
         self.allocate(label, len, usage)
     }
 
@@ -65,7 +62,11 @@ impl Gpu {
     /// # Errors
     /// As [`buffer`](Self::buffer).
     pub fn uniform_buffer(&self, label: &str, len: usize) -> Result<Buffer> {
-        self.allocate(label, len, wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST)
+        self.allocate(
+            label,
+            len,
+            wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+        )
     }
 
     /// A readback buffer of `len` 32-bit elements.
@@ -74,7 +75,9 @@ impl Gpu {
     /// As [`buffer`](Self::buffer).
     pub fn readback(&self, len: usize) -> Result<Readback> {
         let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
-        Ok(Readback { buffer: self.allocate("readback", len, usage)? })
+        Ok(Readback {
+            buffer: self.allocate("readback", len, usage)?,
+        })
     }
 
     fn allocate(&self, label: &str, len: usize, usage: wgpu::BufferUsages) -> Result<Buffer> {
@@ -100,13 +103,18 @@ impl Gpu {
         })?;
         self.counters.buffers.fetch_add(1, Ordering::Relaxed);
         self.counters.bytes.fetch_add(bytes, Ordering::Relaxed);
-        Ok(Buffer { raw, bytes, counters: self.counters.clone() })
+        Ok(Buffer {
+            raw,
+            bytes,
+            counters: self.counters.clone(),
+        })
     }
 
     /// Writes to a buffer, before anything that is submitted after this call. Several writes to one place
     /// before a submission leave only the last.
     pub fn write<T: bytemuck::Pod>(&self, buffer: &Buffer, offset: usize, data: &[T]) {
-        self.queue.write_buffer(&buffer.raw, 4 * offset as u64, bytemuck::cast_slice(data));
+        self.queue
+            .write_buffer(&buffer.raw, 4 * offset as u64, bytemuck::cast_slice(data));
     }
 
     /// Copies `out.len()` elements at `offset` of `buffer` to the host; waits for the GPU.
@@ -119,19 +127,35 @@ impl Gpu {
         encoder.copy_buffer_to_buffer(&buffer.raw, 4 * offset as u64, &through.buffer.raw, 0, bytes);
         let submission = Submission(self.queue.submit([encoder.finish()]));
         let (sender, receiver) = mpsc::channel();
-        through.buffer.raw.map_async(wgpu::MapMode::Read, 0..bytes, move |result| {
-            // the receiver is gone only if the wait below failed, which is reported there
-            let _ = sender.send(result);
-        });
+        through
+            .buffer
+            .raw
+            .map_async(wgpu::MapMode::Read, 0..bytes, move |result| {
+                // the receiver is gone only if the wait below failed, which is reported there
+                let _ = sender.send(result);
+            });
         self.wait(&submission)?;
-        let failed = |message: String| Error::Validation { adapter: self.name.clone(), message };
-        match receiver.try_recv() {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err(self.check().err().unwrap_or_else(|| failed(error.to_string()))),
-            Err(_) => return Err(self.check().err().unwrap_or_else(|| failed("a read never ended".into()))),
+        // another thread's poll may be the one that calls back
+        let mapped = receiver.recv_timeout(WAIT_LIMIT);
+        self.check()?;
+        let failed = |message: String| Error::Validation {
+            adapter: self.name.clone(),
+            message,
+        };
+        match mapped {
+            Ok(result) => result.map_err(|error| failed(error.to_string()))?,
+            Err(_) => {
+                return Err(Error::Timeout {
+                    adapter: self.name.clone(),
+                    limit: WAIT_LIMIT,
+                });
+            }
         }
-        let view =
-            through.buffer.raw.get_mapped_range(0..bytes).map_err(|error| failed(error.to_string()))?;
+        let view = through
+            .buffer
+            .raw
+            .get_mapped_range(0..bytes)
+            .map_err(|error| failed(error.to_string()))?;
         out.copy_from_slice(bytemuck::cast_slice(&view));
         drop(view);
         through.buffer.raw.unmap();

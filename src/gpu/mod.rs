@@ -70,7 +70,10 @@ impl Gpu {
     /// [`Error::DeviceRefused`] if it is too limited or its driver gives no device.
     pub fn open(adapter: &Adapter) -> Result<Arc<Self>> {
         let name = adapter.to_string();
-        let refused = |message: String| Error::DeviceRefused { adapter: name.clone(), message };
+        let refused = |message: String| Error::DeviceRefused {
+            adapter: name.clone(),
+            message,
+        };
         if let Some(reason) = adapter.unusable() {
             return Err(refused(reason));
         }
@@ -98,7 +101,13 @@ impl Gpu {
             let (fault, name) = (fault.clone(), name.clone());
             move |reason, message| {
                 if reason != wgpu::DeviceLostReason::Destroyed {
-                    note_fault(&fault, Error::DeviceLost { adapter: name.clone(), message });
+                    note_fault(
+                        &fault,
+                        Error::DeviceLost {
+                            adapter: name.clone(),
+                            message,
+                        },
+                    );
                 }
             }
         });
@@ -130,7 +139,9 @@ impl Gpu {
 
     /// What kernels may know of this device.
     pub fn traits(&self) -> Traits {
-        Traits { software: self.software }
+        Traits {
+            software: self.software,
+        }
     }
 
     /// What was created so far.
@@ -180,23 +191,36 @@ impl Gpu {
     #[doc(hidden)]
     pub fn simulate_loss(&self) {
         let message = "simulated".to_string();
-        note_fault(&self.fault, Error::DeviceLost { adapter: self.name.clone(), message });
+        note_fault(
+            &self.fault,
+            Error::DeviceLost {
+                adapter: self.name.clone(),
+                message,
+            },
+        );
         self.device.destroy();
     }
 }
 
 fn note_fault(fault: &Mutex<Option<Error>>, error: Error) {
-    fault.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    fault
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .get_or_insert(error);
 }
 
 fn typed(error: wgpu::Error, adapter: &str, counters: &Counters) -> Error {
     let adapter = adapter.to_string();
     match error {
-        wgpu::Error::OutOfMemory { .. } => {
-            Error::OutOfMemory { adapter, allocated: counters.bytes.load(Ordering::Relaxed) >> 20 }
-        }
+        wgpu::Error::OutOfMemory { .. } => Error::OutOfMemory {
+            adapter,
+            allocated: counters.bytes.load(Ordering::Relaxed) >> 20,
+        },
         wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. } => {
-            Error::Validation { adapter, message: description }
+            Error::Validation {
+                adapter,
+                message: description,
+            }
         }
     }
 }

@@ -83,21 +83,39 @@ impl Gpu {
             })
         })?;
         self.counters.bind_groups.fetch_add(1, Ordering::Relaxed);
-        Ok(Dispatchable { pipeline, bind_group, groups: dispatch.groups })
+        Ok(Dispatchable {
+            pipeline,
+            bind_group,
+            groups: dispatch.groups,
+        })
     }
 
     fn pipeline(&self, dispatch: &Dispatch, bindings: Vec<Access>) -> Result<Arc<Pipeline>> {
         let key = Key {
             shader: dispatch.shader,
             defines: dispatch.defines.clone(),
-            constants: dispatch.constants.iter().map(|(name, v)| (*name, v.to_bits())).collect(),
+            constants: dispatch
+                .constants
+                .iter()
+                .map(|(name, v)| (*name, v.to_bits()))
+                .collect(),
             bindings,
         };
-        if let Some(found) = self.pipelines.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+        if let Some(found) = self
+            .pipelines
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&key)
+        {
             return Ok(found.clone());
         }
         let made = Arc::new(self.compile(dispatch, &key.bindings)?);
-        self.pipelines.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, made.clone());
+        self.pipelines
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(key, made.clone());
         Ok(made)
     }
 
@@ -135,31 +153,40 @@ impl Gpu {
                 let unchecked = wgpu::ShaderRuntimeChecks::unchecked();
                 unsafe { self.device.create_shader_module_trusted(descriptor, unchecked) }
             };
-            let layout = self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-                label: Some(name),
-                entries: &entries,
-            });
-            let pipeline_layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-                label: Some(name),
-                bind_group_layouts: &[Some(&layout)],
-                ..Default::default()
-            });
-            let raw = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-                label: Some(name),
-                layout: Some(&pipeline_layout),
-                module: &module,
-                entry_point: Some("main"),
-                compilation_options: wgpu::PipelineCompilationOptions {
-                    constants: &dispatch.constants,
-                    zero_initialize_workgroup_memory: false,
-                },
-                cache: None,
-            });
+            let layout = self
+                .device
+                .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+                    label: Some(name),
+                    entries: &entries,
+                });
+            let pipeline_layout = self
+                .device
+                .create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+                    label: Some(name),
+                    bind_group_layouts: &[Some(&layout)],
+                    ..Default::default()
+                });
+            let raw = self
+                .device
+                .create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+                    label: Some(name),
+                    layout: Some(&pipeline_layout),
+                    module: &module,
+                    entry_point: Some("main"),
+                    compilation_options: wgpu::PipelineCompilationOptions {
+                        constants: &dispatch.constants,
+                        zero_initialize_workgroup_memory: false,
+                    },
+                    cache: None,
+                });
             Pipeline { raw, layout }
         });
         self.counters.pipelines.fetch_add(1, Ordering::Relaxed);
         made.map_err(|error| match error {
-            Error::Validation { message, .. } => Error::Shader { shader: format!("{name}.wgsl"), message },
+            Error::Validation { message, .. } => Error::Shader {
+                shader: format!("{name}.wgsl"),
+                message,
+            },
             other => other,
         })
     }

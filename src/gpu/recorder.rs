@@ -42,9 +42,10 @@ impl Gpu {
         self.check()?;
         match polled {
             Ok(_) => Ok(()),
-            Err(wgpu::PollError::Timeout) => {
-                Err(Error::Timeout { adapter: self.name().to_string(), limit: started.elapsed() })
-            }
+            Err(wgpu::PollError::Timeout) => Err(Error::Timeout {
+                adapter: self.name().to_string(),
+                limit: started.elapsed(),
+            }),
             Err(error) => Err(Error::Validation {
                 adapter: self.name().to_string(),
                 message: error.to_string(),

@@ -124,7 +124,10 @@ pub struct Kernels {
 
 impl From<Dispatch> for Kernels {
     fn from(dispatch: Dispatch) -> Self {
-        Kernels { dispatches: vec![dispatch], scratch: Vec::new() }
+        Kernels {
+            dispatches: vec![dispatch],
+            scratch: Vec::new(),
+        }
     }
 }
 
@@ -154,9 +157,15 @@ mod tests {
     fn folded_grids_cover_every_group() {
         for groups in [1, 2, 65_535, 65_536, 131_071, 5_000_000, 4_000_000_000] {
             let [x, y, z] = fold(groups);
-            assert!(x as usize <= MAX_GROUPS && y as usize <= MAX_GROUPS && z == 1, "{groups}");
+            assert!(
+                x as usize <= MAX_GROUPS && y as usize <= MAX_GROUPS && z == 1,
+                "{groups}"
+            );
             let covered = x as usize * y as usize;
-            assert!(covered >= groups && covered - groups < y as usize, "{groups} → {x}×{y}");
+            assert!(
+                covered >= groups && covered - groups < y as usize,
+                "{groups} → {x}×{y}"
+            );
         }
     }
 }

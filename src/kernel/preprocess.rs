@@ -21,8 +21,10 @@ pub type Defines = BTreeMap<&'static str, String>;
 /// [`Error::Shader`] with the file and line of an unknown import, definition or directive, or of an
 /// unclosed block.
 pub fn expand(shader: &Shader, defines: &Defines) -> Result<String> {
-    let mut names: BTreeMap<String, String> =
-        defines.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
+    let mut names: BTreeMap<String, String> = defines
+        .iter()
+        .map(|(name, value)| (name.to_string(), value.clone()))
+        .collect();
     let mut out = String::with_capacity(shader.source.len() * 2);
     file(shader, &mut names, &mut BTreeSet::new(), &mut out)?;
     Ok(out)
@@ -30,9 +32,19 @@ pub fn expand(shader: &Shader, defines: &Defines) -> Result<String> {
 
 type Names = BTreeMap<String, String>;
 
-fn file(shader: &Shader, names: &mut Names, seen: &mut BTreeSet<&'static str>, out: &mut String) -> Result<()> {
+fn file(
+    shader: &Shader,
+    names: &mut Names,
+    seen: &mut BTreeSet<&'static str>,
+    out: &mut String,
+) -> Result<()> {
     let lines: Vec<&str> = shader.source.lines().collect();
-    Block { shader, lines: &lines, seen }.expand(0, lines.len(), names, out)
+    Block {
+        shader,
+        lines: &lines,
+        seen,
+    }
+    .expand(0, lines.len(), names, out)
 }
 
 struct Block<'a, 'b> {
@@ -43,7 +55,10 @@ struct Block<'a, 'b> {
 
 impl Block<'_, '_> {
     fn error(&self, line: usize, message: impl Into<String>) -> Error {
-        Error::Shader { shader: format!("{}.wgsl:{}", self.shader.name, line + 1), message: message.into() }
+        Error::Shader {
+            shader: format!("{}.wgsl:{}", self.shader.name, line + 1),
+            message: message.into(),
+        }
     }
 
     fn expand(&mut self, from: usize, to: usize, names: &mut Names, out: &mut String) -> Result<()> {
@@ -65,7 +80,11 @@ impl Block<'_, '_> {
                 ["#ifdef" | "#ifndef", name] => {
                     let (middle, end) = self.find_end(at, to)?;
                     let taken = names.contains_key(*name) == (words[0] == "#ifdef");
-                    let (first, last) = if taken { (at + 1, middle) } else { ((middle + 1).min(end), end) };
+                    let (first, last) = if taken {
+                        (at + 1, middle)
+                    } else {
+                        ((middle + 1).min(end), end)
+                    };
                     self.expand(first, last, names, out)?;
                     at = end + 1;
                 }
@@ -126,11 +145,14 @@ impl Block<'_, '_> {
         let mut out = String::with_capacity(line.len());
         let mut rest = line;
         while let Some(start) = rest.find("#{") {
-            let end =
-                rest[start..].find('}').ok_or_else(|| self.error(at, "'#{' without '}'"))? + start;
+            let end = rest[start..]
+                .find('}')
+                .ok_or_else(|| self.error(at, "'#{' without '}'"))?
+                + start;
             let name = &rest[start + 2..end];
-            let value =
-                names.get(name).ok_or_else(|| self.error(at, format!("'{name}' is not defined")))?;
+            let value = names
+                .get(name)
+                .ok_or_else(|| self.error(at, format!("'{name}' is not defined")))?;
             out.push_str(&rest[..start]);
             out.push_str(value);
             rest = &rest[end + 1..];
@@ -151,15 +173,22 @@ mod tests {
 
     #[test]
     fn conditions_loops_and_names() {
-        let source = "#ifdef A\na\n#ifndef B\nnot b\n#endif\n#else\nno a\n#endif\n#for i in 0..#{N}\nx#{i};\n#endfor";
-        assert_eq!(run(source, &[("N", "2"), ("A", "")]).unwrap(), "a\nnot b\nx0;\nx1;\n");
+        let source =
+            "#ifdef A\na\n#ifndef B\nnot b\n#endif\n#else\nno a\n#endif\n#for i in 0..#{N}\nx#{i};\n#endfor";
+        assert_eq!(
+            run(source, &[("N", "2"), ("A", "")]).unwrap(),
+            "a\nnot b\nx0;\nx1;\n"
+        );
         assert_eq!(run(source, &[("N", "0"), ("B", "")]).unwrap(), "no a\n");
     }
 
     #[test]
     fn imports_come_once() {
         let once = run("#import shared/grid", &[]).unwrap();
-        assert_eq!(run("#import shared/grid\n#import shared/grid", &[]).unwrap(), once);
+        assert_eq!(
+            run("#import shared/grid\n#import shared/grid", &[]).unwrap(),
+            once
+        );
     }
 
     #[test]
@@ -173,7 +202,10 @@ mod tests {
             ("#ifdef A\n#endfor", "test.wgsl:2", "closes nothing"),
         ] {
             let error = run(source, &[]).unwrap_err().to_string();
-            assert!(error.contains(line) && error.contains(what), "{source:?}: {error}");
+            assert!(
+                error.contains(line) && error.contains(what),
+                "{source:?}: {error}"
+            );
         }
     }
 }

@@ -28,7 +28,10 @@ pub struct SeparatorConfig {
 impl Default for SeparatorConfig {
     /// The paper's.
     fn default() -> Self {
-        SeparatorConfig { channels: [16, 32, 64, 128, 256, 512], dropout: 0.5 }
+        SeparatorConfig {
+            channels: [16, 32, 64, 128, 256, 512],
+            dropout: 0.5,
+        }
     }
 }
 
@@ -36,7 +39,12 @@ impl SeparatorConfig {
     /// The paper's network with its channels times `width`, at least one each.
     pub fn of_width(width: f64) -> Self {
         let paper = Self::default();
-        SeparatorConfig { channels: paper.channels.map(|c| ((c as f64 * width).round() as usize).max(1)), ..paper }
+        SeparatorConfig {
+            channels: paper
+                .channels
+                .map(|c| ((c as f64 * width).round() as usize).max(1)),
+            ..paper
+        }
     }
 }
 
@@ -78,7 +86,14 @@ impl Separator {
             let name = format!("{prefix}encoder.{i}");
             let pair = [input, down[i]];
             encoder.push((
-                Conv2dLayer::new(parameters, &format!("{name}.conv"), pair, Square::HALVING, role, rng)?,
+                Conv2dLayer::new(
+                    parameters,
+                    &format!("{name}.conv"),
+                    pair,
+                    Square::HALVING,
+                    role,
+                    rng,
+                )?,
                 BatchNorm2d::new(parameters, &format!("{name}.norm"), down[i], role)?,
             ));
         }
@@ -94,11 +109,20 @@ impl Separator {
             let layer = ConvTranspose2dLayer::new(parameters, &deconv, pair, Square::HALVING, role, rng)?;
             let norm = match skip {
                 0 => None,
-                _ => Some(BatchNorm2d::new(parameters, &format!("{name}.norm"), output, role)?),
+                _ => Some(BatchNorm2d::new(
+                    parameters,
+                    &format!("{name}.norm"),
+                    output,
+                    role,
+                )?),
             };
             decoder.push((layer, norm));
         }
-        Ok(Separator { encoder, decoder, dropout: config.dropout })
+        Ok(Separator {
+            encoder,
+            decoder,
+            dropout: config.dropout,
+        })
     }
 
     /// Records the network on a magnitude spectrogram `[N, 1, F, T]` of any size.
@@ -117,7 +141,10 @@ impl Separator {
             let shape = tape.shape(var);
             match shape.dims() {
                 [_, _, f, t] => Ok([*f, *t]),
-                _ => Err(Error::shape("separator", format!("needs [N, 1, F, T], but was given [{shape}]"))),
+                _ => Err(Error::shape(
+                    "separator",
+                    format!("needs [N, 1, F, T], but was given [{shape}]"),
+                )),
             }
         };
         let leaky = LeakyRelu { slope: SLOPE };
@@ -145,7 +172,11 @@ impl Separator {
             x = norm.record(tape, parameters, x, mode)?;
             x = tape.push(leaky.clone(), &[x])?;
             if i < DROPPING && mode == Mode::Train && self.dropout > 0.0 {
-                let dropout = Dropout { rate: self.dropout, stream: i as u32, whole_channels: true };
+                let dropout = Dropout {
+                    rate: self.dropout,
+                    stream: i as u32,
+                    whole_channels: true,
+                };
                 x = tape.push(dropout, &[x])?;
             }
         }

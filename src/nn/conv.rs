@@ -37,7 +37,11 @@ pub struct Square {
 
 impl Square {
     /// Every convolution of the papers: 5×5, stride 2, padding 2.
-    pub const HALVING: Square = Square { kernel: 5, stride: 2, padding: 2 };
+    pub const HALVING: Square = Square {
+        kernel: 5,
+        stride: 2,
+        padding: 2,
+    };
 }
 
 /// Adds a weight and a bias. PyTorch counts a weight's fan-in from its second dimension, also where that
@@ -72,10 +76,19 @@ impl Conv2dLayer {
         role: Role,
         rng: &mut ChaCha8Rng,
     ) -> Result<Self> {
-        let Square { kernel, stride, padding } = square;
+        let Square {
+            kernel,
+            stride,
+            padding,
+        } = square;
         let shape = [output, input, kernel, kernel];
         let (weight, bias) = add(parameters, name, shape, output, role, rng)?;
-        Ok(Conv2dLayer { weight, bias, stride, padding })
+        Ok(Conv2dLayer {
+            weight,
+            bias,
+            stride,
+            padding,
+        })
     }
 
     /// `[N, in, H, W] → [N, out, ⌊(H + 2 padding − kernel) / stride⌋ + 1, …]`
@@ -83,8 +96,17 @@ impl Conv2dLayer {
     /// # Errors
     /// If `x` does not fit.
     pub fn record(&self, tape: &mut Tape, parameters: &Parameters, x: Var) -> Result<Var> {
-        let (w, b) = (tape.parameter(parameters, self.weight), tape.parameter(parameters, self.bias));
-        tape.push(Conv2d { stride: [self.stride; 2], padding: [self.padding; 2] }, &[x, w, b])
+        let (w, b) = (
+            tape.parameter(parameters, self.weight),
+            tape.parameter(parameters, self.bias),
+        );
+        tape.push(
+            Conv2d {
+                stride: [self.stride; 2],
+                padding: [self.padding; 2],
+            },
+            &[x, w, b],
+        )
     }
 }
 
@@ -101,10 +123,19 @@ impl ConvTranspose2dLayer {
         role: Role,
         rng: &mut ChaCha8Rng,
     ) -> Result<Self> {
-        let Square { kernel, stride, padding } = square;
+        let Square {
+            kernel,
+            stride,
+            padding,
+        } = square;
         let shape = [input, output, kernel, kernel];
         let (weight, bias) = add(parameters, name, shape, output, role, rng)?;
-        Ok(ConvTranspose2dLayer { weight, bias, stride, padding })
+        Ok(ConvTranspose2dLayer {
+            weight,
+            bias,
+            stride,
+            padding,
+        })
     }
 
     /// `[N, in, P, Q] → [N, out, size…]`
@@ -112,8 +143,15 @@ impl ConvTranspose2dLayer {
     /// # Errors
     /// If `x` does not fit, or cannot become that size.
     pub fn record(&self, tape: &mut Tape, parameters: &Parameters, x: Var, size: [usize; 2]) -> Result<Var> {
-        let (w, b) = (tape.parameter(parameters, self.weight), tape.parameter(parameters, self.bias));
-        let op = ConvTranspose2d { stride: [self.stride; 2], padding: [self.padding; 2], output: size };
+        let (w, b) = (
+            tape.parameter(parameters, self.weight),
+            tape.parameter(parameters, self.bias),
+        );
+        let op = ConvTranspose2d {
+            stride: [self.stride; 2],
+            padding: [self.padding; 2],
+            output: size,
+        };
         tape.push(op, &[x, w, b])
     }
 }

@@ -28,7 +28,12 @@ impl BatchNorm2d {
     /// If the name is taken.
     pub fn new(parameters: &mut Parameters, name: &str, channels: usize, role: Role) -> Result<Self> {
         let mut add = |what: &str, role, value: f32| {
-            parameters.add(&format!("{name}.{what}"), Shape::from([channels]), role, vec![value; channels])
+            parameters.add(
+                &format!("{name}.{what}"),
+                Shape::from([channels]),
+                role,
+                vec![value; channels],
+            )
         };
         Ok(BatchNorm2d {
             channels,
@@ -51,20 +56,37 @@ impl BatchNorm2d {
                 let statistics = tape.push(BatchStatistics, &[x])?;
                 let count = (tape.shape(x).len() / self.channels) as f32;
                 for (row, running, factor) in [(0, mean, 1.0), (1, variance, count / (count - 1.0))] {
-                    let update = UpdateRunningStatistic { row, momentum: MOMENTUM, factor };
+                    let update = UpdateRunningStatistic {
+                        row,
+                        momentum: MOMENTUM,
+                        factor,
+                    };
                     tape.push(update, &[running, statistics])?;
                 }
                 statistics
             }
             Mode::Evaluate => {
-                let row = Reshape { shape: Shape::from([1, self.channels]) };
+                let row = Reshape {
+                    shape: Shape::from([1, self.channels]),
+                };
                 let rows = [tape.push(row.clone(), &[mean])?, tape.push(row, &[variance])?];
                 let both = tape.push(ConcatChannels, &rows)?;
-                tape.push(Reshape { shape: Shape::from([2, self.channels]) }, &[both])?
+                tape.push(
+                    Reshape {
+                        shape: Shape::from([2, self.channels]),
+                    },
+                    &[both],
+                )?
             }
         };
-        let (weight, bias) = (tape.parameter(parameters, self.weight), tape.parameter(parameters, self.bias));
-        let op = BatchNorm { epsilon: EPSILON, batch: mode == Mode::Train };
+        let (weight, bias) = (
+            tape.parameter(parameters, self.weight),
+            tape.parameter(parameters, self.bias),
+        );
+        let op = BatchNorm {
+            epsilon: EPSILON,
+            batch: mode == Mode::Train,
+        };
         tape.push(op, &[x, statistics, weight, bias])
     }
 }

@@ -54,18 +54,27 @@ impl Op for LeakyRelu {
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
         let slope = T::of(f64::from(self.slope));
-        parallel::map(io.output, io.inputs[0], |x| if x > T::zero() { x } else { slope * x });
+        parallel::map(
+            io.output,
+            io.inputs[0],
+            |x| if x > T::zero() { x } else { slope * x },
+        );
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
-        flat(shader!("activation/leaky_relu"), io).param_f32(self.slope).into()
+        flat(shader!("activation/leaky_relu"), io)
+            .param_f32(self.slope)
+            .into()
     }
 
     fn cases() -> Vec<Case> {
         let case = |slope, shape| {
             Case::new(Class::Elementwise, LeakyRelu { slope }, [shape]).fill(0, Values::AwayFromZero)
         };
-        SHAPES.into_iter().flat_map(|shape| [case(0.2, shape), case(0.0, shape)]).collect()
+        SHAPES
+            .into_iter()
+            .flat_map(|shape| [case(0.2, shape), case(0.0, shape)])
+            .collect()
     }
 }
 
@@ -90,17 +99,26 @@ impl Op for LeakyReluGradient {
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
         let slope = T::of(f64::from(self.slope));
         let [y, dy, ..] = io.inputs;
-        parallel::map2(io.output, y, dy, |y, dy| if y > T::zero() { dy } else { slope * dy });
+        parallel::map2(
+            io.output,
+            y,
+            dy,
+            |y, dy| if y > T::zero() { dy } else { slope * dy },
+        );
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
-        flat(shader!("activation/leaky_relu_gradient"), io).param_f32(self.slope).into()
+        flat(shader!("activation/leaky_relu_gradient"), io)
+            .param_f32(self.slope)
+            .into()
     }
 
     fn cases() -> Vec<Case> {
         let case = |shape| {
             let op = LeakyReluGradient { slope: 0.2 };
-            Case::new(Class::Elementwise, op, [shape; 2]).fill(0, Values::AwayFromZero).differentiable(&[1])
+            Case::new(Class::Elementwise, op, [shape; 2])
+                .fill(0, Values::AwayFromZero)
+                .differentiable(&[1])
         };
         SHAPES.into_iter().map(case).collect()
     }

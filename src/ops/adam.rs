@@ -38,7 +38,10 @@ impl Op for AdamUpdate {
         }
         match (self.max_norm, norm) {
             (None, []) | (Some(_), [Shape::SCALAR]) => Ok(p),
-            _ => Err(Error::shape(Self::NAME, "takes the gradient's squared norm if and only if it clips")),
+            _ => Err(Error::shape(
+                Self::NAME,
+                "takes the gradient's squared norm if and only if it clips",
+            )),
         }
     }
 
@@ -101,7 +104,12 @@ impl Op for AdamUpdate {
             let vector = Shape::from([len]);
             let mut shapes = vec![vector; 4];
             shapes.extend(max_norm.map(|_| Shape::SCALAR));
-            let op = AdamUpdate { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, max_norm };
+            let op = AdamUpdate {
+                beta1: 0.9,
+                beta2: 0.999,
+                epsilon: 1e-8,
+                max_norm,
+            };
             let norm = shapes.len() - 1;
             Case::new(Class::Elementwise, op, shapes)
                 .fill(3, Values::Uniform(0.01, 1.0))

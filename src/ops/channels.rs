@@ -51,7 +51,9 @@ fn copy_channels<T: Real>(
         for c in 0..to.channels {
             let row = &mut out[(n * to.channels + c) * to.inner..][..to.inner];
             match source(c) {
-                Some(source) => row.copy_from_slice(&x[(n * from.channels + source) * from.inner..][..from.inner]),
+                Some(source) => {
+                    row.copy_from_slice(&x[(n * from.channels + source) * from.inner..][..from.inner])
+                }
                 None => row.fill(T::zero()),
             }
         }
@@ -78,7 +80,10 @@ impl Op for ConcatChannels {
         let [a, b] = inputs(Self::NAME, given)?;
         let (ca, cb) = (channels(Self::NAME, a)?, channels(Self::NAME, b)?);
         if a.rank() != b.rank() || a.with_channels(1) != b.with_channels(1) {
-            return Err(Error::shape(Self::NAME, format!("[{a}] and [{b}] may differ in channels only")));
+            return Err(Error::shape(
+                Self::NAME,
+                format!("[{a}] and [{b}] may differ in channels only"),
+            ));
         }
         Ok(a.with_channels(ca.channels + cb.channels))
     }
@@ -106,18 +111,24 @@ impl Op for ConcatChannels {
     fn gpu(&self, io: &Io<'_>) -> Kernels {
         let per_item = |s: Shape| s.len() / s[0];
         let len = io.output.len();
-        let bindings =
-            [Binding::Read(Slot::Input(0)), Binding::Read(Slot::Input(1)), Binding::Write(Slot::Output)];
+        let bindings = [
+            Binding::Read(Slot::Input(0)),
+            Binding::Read(Slot::Input(1)),
+            Binding::Write(Slot::Output),
+        ];
         Dispatch::new(shader!("channels/concat"), bindings, flat_grid(len))
             .params([len, per_item(io.inputs[0]), per_item(io.inputs[1])])
             .into()
     }
 
     fn cases() -> Vec<Case> {
-        let case =
-            |a: [usize; 4], b: [usize; 4]| Case::new(Class::Elementwise, ConcatChannels, [a, b]);
+        let case = |a: [usize; 4], b: [usize; 4]| Case::new(Class::Elementwise, ConcatChannels, [a, b]);
         let flat = Case::new(Class::Elementwise, ConcatChannels, [[5, 3], [5, 7]]);
-        vec![case([2, 3, 5, 7], [2, 4, 5, 7]), case([3, 1, 9, 3], [3, 16, 9, 3]), flat]
+        vec![
+            case([2, 3, 5, 7], [2, 4, 5, 7]),
+            case([3, 1, 9, 3], [3, 16, 9, 3]),
+            flat,
+        ]
     }
 }
 
@@ -137,14 +148,19 @@ impl Op for SliceChannels {
 
     fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
         let there = at.shape(at.input(0))[1];
-        let op = PadChannels { before: self.start, after: there - self.start - self.count };
+        let op = PadChannels {
+            before: self.start,
+            after: there - self.start - self.count,
+        };
         let gradient = at.push(op, &[at.upstream()])?;
         at.set(0, gradient);
         Ok(())
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
-        let (Some(from), Some(to)) = (io.shape(0).channels(), io.shapes.output.channels()) else { return };
+        let (Some(from), Some(to)) = (io.shape(0).channels(), io.shapes.output.channels()) else {
+            return;
+        };
         copy_channels(io.output, to, io.inputs[0], from, |c| Some(c + self.start));
     }
 
@@ -173,13 +189,21 @@ impl Op for PadChannels {
 
     fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
         let count = at.shape(at.input(0))[1];
-        let gradient = at.push(SliceChannels { start: self.before, count }, &[at.upstream()])?;
+        let gradient = at.push(
+            SliceChannels {
+                start: self.before,
+                count,
+            },
+            &[at.upstream()],
+        )?;
         at.set(0, gradient);
         Ok(())
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
-        let (Some(from), Some(to)) = (io.shape(0).channels(), io.shapes.output.channels()) else { return };
+        let (Some(from), Some(to)) = (io.shape(0).channels(), io.shapes.output.channels()) else {
+            return;
+        };
         copy_channels(io.output, to, io.inputs[0], from, |c| {
             c.checked_sub(self.before).filter(|&c| c < from.channels)
         });
@@ -194,7 +218,11 @@ impl Op for PadChannels {
         let case = |before, after, shape: [usize; 4]| {
             Case::new(Class::Elementwise, PadChannels { before, after }, [shape])
         };
-        vec![case(1, 3, [2, 5, 3, 7]), case(0, 2, [3, 1, 5, 1]), case(3, 0, [1, 3, 33, 5])]
+        vec![
+            case(1, 3, [2, 5, 3, 7]),
+            case(0, 2, [3, 1, 5, 1]),
+            case(3, 0, [1, 3, 33, 5]),
+        ]
     }
 }
 
@@ -202,7 +230,11 @@ impl Op for ChannelMask {
     const NAME: &'static str = "channel_mask";
 
     fn shape(&self, given: &[Shape]) -> Result<Shape> {
-        SliceChannels { start: self.start, count: self.count }.shape(given)?;
+        SliceChannels {
+            start: self.start,
+            count: self.count,
+        }
+        .shape(given)?;
         Ok(given[0])
     }
 
@@ -213,9 +245,13 @@ impl Op for ChannelMask {
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
-        let Some(shape) = io.shape(0).channels() else { return };
+        let Some(shape) = io.shape(0).channels() else {
+            return;
+        };
         let kept = self.start..self.start + self.count;
-        copy_channels(io.output, shape, io.inputs[0], shape, |c| kept.contains(&c).then_some(c));
+        copy_channels(io.output, shape, io.inputs[0], shape, |c| {
+            kept.contains(&c).then_some(c)
+        });
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
@@ -223,7 +259,11 @@ impl Op for ChannelMask {
     }
 
     fn cases() -> Vec<Case> {
-        let three = Case::new(Class::Elementwise, ChannelMask { start: 3, count: 3 }, [[2, 9, 5, 3]]);
+        let three = Case::new(
+            Class::Elementwise,
+            ChannelMask { start: 3, count: 3 },
+            [[2, 9, 5, 3]],
+        );
         let one = Case::new(Class::Elementwise, ChannelMask { start: 5, count: 5 }, [[3, 25]]);
         vec![three, one]
     }
@@ -243,21 +283,41 @@ impl Op for ChannelSum {
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
-        let Some(Channels { batch, channels, inner }) = io.shape(0).channels() else { return };
+        let Some(Channels {
+            batch,
+            channels,
+            inner,
+        }) = io.shape(0).channels()
+        else {
+            return;
+        };
         let x = io.inputs[0];
         super::parallel_channels(io.output, batch * inner, |c| {
-            (0..batch).map(|n| parallel::sum_slice(&x[(n * channels + c) * inner..][..inner], |v| v)).sum()
+            (0..batch)
+                .map(|n| parallel::sum_slice(&x[(n * channels + c) * inner..][..inner], |v| v))
+                .sum()
         });
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
-        super::reduce::Reduction { value: "SUM", inputs: &[0], scale: 1.0, pairs: false }.kernels(io, io.inputs[0].channels())
+        super::reduce::Reduction {
+            value: "SUM",
+            inputs: &[0],
+            scale: 1.0,
+            pairs: false,
+        }
+        .kernels(io, io.inputs[0].channels())
     }
 
     fn cases() -> Vec<Case> {
-        [Shape::from([3, 5, 7, 11]), Shape::from([2, 3, 65, 129]), Shape::from([7, 13]), Shape::from([1, 1, 1, 3])]
-            .into_iter()
-            .map(|shape| Case::new(Class::Reduction, ChannelSum, [shape]).differentiable(&[]))
-            .collect()
+        [
+            Shape::from([3, 5, 7, 11]),
+            Shape::from([2, 3, 65, 129]),
+            Shape::from([7, 13]),
+            Shape::from([1, 1, 1, 3]),
+        ]
+        .into_iter()
+        .map(|shape| Case::new(Class::Reduction, ChannelSum, [shape]).differentiable(&[]))
+        .collect()
     }
 }

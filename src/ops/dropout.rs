@@ -73,7 +73,11 @@ impl Op for Dropout {
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
         let len = io.output.len();
-        let bindings = [Binding::Read(Slot::Input(0)), Binding::Write(Slot::Output), Binding::Step];
+        let bindings = [
+            Binding::Read(Slot::Input(0)),
+            Binding::Write(Slot::Output),
+            Binding::Step,
+        ];
         Dispatch::new(shader!("dropout/dropout"), bindings, flat_grid(len))
             .params([len, self.group(io.output), self.stream as usize])
             .param_f32(self.rate)
@@ -82,7 +86,15 @@ impl Op for Dropout {
 
     fn cases() -> Vec<Case> {
         let case = |rate, stream, whole_channels, shape: [usize; 4]| {
-            Case::new(Class::Elementwise, Dropout { rate, stream, whole_channels }, [shape])
+            Case::new(
+                Class::Elementwise,
+                Dropout {
+                    rate,
+                    stream,
+                    whole_channels,
+                },
+                [shape],
+            )
         };
         vec![
             case(0.5, 3, true, [3, 17, 5, 7]),

@@ -29,17 +29,24 @@ pub struct Scale {
 
 /// A kernel with one invocation per element: the inputs, the output, and the length as first parameter.
 pub(super) fn flat(shader: Shader, io: &Io<'_>) -> Dispatch {
-    let mut bindings: Vec<Binding> = (0..io.inputs.len()).map(|i| Binding::Read(Slot::Input(i))).collect();
+    let mut bindings: Vec<Binding> = (0..io.inputs.len())
+        .map(|i| Binding::Read(Slot::Input(i)))
+        .collect();
     bindings.push(Binding::Write(Slot::Output));
     let len = io.output.len();
     Dispatch::new(shader, bindings, flat_grid(len)).params([len])
 }
 
 fn odd_cases<O: Op + Clone>(op: &O, arity: usize) -> Vec<Case> {
-    [Shape::from([3, 5, 7, 11]), Shape::from([1]), Shape::from([13, 77]), Shape::from([2, 3, 65, 37])]
-        .into_iter()
-        .map(|shape| Case::new(Class::Elementwise, op.clone(), vec![shape; arity]))
-        .collect()
+    [
+        Shape::from([3, 5, 7, 11]),
+        Shape::from([1]),
+        Shape::from([13, 77]),
+        Shape::from([2, 3, 65, 37]),
+    ]
+    .into_iter()
+    .map(|shape| Case::new(Class::Elementwise, op.clone(), vec![shape; arity]))
+    .collect()
 }
 
 impl Op for Add {
@@ -153,7 +160,9 @@ impl Op for Scale {
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
-        flat(shader!("elementwise/scale"), io).param_f32(self.factor).into()
+        flat(shader!("elementwise/scale"), io)
+            .param_f32(self.factor)
+            .into()
     }
 
     fn cases() -> Vec<Case> {

@@ -31,7 +31,12 @@ pub(super) struct Layout {
 
 impl Layout {
     pub fn row_major(rows: usize, columns: usize) -> Self {
-        Layout { rows, columns, row_step: columns, column_step: 1 }
+        Layout {
+            rows,
+            columns,
+            row_step: columns,
+            column_step: 1,
+        }
     }
 
     pub fn transposed(self) -> Self {
@@ -60,8 +65,14 @@ pub(super) fn gemm<T: Real>(
     parallel: bool,
 ) {
     let ((out, o), (a, la), (b, lb)) = (out, a, b);
-    assert!(o.rows == la.rows && o.columns == lb.columns && la.columns == lb.rows, "{o:?} {la:?} {lb:?}");
-    assert!(o.end() <= out.len() && la.end() <= a.len() && lb.end() <= b.len(), "{o:?} {la:?} {lb:?}");
+    assert!(
+        o.rows == la.rows && o.columns == lb.columns && la.columns == lb.rows,
+        "{o:?} {la:?} {lb:?}"
+    );
+    assert!(
+        o.end() <= out.len() && la.end() <= a.len() && lb.end() <= b.len(),
+        "{o:?} {la:?} {lb:?}"
+    );
     let threads = match parallel {
         true => gemm::Parallelism::Rayon(0),
         false => gemm::Parallelism::None,
@@ -98,7 +109,10 @@ fn matrix(op: &'static str, shape: Shape, transpose: bool) -> Result<Layout> {
     match shape.dims() {
         &[rows, columns] if transpose => Ok(Layout::row_major(rows, columns).transposed()),
         &[rows, columns] => Ok(Layout::row_major(rows, columns)),
-        _ => Err(Error::shape(op, format!("needs matrices, but was given [{shape}]"))),
+        _ => Err(Error::shape(
+            op,
+            format!("needs matrices, but was given [{shape}]"),
+        )),
     }
 }
 
@@ -113,12 +127,16 @@ fn kernels(io: &Io<'_>, a: Layout, b: Layout, bias: bool) -> Kernels {
         .chain([Binding::Write(Slot::Output)])
         .collect();
     debug_assert_eq!(io.output.len(), a.rows * b.columns);
-    let dispatch = Dispatch::new(shader!("linear/matmul"), bindings, fold(tiles.div_ceil(WORKGROUP)))
-        .define("TILE", TILE)
-        .define("OUT", 2 + usize::from(bias))
-        .define("PARAMS", 3 + usize::from(bias))
-        .params([a.rows, b.columns, a.columns])
-        .params([a.row_step, a.column_step, b.row_step, b.column_step]);
+    let dispatch = Dispatch::new(
+        shader!("linear/matmul"),
+        bindings,
+        fold(tiles.div_ceil(WORKGROUP)),
+    )
+    .define("TILE", TILE)
+    .define("OUT", 2 + usize::from(bias))
+    .define("PARAMS", 3 + usize::from(bias))
+    .params([a.rows, b.columns, a.columns])
+    .params([a.row_step, a.column_step, b.row_step, b.column_step]);
     match bias {
         true => dispatch.define("BIAS", "").into(),
         false => dispatch.into(),
@@ -141,11 +159,23 @@ impl Op for Linear {
     fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
         let (x, w, dy) = (at.input(0), at.input(1), at.upstream());
         if at.wants(0) {
-            let dx = at.push(MatMul { transpose_a: false, transpose_b: false }, &[dy, w])?;
+            let dx = at.push(
+                MatMul {
+                    transpose_a: false,
+                    transpose_b: false,
+                },
+                &[dy, w],
+            )?;
             at.set(0, dx);
         }
         if at.wants(1) {
-            let dw = at.push(MatMul { transpose_a: true, transpose_b: false }, &[dy, x])?;
+            let dw = at.push(
+                MatMul {
+                    transpose_a: true,
+                    transpose_b: false,
+                },
+                &[dy, x],
+            )?;
             at.set(1, dw);
         }
         if at.inputs() > 2 && at.wants(2) {
@@ -161,22 +191,33 @@ impl Op for Linear {
         let out = Layout::row_major(a[0], b[0]);
         let has_bias = io.shapes.inputs.len() > 2;
         if has_bias {
-            io.output.chunks_exact_mut(b[0]).for_each(|row| row.copy_from_slice(bias));
+            io.output
+                .chunks_exact_mut(b[0])
+                .for_each(|row| row.copy_from_slice(bias));
         }
-        let (la, lb) = (Layout::row_major(a[0], a[1]), Layout::row_major(b[0], b[1]).transposed());
+        let (la, lb) = (
+            Layout::row_major(a[0], a[1]),
+            Layout::row_major(b[0], b[1]).transposed(),
+        );
         gemm((io.output, out), (x, la), (w, lb), has_bias, true);
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
         let (x, w) = (io.inputs[0], io.inputs[1]);
-        let (a, b) = (Layout::row_major(x[0], x[1]), Layout::row_major(w[0], w[1]).transposed());
+        let (a, b) = (
+            Layout::row_major(x[0], x[1]),
+            Layout::row_major(w[0], w[1]).transposed(),
+        );
         kernels(io, a, b, io.inputs.len() > 2)
     }
 
     fn cases() -> Vec<Case> {
         let case = |n: usize, k: usize, m: usize| {
             let shapes = [Shape::from([n, k]), Shape::from([m, k]), Shape::from([m])];
-            [Case::new(Class::Reduction, Linear, shapes), Case::new(Class::Reduction, Linear, shapes[..2].to_vec())]
+            [
+                Case::new(Class::Reduction, Linear, shapes),
+                Case::new(Class::Reduction, Linear, shapes[..2].to_vec()),
+            ]
         };
         [case(5, 7, 3), case(1, 1, 1), case(9, 133, 21)].concat()
     }
@@ -188,10 +229,16 @@ impl Op for Linear {
 
 impl MatMul {
     fn layouts(&self, a: Shape, b: Shape) -> Result<(Layout, Layout)> {
-        let (la, lb) = (matrix("matmul", a, self.transpose_a)?, matrix("matmul", b, self.transpose_b)?);
+        let (la, lb) = (
+            matrix("matmul", a, self.transpose_a)?,
+            matrix("matmul", b, self.transpose_b)?,
+        );
         match la.columns == lb.rows {
             true => Ok((la, lb)),
-            false => Err(Error::shape("matmul", format!("{self:?}: [{a}] and [{b}] do not fit"))),
+            false => Err(Error::shape(
+                "matmul",
+                format!("{self:?}: [{a}] and [{b}] do not fit"),
+            )),
         }
     }
 }
@@ -208,7 +255,10 @@ impl Op for MatMul {
     /// With `C = op(A) op(B)`: `dA = dC op(B)ᵀ` and `dB = op(A)ᵀ dC`, transposed back where needed.
     fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
         let (a, b, dc) = (at.input(0), at.input(1), at.upstream());
-        let product = |transpose_a, transpose_b| MatMul { transpose_a, transpose_b };
+        let product = |transpose_a, transpose_b| MatMul {
+            transpose_a,
+            transpose_b,
+        };
         if at.wants(0) {
             let da = match self.transpose_a {
                 false => at.push(product(false, !self.transpose_b), &[dc, b])?,
@@ -227,9 +277,17 @@ impl Op for MatMul {
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
-        let Ok((a, b)) = self.layouts(io.shape(0), io.shape(1)) else { return };
+        let Ok((a, b)) = self.layouts(io.shape(0), io.shape(1)) else {
+            return;
+        };
         let out = Layout::row_major(a.rows, b.columns);
-        gemm((io.output, out), (io.inputs[0], a), (io.inputs[1], b), false, true);
+        gemm(
+            (io.output, out),
+            (io.inputs[0], a),
+            (io.inputs[1], b),
+            false,
+            true,
+        );
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
@@ -241,7 +299,14 @@ impl Op for MatMul {
 
     fn cases() -> Vec<Case> {
         let case = |transpose_a, transpose_b, a: [usize; 2], b: [usize; 2]| {
-            Case::new(Class::Reduction, MatMul { transpose_a, transpose_b }, [a, b])
+            Case::new(
+                Class::Reduction,
+                MatMul {
+                    transpose_a,
+                    transpose_b,
+                },
+                [a, b],
+            )
         };
         vec![
             case(false, false, [5, 7], [7, 3]),

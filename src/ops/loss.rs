@@ -33,7 +33,10 @@ pub struct LossGradient {
 
 impl Loss {
     fn gradient(self, at: &mut Gradient<'_>) -> Result<()> {
-        let gradient = at.push(LossGradient { loss: self }, &[at.input(0), at.input(1), at.upstream()])?;
+        let gradient = at.push(
+            LossGradient { loss: self },
+            &[at.input(0), at.input(1), at.upstream()],
+        )?;
         at.set(0, gradient);
         if at.wants(1) {
             let negative = at.push(super::Scale { factor: -1.0 }, &[gradient])?;
@@ -69,19 +72,29 @@ impl Loss {
             Loss::Squared => "SQUARED_ERROR",
         };
         let scale = 1.0 / io.inputs[0].len() as f32;
-        Reduction { value, inputs: &[0, 1], scale, pairs: false }.kernels(io, None)
+        Reduction {
+            value,
+            inputs: &[0, 1],
+            scale,
+            pairs: false,
+        }
+        .kernels(io, None)
     }
 
     /// `a` above 0, `b` below: the kink of |a − b| is not met.
     fn cases<O: Op + Clone>(op: &O) -> Vec<Case> {
-        [Shape::from([3, 5, 7, 11]), Shape::from([1, 3]), Shape::from([2, 1, 129, 65])]
-            .into_iter()
-            .map(|shape| {
-                Case::new(Class::Reduction, op.clone(), [shape; 2])
-                    .fill(0, Values::AwayFromZero)
-                    .fill(1, Values::Uniform(-0.05, 0.05))
-            })
-            .collect()
+        [
+            Shape::from([3, 5, 7, 11]),
+            Shape::from([1, 3]),
+            Shape::from([2, 1, 129, 65]),
+        ]
+        .into_iter()
+        .map(|shape| {
+            Case::new(Class::Reduction, op.clone(), [shape; 2])
+                .fill(0, Values::AwayFromZero)
+                .fill(1, Values::Uniform(-0.05, 0.05))
+        })
+        .collect()
     }
 }
 
@@ -158,10 +171,17 @@ impl Op for LossGradient {
 
     fn cases() -> Vec<Case> {
         let case = |loss, shape: Shape| {
-            Case::new(Class::Elementwise, LossGradient { loss }, [shape, shape, Shape::SCALAR])
-                .differentiable(&[])
+            Case::new(
+                Class::Elementwise,
+                LossGradient { loss },
+                [shape, shape, Shape::SCALAR],
+            )
+            .differentiable(&[])
         };
         let shapes = [Shape::from([3, 5, 7, 11]), Shape::from([5, 3])];
-        shapes.into_iter().flat_map(|s| [case(Loss::Absolute, s), case(Loss::Squared, s)]).collect()
+        shapes
+            .into_iter()
+            .flat_map(|s| [case(Loss::Absolute, s), case(Loss::Squared, s)])
+            .collect()
     }
 }

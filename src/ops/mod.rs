@@ -56,16 +56,51 @@ macro_rules! registry {
 }
 
 registry![
-    Add, Copy, Multiply, Scale, LeakyRelu, LeakyReluGradient, Sigmoid, SigmoidGradient, Dropout,
-    ConcatChannels, SliceChannels, PadChannels, ChannelMask, ChannelSum, MeanTime, SpreadTime, Reshape,
-    Linear, MatMul, MaxPool2d, MaxPool2dGradient, L1Loss, MseLoss, LossGradient, Sum, Mean, Spread,
-    SquaredNorm, BatchStatistics, BatchNorm, BatchNormSums, BatchNormInputGradient,
-    UpdateRunningStatistic, Conv2d, ConvTranspose2d, Conv2dWeightGradient, AdamUpdate, Record,
+    Add,
+    Copy,
+    Multiply,
+    Scale,
+    LeakyRelu,
+    LeakyReluGradient,
+    Sigmoid,
+    SigmoidGradient,
+    Dropout,
+    ConcatChannels,
+    SliceChannels,
+    PadChannels,
+    ChannelMask,
+    ChannelSum,
+    MeanTime,
+    SpreadTime,
+    Reshape,
+    Linear,
+    MatMul,
+    MaxPool2d,
+    MaxPool2dGradient,
+    L1Loss,
+    MseLoss,
+    LossGradient,
+    Sum,
+    Mean,
+    Spread,
+    SquaredNorm,
+    BatchStatistics,
+    BatchNorm,
+    BatchNormSums,
+    BatchNormInputGradient,
+    UpdateRunningStatistic,
+    Conv2d,
+    ConvTranspose2d,
+    Conv2dWeightGradient,
+    AdamUpdate,
+    Record,
 ];
 
 /// The `N` inputs of an operation, or an error that counts them.
 fn inputs<const N: usize>(op: &'static str, given: &[Shape]) -> Result<[Shape; N]> {
-    given.try_into().map_err(|_| Error::shape(op, format!("takes {N} inputs, not {}", given.len())))
+    given
+        .try_into()
+        .map_err(|_| Error::shape(op, format!("takes {N} inputs, not {}", given.len())))
 }
 
 /// An error unless all shapes are equal.
@@ -85,10 +120,12 @@ fn channels(op: &'static str, shape: Shape) -> Result<Channels> {
 
 /// A shape as `[batch, channels, height, width]`, or an error.
 fn image(op: &'static str, shape: Shape) -> Result<[usize; 4]> {
-    shape
-        .dims()
-        .try_into()
-        .map_err(|_| Error::shape(op, format!("needs batch × channels × height × width, but was given [{shape}]")))
+    shape.dims().try_into().map_err(|_| {
+        Error::shape(
+            op,
+            format!("needs batch × channels × height × width, but was given [{shape}]"),
+        )
+    })
 }
 
 /// `out[c] = f(c)`, in parallel where each channel has enough to sum.

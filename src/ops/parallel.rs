@@ -12,7 +12,9 @@ pub fn for_chunks<T: Send>(out: &mut [T], body: impl Fn(usize, &mut [T]) + Sync)
     if out.len() <= CHUNK {
         return body(0, out);
     }
-    out.par_chunks_mut(CHUNK).enumerate().for_each(|(i, chunk)| body(i * CHUNK, chunk));
+    out.par_chunks_mut(CHUNK)
+        .enumerate()
+        .for_each(|(i, chunk)| body(i * CHUNK, chunk));
 }
 
 /// `out = f(a)`, element by element.

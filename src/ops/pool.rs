@@ -30,7 +30,9 @@ impl MaxPool2d {
     /// The window of output position `o` along an axis, inside the image.
     fn window(&self, axis: usize, o: usize, len: usize) -> std::ops::Range<usize> {
         let start = o * self.stride[axis];
-        let end = (start + self.kernel[axis]).saturating_sub(self.padding[axis]).min(len);
+        let end = (start + self.kernel[axis])
+            .saturating_sub(self.padding[axis])
+            .min(len);
         start.saturating_sub(self.padding[axis])..end
     }
 
@@ -49,7 +51,11 @@ impl MaxPool2d {
     }
 
     fn params(&self) -> [usize; 6] {
-        let MaxPool2d { kernel, stride, padding } = self;
+        let MaxPool2d {
+            kernel,
+            stride,
+            padding,
+        } = self;
         [kernel[0], kernel[1], stride[0], stride[1], padding[0], padding[1]]
     }
 }
@@ -73,7 +79,10 @@ impl Op for MaxPool2d {
     }
 
     fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
-        let gradient = at.push(MaxPool2dGradient { pool: self.clone() }, &[at.input(0), at.upstream()])?;
+        let gradient = at.push(
+            MaxPool2dGradient { pool: self.clone() },
+            &[at.input(0), at.upstream()],
+        )?;
         at.set(0, gradient);
         Ok(())
     }
@@ -82,22 +91,35 @@ impl Op for MaxPool2d {
         let (x, out) = (io.shape(0), io.shapes.output);
         let (plane, out_plane) = ([x[2], x[3]], [out[2], out[3]]);
         let planes = io.output.par_chunks_exact_mut(out_plane[0] * out_plane[1]);
-        planes.zip(io.inputs[0].par_chunks_exact(plane[0] * plane[1])).for_each(|(out, x)| {
-            for (o, out) in out.iter_mut().enumerate() {
-                *out = x[self.argmax(x, plane, [o / out_plane[1], o % out_plane[1]])];
-            }
-        });
+        planes
+            .zip(io.inputs[0].par_chunks_exact(plane[0] * plane[1]))
+            .for_each(|(out, x)| {
+                for (o, out) in out.iter_mut().enumerate() {
+                    *out = x[self.argmax(x, plane, [o / out_plane[1], o % out_plane[1]])];
+                }
+            });
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
         let (x, out) = (io.inputs[0], io.output);
-        flat(shader!("pool/max"), io).params([x[2], x[3], out[2], out[3]]).params(self.params()).into()
+        flat(shader!("pool/max"), io)
+            .params([x[2], x[3], out[2], out[3]])
+            .params(self.params())
+            .into()
     }
 
     fn cases() -> Vec<Case> {
         let case = |kernel, stride, padding, shape: [usize; 4]| {
-            Case::new(Class::Elementwise, MaxPool2d { kernel, stride, padding }, [shape])
-                .fill(0, Values::Distinct)
+            Case::new(
+                Class::Elementwise,
+                MaxPool2d {
+                    kernel,
+                    stride,
+                    padding,
+                },
+                [shape],
+            )
+            .fill(0, Values::Distinct)
         };
         vec![
             case([2, 2], [2, 2], [0, 0], [2, 3, 7, 9]),
@@ -126,7 +148,10 @@ impl Op for MaxPool2dGradient {
         let (plane, out_plane) = ([x[2], x[3]], [dy[2], dy[3]]);
         let len = plane[0] * plane[1];
         let upstream = io.inputs[1].par_chunks_exact(out_plane[0] * out_plane[1]);
-        let planes = io.output.par_chunks_exact_mut(len).zip(io.inputs[0].par_chunks_exact(len));
+        let planes = io
+            .output
+            .par_chunks_exact_mut(len)
+            .zip(io.inputs[0].par_chunks_exact(len));
         planes.zip(upstream).for_each(|((dx, x), dy)| {
             dx.fill(T::zero());
             for (o, &dy) in dy.iter().enumerate() {
@@ -145,8 +170,16 @@ impl Op for MaxPool2dGradient {
 
     fn cases() -> Vec<Case> {
         let case = |kernel, stride, padding, shape: [usize; 4], dy: [usize; 4]| {
-            let op = MaxPool2dGradient { pool: MaxPool2d { kernel, stride, padding } };
-            Case::new(Class::Elementwise, op, [shape, dy]).fill(0, Values::Distinct).differentiable(&[])
+            let op = MaxPool2dGradient {
+                pool: MaxPool2d {
+                    kernel,
+                    stride,
+                    padding,
+                },
+            };
+            Case::new(Class::Elementwise, op, [shape, dy])
+                .fill(0, Values::Distinct)
+                .differentiable(&[])
         };
         vec![
             case([2, 2], [2, 2], [0, 0], [2, 3, 7, 9], [2, 3, 3, 4]),

@@ -39,7 +39,11 @@ impl Op for Record {
     }
 
     fn gpu(&self, _io: &Io<'_>) -> Kernels {
-        let bindings = [Binding::Write(Slot::Input(0)), Binding::Read(Slot::Input(1)), Binding::Step];
+        let bindings = [
+            Binding::Write(Slot::Input(0)),
+            Binding::Read(Slot::Input(1)),
+            Binding::Step,
+        ];
         Dispatch::new(shader!("record/record"), bindings, [1, 1, 1])
             .params([self.slot * HISTORY_STEPS, HISTORY_STEPS])
             .into()

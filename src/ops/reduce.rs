@@ -52,10 +52,22 @@ pub(super) fn slices(len: usize) -> usize {
 impl Reduction<'_> {
     /// Over a tensor seen as `[batch, channels, inner]`; `None` is one channel of everything.
     pub fn kernels(&self, io: &Io<'_>, channels: Option<Channels>) -> Kernels {
-        let everything = Channels { batch: 1, channels: 1, inner: io.inputs[self.inputs[0]].len() };
-        let Channels { batch, channels, inner } = channels.unwrap_or(everything);
+        let everything = Channels {
+            batch: 1,
+            channels: 1,
+            inner: io.inputs[self.inputs[0]].len(),
+        };
+        let Channels {
+            batch,
+            channels,
+            inner,
+        } = channels.unwrap_or(everything);
         let slices = slices(batch * inner);
-        let mut bindings: Vec<Binding> = self.inputs.iter().map(|&i| Binding::Read(Slot::Input(i))).collect();
+        let mut bindings: Vec<Binding> = self
+            .inputs
+            .iter()
+            .map(|&i| Binding::Read(Slot::Input(i)))
+            .collect();
         bindings.push(Binding::Write(Slot::Scratch(0)));
         let mut partial = Dispatch::new(shader!("reduce/partial"), bindings, fold(channels * slices))
             .define(self.value, "")
@@ -72,15 +84,24 @@ impl Reduction<'_> {
         )
         .params([channels, slices, usize::from(self.pairs)])
         .param_f32(self.scale);
-        Kernels { dispatches: vec![partial, merge], scratch: vec![2 * channels * slices] }
+        Kernels {
+            dispatches: vec![partial, merge],
+            scratch: vec![2 * channels * slices],
+        }
     }
 }
 
 fn cases_of<O: Op + Clone>(op: &O) -> Vec<Case> {
-    [Shape::from([3, 5, 7, 11]), Shape::from([1]), Shape::from([3, 70_001])]
-        .into_iter()
-        .map(|shape| Case::new(Class::Reduction, op.clone(), [shape]).fill(0, crate::tape::Values::Uniform(-0.5, 1.0)))
-        .collect()
+    [
+        Shape::from([3, 5, 7, 11]),
+        Shape::from([1]),
+        Shape::from([3, 70_001]),
+    ]
+    .into_iter()
+    .map(|shape| {
+        Case::new(Class::Reduction, op.clone(), [shape]).fill(0, crate::tape::Values::Uniform(-0.5, 1.0))
+    })
+    .collect()
 }
 
 fn whole<T: Real>(x: &[T], f: impl Fn(T) -> T + Sync) -> T {
@@ -108,7 +129,13 @@ macro_rules! scalar {
 
             fn gpu(&self, io: &Io<'_>) -> Kernels {
                 let scale: f64 = $scale(io.inputs[0].len());
-                Reduction { value: $define, inputs: &[0], scale: scale as f32, pairs: false }.kernels(io, None)
+                Reduction {
+                    value: $define,
+                    inputs: &[0],
+                    scale: scale as f32,
+                    pairs: false,
+                }
+                .kernels(io, None)
             }
 
             fn cases() -> Vec<Case> {
@@ -125,18 +152,34 @@ fn spread(at: &mut Gradient<'_>, factor: f32) -> Result<()> {
     Ok(())
 }
 
-scalar!(Sum, "sum", "SUM", |v| v, |_| 1.0, |at: &mut Gradient<'_>| spread(at, 1.0));
-scalar!(Mean, "mean", "SUM", |v| v, |len| 1.0 / len as f64, |at: &mut Gradient<'_>| {
-    let len = at.shape(at.input(0)).len();
-    spread(at, 1.0 / len as f32)
-});
-scalar!(SquaredNorm, "squared_norm", "SQUARE", |v| v * v, |_| 1.0, |at: &mut Gradient<'_>| {
-    let shape = at.shape(at.input(0));
-    let upstream = at.push(Spread { shape, factor: 2.0 }, &[at.upstream()])?;
-    let gradient = at.push(super::Multiply, &[upstream, at.input(0)])?;
-    at.set(0, gradient);
-    Ok(())
-});
+scalar!(Sum, "sum", "SUM", |v| v, |_| 1.0, |at: &mut Gradient<'_>| spread(
+    at, 1.0
+));
+scalar!(
+    Mean,
+    "mean",
+    "SUM",
+    |v| v,
+    |len| 1.0 / len as f64,
+    |at: &mut Gradient<'_>| {
+        let len = at.shape(at.input(0)).len();
+        spread(at, 1.0 / len as f32)
+    }
+);
+scalar!(
+    SquaredNorm,
+    "squared_norm",
+    "SQUARE",
+    |v| v * v,
+    |_| 1.0,
+    |at: &mut Gradient<'_>| {
+        let shape = at.shape(at.input(0));
+        let upstream = at.push(Spread { shape, factor: 2.0 }, &[at.upstream()])?;
+        let gradient = at.push(super::Multiply, &[upstream, at.input(0)])?;
+        at.set(0, gradient);
+        Ok(())
+    }
+);
 
 impl Op for Spread {
     const NAME: &'static str = "spread";
@@ -159,11 +202,23 @@ impl Op for Spread {
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
-        super::elementwise::flat(shader!("reduce/spread"), io).param_f32(self.factor).into()
+        super::elementwise::flat(shader!("reduce/spread"), io)
+            .param_f32(self.factor)
+            .into()
     }
 
     fn cases() -> Vec<Case> {
-        let case = |shape: Shape| Case::new(Class::Elementwise, Spread { shape, factor: 0.375 }, [Shape::SCALAR]);
-        vec![case(Shape::from([3, 5, 7])), case(Shape::from([1])), case(Shape::from([2, 3, 65, 37]))]
+        let case = |shape: Shape| {
+            Case::new(
+                Class::Elementwise,
+                Spread { shape, factor: 0.375 },
+                [Shape::SCALAR],
+            )
+        };
+        vec![
+            case(Shape::from([3, 5, 7])),
+            case(Shape::from([1])),
+            case(Shape::from([2, 3, 65, 37])),
+        ]
     }
 }

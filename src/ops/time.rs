@@ -29,13 +29,21 @@ impl Op for MeanTime {
             Some((_, rest)) if !rest.is_empty() => {
                 Shape::try_from(rest).map_err(|message| Error::shape(Self::NAME, message))
             }
-            _ => Err(Error::shape(Self::NAME, format!("needs an axis before time, but was given [{x}]"))),
+            _ => Err(Error::shape(
+                Self::NAME,
+                format!("needs an axis before time, but was given [{x}]"),
+            )),
         }
     }
 
     fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
         let shape = at.shape(at.input(0));
-        let gradient = at.push(SpreadTime { frames: shape[shape.rank() - 1] }, &[at.upstream()])?;
+        let gradient = at.push(
+            SpreadTime {
+                frames: shape[shape.rank() - 1],
+            },
+            &[at.upstream()],
+        )?;
         at.set(0, gradient);
         Ok(())
     }
@@ -48,12 +56,18 @@ impl Op for MeanTime {
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
-        flat(shader!("time/mean"), io).params([io.inputs[0].len() / io.output.len()]).into()
+        flat(shader!("time/mean"), io)
+            .params([io.inputs[0].len() / io.output.len()])
+            .into()
     }
 
     fn cases() -> Vec<Case> {
         let case = |shape: Shape| Case::new(Class::Reduction, MeanTime, [shape]);
-        vec![case(Shape::from([2, 3, 5, 7])), case(Shape::from([3, 17, 1, 5])), case(Shape::from([5, 259]))]
+        vec![
+            case(Shape::from([2, 3, 5, 7])),
+            case(Shape::from([3, 17, 1, 5])),
+            case(Shape::from([5, 259])),
+        ]
     }
 }
 
@@ -85,6 +99,10 @@ impl Op for SpreadTime {
 
     fn cases() -> Vec<Case> {
         let case = |shape: Shape, frames| Case::new(Class::Elementwise, SpreadTime { frames }, [shape]);
-        vec![case(Shape::from([2, 3, 5]), 7), case(Shape::from([3, 1]), 1), case(Shape::from([1, 5, 9]), 65)]
+        vec![
+            case(Shape::from([2, 3, 5]), 7),
+            case(Shape::from([3, 1]), 1),
+            case(Shape::from([1, 5, 9]), 65),
+        ]
     }
 }

@@ -21,7 +21,10 @@ impl Op for Reshape {
         let [x] = inputs(Self::NAME, given)?;
         match x.len() == self.shape.len() {
             true => Ok(self.shape),
-            false => Err(Error::shape(Self::NAME, format!("[{x}] does not fill [{}]", self.shape))),
+            false => Err(Error::shape(
+                Self::NAME,
+                format!("[{x}] does not fill [{}]", self.shape),
+            )),
         }
     }
 
@@ -39,10 +42,11 @@ impl Op for Reshape {
     }
 
     fn cases() -> Vec<Case> {
-        let case = |from: [usize; 4], to: Shape| {
-            Case::new(Class::Elementwise, Reshape { shape: to }, [from])
-        };
-        vec![case([3, 5, 7, 2], Shape::from([3, 70])), case([1, 5, 33, 1], Shape::from([165]))]
+        let case = |from: [usize; 4], to: Shape| Case::new(Class::Elementwise, Reshape { shape: to }, [from]);
+        vec![
+            case([3, 5, 7, 2], Shape::from([3, 70])),
+            case([1, 5, 33, 1], Shape::from([165])),
+        ]
     }
 
     fn is_view(&self) -> bool {

@@ -19,7 +19,12 @@ pub struct Adam {
 impl Default for Adam {
     /// PyTorch's: 0.9, 0.999, 1e-8, no clipping.
     fn default() -> Self {
-        Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, max_norm: None }
+        Adam {
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            max_norm: None,
+        }
     }
 }
 
@@ -36,7 +41,12 @@ impl Adam {
     /// None for a tape of these parameters.
     pub fn record(&self, tape: &mut Tape, parameters: &Parameters) -> Result<()> {
         tape.set_scope("adam");
-        let all = [Flat::Parameters, Flat::Gradients, Flat::FirstMoment, Flat::SecondMoment];
+        let all = [
+            Flat::Parameters,
+            Flat::Gradients,
+            Flat::FirstMoment,
+            Flat::SecondMoment,
+        ];
         let mut inputs = all.map(|flat| tape.flat(parameters, flat)).to_vec();
         if self.max_norm.is_some() {
             inputs.push(tape.push(SquaredNorm, &[inputs[1]])?);

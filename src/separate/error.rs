@@ -16,7 +16,11 @@ pub enum SeparateError {
     Model(#[from] TrainError),
     /// The operating system refused something; `what` is a verb.
     #[error("cannot {what} {}: {source}", path.display())]
-    Io { what: &'static str, path: PathBuf, source: io::Error },
+    Io {
+        what: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
     /// No model at all.
     #[error("no model was given")]
     NoModel,
@@ -25,7 +29,11 @@ pub enum SeparateError {
     Untrained { folder: PathBuf },
     /// Two models of one instrument would write to one file.
     #[error("{} and {} both separate {instrument}: give only one of them", first.display(), second.display())]
-    SameInstrument { first: PathBuf, second: PathBuf, instrument: Instrument },
+    SameInstrument {
+        first: PathBuf,
+        second: PathBuf,
+        instrument: Instrument,
+    },
     /// Models that cannot share one transform.
     #[error("{} works with another rate or transform than {}: separate with one at a time", second.display(), first.display())]
     FrontEnd { first: PathBuf, second: PathBuf },
@@ -40,5 +48,9 @@ pub enum SeparateError {
     NoName { path: PathBuf },
     /// More channels than a model's batch is meant for.
     #[error("{} has {channels} channels; at most {most} are supported", path.display())]
-    Channels { path: PathBuf, channels: usize, most: usize },
+    Channels {
+        path: PathBuf,
+        channels: usize,
+        most: usize,
+    },
 }

@@ -27,7 +27,10 @@ pub struct WindowOptions {
 impl Default for WindowOptions {
     /// Windows of 6 s that overlap by 0.7 s, at the models' usual hop.
     fn default() -> Self {
-        WindowOptions { frames: 512, overlap: 64 }
+        WindowOptions {
+            frames: 512,
+            overlap: 64,
+        }
     }
 }
 
@@ -55,22 +58,43 @@ impl Separators {
     /// [`SeparateError`] if a run cannot be used, or two do not go together.
     pub fn load(runs: &[PathBuf], device: &Device, windows: WindowOptions) -> Result<Self, SeparateError> {
         if windows.frames == 0 || windows.overlap > windows.frames / 2 {
-            return Err(SeparateError::Windows { frames: windows.frames, overlap: windows.overlap });
+            return Err(SeparateError::Windows {
+                frames: windows.frames,
+                overlap: windows.overlap,
+            });
         }
-        let models = runs.iter().map(|run| Model::load(run, device)).collect::<Result<Vec<_>, _>>()?;
+        let models = runs
+            .iter()
+            .map(|run| Model::load(run, device))
+            .collect::<Result<Vec<_>, _>>()?;
         let first = models.first().ok_or(SeparateError::NoModel)?;
         for (i, model) in models.iter().enumerate() {
             let (first_folder, second) = (first.folder.clone(), model.folder.clone());
             if model.front_end() != first.front_end() {
-                return Err(SeparateError::FrontEnd { first: first_folder, second });
+                return Err(SeparateError::FrontEnd {
+                    first: first_folder,
+                    second,
+                });
             }
             let instrument = model.recipe.instrument;
-            if let Some(other) = models[..i].iter().find(|other| other.recipe.instrument == instrument) {
-                return Err(SeparateError::SameInstrument { first: other.folder.clone(), second, instrument });
+            if let Some(other) = models[..i]
+                .iter()
+                .find(|other| other.recipe.instrument == instrument)
+            {
+                return Err(SeparateError::SameInstrument {
+                    first: other.folder.clone(),
+                    second,
+                    instrument,
+                });
             }
         }
         let (stft, rate) = (first.recipe.stft()?, first.recipe.sample_rate);
-        Ok(Separators { models, stft, rate, windows })
+        Ok(Separators {
+            models,
+            stft,
+            rate,
+            windows,
+        })
     }
 
     /// The instruments, in the order of the runs.
@@ -103,12 +127,19 @@ impl Separators {
         magnitude: &[f32],
     ) -> Result<Vec<f32>, SeparateError> {
         let frames = self.windows.frames;
-        let Model { network, session, programs, .. } = &mut self.models[index];
+        let Model {
+            network,
+            session,
+            programs,
+            ..
+        } = &mut self.models[index];
         if let std::collections::btree_map::Entry::Vacant(entry) = programs.entry(channels) {
             let (tape, mask) = network.separation_step(channels, frames)?;
             entry.insert((session.compile(&tape, &[mask])?, mask));
         }
-        let Some((program, mask)) = programs.get_mut(&channels) else { return Err(SeparateError::NoModel) };
+        let Some((program, mask)) = programs.get_mut(&channels) else {
+            return Err(SeparateError::NoModel);
+        };
         session.run(program, &[magnitude], &StepValues::default())?;
         Ok(session.read(program, *mask)?)
     }
@@ -118,16 +149,28 @@ impl Model {
     fn load(folder: &Path, device: &Device) -> Result<Self, SeparateError> {
         let run = Run::open(folder)?;
         let path = [run.best(), run.last()].into_iter().find(|path| path.exists());
-        let path = path.ok_or_else(|| SeparateError::Untrained { folder: folder.into() })?;
+        let path = path.ok_or_else(|| SeparateError::Untrained {
+            folder: folder.into(),
+        })?;
         let checkpoint = Checkpoint::read(&path)?;
         let recipe = run.config.separator;
         let network = Network::new(&recipe)?;
         let mut session = Session::new(device, &network.parameters)?;
         checkpoint.restore_weights(&mut session)?;
-        Ok(Model { folder: folder.into(), recipe, network, session, programs: BTreeMap::new() })
+        Ok(Model {
+            folder: folder.into(),
+            recipe,
+            network,
+            session,
+            programs: BTreeMap::new(),
+        })
     }
 
     fn front_end(&self) -> (u32, usize, usize) {
-        (self.recipe.sample_rate, self.recipe.stft_size, self.recipe.stft_hop)
+        (
+            self.recipe.sample_rate,
+            self.recipe.stft_size,
+            self.recipe.stft_hop,
+        )
     }
 }

@@ -42,10 +42,19 @@ pub struct Stem {
 ///
 /// # Errors
 /// [`SeparateError::NoName`] for a path that ends in no file name.
-pub fn stem_paths(file: &Path, out: &Path, instruments: &[Instrument]) -> Result<Vec<PathBuf>, SeparateError> {
-    let name = file.file_stem().ok_or_else(|| SeparateError::NoName { path: file.into() })?;
+pub fn stem_paths(
+    file: &Path,
+    out: &Path,
+    instruments: &[Instrument],
+) -> Result<Vec<PathBuf>, SeparateError> {
+    let name = file
+        .file_stem()
+        .ok_or_else(|| SeparateError::NoName { path: file.into() })?;
     let folder = out.join(name);
-    Ok(instruments.iter().map(|instrument| folder.join(format!("{instrument}.wav"))).collect())
+    Ok(instruments
+        .iter()
+        .map(|instrument| folder.join(format!("{instrument}.wav")))
+        .collect())
 }
 
 /// Separates the file `file` and writes its stems, 32-bit float WAV files of the file's own rate, length and
@@ -63,15 +72,26 @@ pub fn separate_file(
 ) -> Result<Report, SeparateError> {
     let instruments = separators.instruments();
     let paths = stem_paths(file, out, &instruments)?;
-    if let Some(path) = paths.iter().find(|path| !overwrite && path.symlink_metadata().is_ok()) {
+    if let Some(path) = paths
+        .iter()
+        .find(|path| !overwrite && path.symlink_metadata().is_ok())
+    {
         return Err(SeparateError::Exists { path: path.clone() });
     }
     let reader = AudioReader::open(file)?;
     if reader.channels() > MAX_CHANNELS {
         let channels = reader.channels();
-        return Err(SeparateError::Channels { path: file.into(), channels, most: MAX_CHANNELS });
+        return Err(SeparateError::Channels {
+            path: file.into(),
+            channels,
+            most: MAX_CHANNELS,
+        });
     }
-    let folder = paths.first().and_then(|path| path.parent()).unwrap_or(out).to_path_buf();
+    let folder = paths
+        .first()
+        .and_then(|path| path.parent())
+        .unwrap_or(out)
+        .to_path_buf();
     fs::create_dir_all(&folder).map_err(|source| SeparateError::Io {
         what: "create",
         path: folder.clone(),
@@ -85,7 +105,11 @@ pub fn separate_file(
     for (stem, (instrument, path)) in stems.into_iter().zip(instruments.into_iter().zip(paths)) {
         let level = stem.level;
         stem.writer.finish()?;
-        report.stems.push(Stem { instrument, path, level });
+        report.stems.push(Stem {
+            instrument,
+            path,
+            level,
+        });
     }
     Ok(report)
 }
@@ -149,11 +173,23 @@ fn separate(
     let mut stems = Vec::new();
     for output in outputs {
         let (writer, part) = output.finish(samples, frames)?;
-        stems.push(Finished { writer, level: decibels(part) });
+        stems.push(Finished {
+            writer,
+            level: decibels(part),
+        });
     }
     let seconds = frames as f64 / f64::from(rate);
     let remainder = decibels(rest.energy);
-    Ok((stems, Report { stems: Vec::new(), seconds, channels, rate, remainder }))
+    Ok((
+        stems,
+        Report {
+            stems: Vec::new(),
+            seconds,
+            channels,
+            rate,
+            remainder,
+        },
+    ))
 }
 
 /// From interleaved samples at the file's rate to the spectra of every channel.
@@ -173,7 +209,9 @@ impl Input {
         let resamplers = (0..channels).map(|_| Resampler::new(rate, separators.rate()));
         Ok(Input {
             resamplers: resamplers.collect::<Result<_, _>>()?,
-            transforms: (0..channels).map(|_| StftStream::new(separators.stft().clone())).collect(),
+            transforms: (0..channels)
+                .map(|_| StftStream::new(separators.stft().clone()))
+                .collect(),
             samples: 0,
             energy: 0.0,
             channel: Vec::new(),
@@ -218,7 +256,9 @@ struct Signal {
 impl Signal {
     fn new(separators: &Separators, channels: usize) -> Self {
         Signal {
-            inverses: (0..channels).map(|_| IstftStream::new(separators.stft().clone())).collect(),
+            inverses: (0..channels)
+                .map(|_| IstftStream::new(separators.stft().clone()))
+                .collect(),
             ready: vec![Vec::new(); channels],
             energy: 0.0,
         }
@@ -272,7 +312,11 @@ impl Output {
 
     /// Writes what is ready.
     fn write(&mut self) -> Result<(), SeparateError> {
-        let channels = self.resamplers.iter_mut().zip(&self.signal.ready).zip(&mut self.resampled);
+        let channels = self
+            .resamplers
+            .iter_mut()
+            .zip(&self.signal.ready)
+            .zip(&mut self.resampled);
         for ((resampler, ready), resampled) in channels {
             resampler.push(ready, resampled)?;
         }
@@ -286,7 +330,8 @@ impl Output {
         let count = count.min(limit - self.written.min(limit)) as usize;
         self.interleaved.clear();
         for frame in 0..count {
-            self.interleaved.extend(self.resampled.iter().map(|samples| samples[frame]));
+            self.interleaved
+                .extend(self.resampled.iter().map(|samples| samples[frame]));
         }
         self.writer.write(&self.interleaved)?;
         self.written += count as u64;
@@ -302,7 +347,11 @@ impl Output {
         for (inverse, ready) in self.signal.inverses.drain(..).zip(&mut self.signal.ready) {
             inverse.finish(samples, ready)?;
         }
-        let channels = self.resamplers.drain(..).zip(&self.signal.ready).zip(&mut self.resampled);
+        let channels = self
+            .resamplers
+            .drain(..)
+            .zip(&self.signal.ready)
+            .zip(&mut self.resampled);
         for ((mut resampler, ready), resampled) in channels {
             resampler.push(ready, resampled)?;
             resampler.finish(resampled)?;

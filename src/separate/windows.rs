@@ -47,7 +47,11 @@ impl Windows {
         loop {
             let waiting = self.pending.iter().map(Vec::len).min().unwrap_or(0) / self.bins;
             if waiting < self.frames {
-                return if last && waiting > 0 { self.window(separators, waiting, true, on_frame) } else { Ok(()) };
+                return if last && waiting > 0 {
+                    self.window(separators, waiting, true, on_frame)
+                } else {
+                    Ok(())
+                };
             }
             self.window(separators, self.frames, false, on_frame)?;
         }

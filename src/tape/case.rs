@@ -70,9 +70,16 @@ impl Case {
     }
 
     fn of<S: Into<Shape>>(class: Class, subject: Subject, inputs: impl IntoIterator<Item = S>) -> Self {
-        let inputs: Vec<_> =
-            inputs.into_iter().map(|shape| (shape.into(), Values::Uniform(-1.0, 1.0))).collect();
-        Case { subject, differentiable: (0..inputs.len()).collect(), inputs, class }
+        let inputs: Vec<_> = inputs
+            .into_iter()
+            .map(|shape| (shape.into(), Values::Uniform(-1.0, 1.0)))
+            .collect();
+        Case {
+            subject,
+            differentiable: (0..inputs.len()).collect(),
+            inputs,
+            class,
+        }
     }
 
     /// Fills one input differently.
@@ -139,7 +146,10 @@ impl Case {
             Values::Distinct => {
                 let mut order: Vec<usize> = (0..shape.len()).collect();
                 order.sort_by(|&a, &b| draw(a).total_cmp(&draw(b)));
-                order.into_iter().map(|rank| 0.02 * rank as f32 - 0.01 * shape.len() as f32).collect()
+                order
+                    .into_iter()
+                    .map(|rank| 0.02 * rank as f32 - 0.01 * shape.len() as f32)
+                    .collect()
             }
         }
     }

@@ -21,7 +21,11 @@ impl<T: Real> CpuStore<T> {
         let lasting = [Flat::Parameters, Flat::Frozen, Flat::Statistics];
         CpuStore {
             flats: Flat::ALL.map(|flat| match lasting.contains(&flat) {
-                true => parameters.initial(flat).into_iter().map(|v| T::of(f64::from(v))).collect(),
+                true => parameters
+                    .initial(flat)
+                    .into_iter()
+                    .map(|v| T::of(f64::from(v)))
+                    .collect(),
                 false => Vec::new(),
             }),
         }
@@ -91,7 +95,11 @@ impl<T: Real> CpuProgram<T> {
         };
         let mut taken: [Vec<T>; super::MAX_MUTATED] = Default::default();
         for (slot, &input) in taken.iter_mut().zip(mutates) {
-            *slot = mem::take(buffer(&mut store.flats, &mut self.buffers, step.inputs[input].buffer));
+            *slot = mem::take(buffer(
+                &mut store.flats,
+                &mut self.buffers,
+                step.inputs[input].buffer,
+            ));
         }
 
         let mut inputs: [&[T]; MAX_INPUTS] = [&[]; MAX_INPUTS];
@@ -113,7 +121,13 @@ impl<T: Real> CpuProgram<T> {
             true => &mut output[step.output.offset..step.output.offset + step.output.len],
             false => &mut [],
         };
-        let io = Cpu { inputs, mutated, output: out, shapes: step.io(Traits::default()), step: values };
+        let io = Cpu {
+            inputs,
+            mutated,
+            output: out,
+            shapes: step.io(Traits::default()),
+            step: values,
+        };
         T::run(&*step.op, io);
 
         if mutates.is_empty() {
@@ -153,7 +167,11 @@ fn range<T>(whole: &[T], place: Place) -> &[T] {
 pub(super) fn check_inputs(plan: &Plan, lengths: impl ExactSizeIterator<Item = usize>) -> Result<()> {
     if lengths.len() != plan.inputs.len() {
         let what = "inputs of the plan".to_string();
-        return Err(Error::Length { what, given: lengths.len(), expected: plan.inputs.len() });
+        return Err(Error::Length {
+            what,
+            given: lengths.len(),
+            expected: plan.inputs.len(),
+        });
     }
     for (place, given) in plan.inputs.iter().zip(lengths) {
         if given != place.len {
@@ -161,7 +179,11 @@ pub(super) fn check_inputs(plan: &Plan, lengths: impl ExactSizeIterator<Item = u
                 Content::Input(name) => format!("input '{name}'"),
                 _ => "input".to_string(),
             };
-            return Err(Error::Length { what, given, expected: place.len });
+            return Err(Error::Length {
+                what,
+                given,
+                expected: place.len,
+            });
         }
     }
     Ok(())

@@ -15,7 +15,10 @@ impl Tape {
     /// [`Error::Tape`] if `loss` is no scalar; [`Error::Shape`] from an operation without gradient.
     pub fn gradients(&mut self, loss: Var, wanted: &[Var]) -> Result<Vec<Option<Var>>> {
         if self.shape(loss) != Shape::SCALAR {
-            return Err(Error::Tape(format!("{} is no scalar: sum or average it first", self.describe(loss))));
+            return Err(Error::Tape(format!(
+                "{} is no scalar: sum or average it first",
+                self.describe(loss)
+            )));
         }
         let end = loss.index() + 1;
         let needed = self.depends_on(wanted, end);
@@ -23,8 +26,12 @@ impl Tape {
         gradients[loss.index()] = Some(self.constant(Shape::SCALAR, &[1.0])?);
 
         for index in (0..end).rev() {
-            let (Some(upstream), true) = (gradients[index], needed[index]) else { continue };
-            let Node::Op { op, inputs } = self.entries[index].node.clone() else { continue };
+            let (Some(upstream), true) = (gradients[index], needed[index]) else {
+                continue;
+            };
+            let Node::Op { op, inputs } = self.entries[index].node.clone() else {
+                continue;
+            };
             if !op.mutates().is_empty() {
                 continue; // a running statistic: its new value is not part of the function
             }
@@ -57,7 +64,10 @@ impl Tape {
             }
             self.scope = scope;
         }
-        Ok(wanted.iter().map(|var| gradients.get(var.index()).copied().flatten()).collect())
+        Ok(wanted
+            .iter()
+            .map(|var| gradients.get(var.index()).copied().flatten())
+            .collect())
     }
 
     /// Appends the gradients of a scalar with respect to every trainable parameter on the tape, and keeps
@@ -68,7 +78,12 @@ impl Tape {
     pub fn backward(&mut self, loss: Var) -> Result<()> {
         let mut places: Vec<(usize, Vec<Var>)> = Vec::new();
         for (index, entry) in self.entries.iter().enumerate() {
-            if let Node::Flat { flat: Flat::Parameters, offset, .. } = entry.node {
+            if let Node::Flat {
+                flat: Flat::Parameters,
+                offset,
+                ..
+            } = entry.node
+            {
                 // one parameter may have been recorded several times
                 match places.iter_mut().find(|(at, _)| *at == offset) {
                     Some((_, vars)) => vars.push(Var(index as u32)),

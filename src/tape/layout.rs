@@ -13,7 +13,12 @@ impl Colouring {
     /// grown, else a new one.
     pub fn take(&mut self, len: usize) -> usize {
         let fit = |&i: &usize| self.lengths[i] >= len;
-        let best = self.free.iter().copied().filter(fit).min_by_key(|&i| (self.lengths[i], i));
+        let best = self
+            .free
+            .iter()
+            .copied()
+            .filter(fit)
+            .min_by_key(|&i| (self.lengths[i], i));
         let best = best.or_else(|| self.free.iter().copied().max_by_key(|&i| (self.lengths[i], i)));
         let Some(buffer) = best else {
             self.lengths.push(len);

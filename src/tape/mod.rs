@@ -18,7 +18,7 @@ pub use case::{Case, Class, Values};
 pub use cpu::{CpuProgram, CpuStore};
 pub use op::{Cpu, Gradient, Io, MAX_INPUTS, MAX_MUTATED, Op};
 pub use parameters::{Flat, HISTORY_SLOTS, HISTORY_STEPS, Parameter, ParameterId, Parameters, Role};
-pub use plan::{Plan, Place};
+pub use plan::{Place, Plan};
 pub use real::{Real, with_scratch};
 pub use session::{Program, Session};
 
@@ -42,12 +42,23 @@ impl Var {
 #[derive(Clone)]
 enum Node {
     /// Written by the host before every replay.
-    Input { name: String },
+    Input {
+        name: String,
+    },
     /// Written once.
-    Constant { values: Arc<[f32]> },
+    Constant {
+        values: Arc<[f32]>,
+    },
     /// A range of a buffer that outlives the replay.
-    Flat { flat: Flat, offset: usize, name: String },
-    Op { op: Arc<dyn ErasedOp>, inputs: Vec<Var> },
+    Flat {
+        flat: Flat,
+        offset: usize,
+        name: String,
+    },
+    Op {
+        op: Arc<dyn ErasedOp>,
+        inputs: Vec<Var>,
+    },
 }
 
 #[derive(Clone)]
@@ -69,7 +80,12 @@ pub struct Tape {
 
 impl Default for Tape {
     fn default() -> Self {
-        Tape { entries: Vec::new(), inputs: Vec::new(), pinned: Vec::new(), scope: Arc::from("") }
+        Tape {
+            entries: Vec::new(),
+            inputs: Vec::new(),
+            pinned: Vec::new(),
+            scope: Arc::from(""),
+        }
     }
 }
 
@@ -90,7 +106,12 @@ impl Tape {
     /// A tensor that the host writes before every replay, in the order in which inputs are recorded.
     /// Must not be empty.
     pub fn input(&mut self, name: &str, shape: impl Into<Shape>) -> Var {
-        let var = self.add(Node::Input { name: name.to_string() }, shape.into());
+        let var = self.add(
+            Node::Input {
+                name: name.to_string(),
+            },
+            shape.into(),
+        );
         self.inputs.push(var);
         var
     }
@@ -108,7 +129,12 @@ impl Tape {
                 expected: shape.len(),
             });
         }
-        Ok(self.add(Node::Constant { values: values.into() }, shape))
+        Ok(self.add(
+            Node::Constant {
+                values: values.into(),
+            },
+            shape,
+        ))
     }
 
     /// A named tensor of a model.
@@ -125,7 +151,14 @@ impl Tape {
     /// A whole flat buffer as one vector, padding included.
     pub fn flat(&mut self, parameters: &Parameters, flat: Flat) -> Var {
         let shape = Shape::from([parameters.flat_len(flat)]);
-        self.add(Node::Flat { flat, offset: 0, name: format!("all {}", flat.name()) }, shape)
+        self.add(
+            Node::Flat {
+                flat,
+                offset: 0,
+                name: format!("all {}", flat.name()),
+            },
+            shape,
+        )
     }
 
     /// Records an operation.
@@ -138,26 +171,48 @@ impl Tape {
 
     fn push_erased(&mut self, op: Arc<dyn ErasedOp>, inputs: &[Var]) -> Result<Var> {
         if inputs.len() > MAX_INPUTS || op.mutates().len() > MAX_MUTATED {
-            return Err(Error::shape(op.name(), format!("takes at most {MAX_INPUTS} inputs")));
+            return Err(Error::shape(
+                op.name(),
+                format!("takes at most {MAX_INPUTS} inputs"),
+            ));
         }
         if let Some(foreign) = inputs.iter().find(|var| var.index() >= self.entries.len()) {
-            return Err(Error::shape(op.name(), format!("{foreign:?} is not of this tape")));
+            return Err(Error::shape(
+                op.name(),
+                format!("{foreign:?} is not of this tape"),
+            ));
         }
         for &index in op.mutates() {
             if !matches!(inputs.get(index).map(|v| self.node(*v)), Some(Node::Flat { .. })) {
-                return Err(Error::shape(op.name(), "changes tensors that outlive the replay, and those only"));
+                return Err(Error::shape(
+                    op.name(),
+                    "changes tensors that outlive the replay, and those only",
+                ));
             }
         }
         let shapes: Vec<Shape> = inputs.iter().map(|&var| self.shape(var)).collect();
         let shape = op.shape(&shapes)?;
         if shape.is_empty() || shape.len() > u32::MAX as usize / 4 {
-            return Err(Error::shape(op.name(), format!("an output of [{shape}] is empty or too large")));
+            return Err(Error::shape(
+                op.name(),
+                format!("an output of [{shape}] is empty or too large"),
+            ));
         }
-        Ok(self.add(Node::Op { op, inputs: inputs.to_vec() }, shape))
+        Ok(self.add(
+            Node::Op {
+                op,
+                inputs: inputs.to_vec(),
+            },
+            shape,
+        ))
     }
 
     fn add(&mut self, node: Node, shape: Shape) -> Var {
-        self.entries.push(Entry { node, shape, scope: self.scope.clone() });
+        self.entries.push(Entry {
+            node,
+            shape,
+            scope: self.scope.clone(),
+        });
         Var(self.entries.len() as u32 - 1)
     }
 
@@ -185,7 +240,11 @@ impl Tape {
             Node::Flat { name, .. } => format!("'{name}'"),
             Node::Op { op, .. } => op.name().to_string(),
         };
-        let scope = if entry.scope.is_empty() { String::new() } else { format!("{} ", entry.scope) };
+        let scope = if entry.scope.is_empty() {
+            String::new()
+        } else {
+            format!("{} ", entry.scope)
+        };
         format!("{scope}{what} [{}]", entry.shape)
     }
 }

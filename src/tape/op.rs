@@ -142,7 +142,10 @@ impl Gradient<'_> {
     /// # Errors
     /// Always: [`Error::Shape`] that names the operation.
     pub fn none(&self) -> Result<()> {
-        Err(Error::shape(self.name, "has no gradient; nothing that is trained may depend on it"))
+        Err(Error::shape(
+            self.name,
+            "has no gradient; nothing that is trained may depend on it",
+        ))
     }
 }
 

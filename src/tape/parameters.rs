@@ -116,7 +116,13 @@ impl Parameters {
         let end = &mut self.lengths[role as usize];
         let offset = *end;
         *end += shape.len().next_multiple_of(ALIGNMENT);
-        self.all.push(Parameter { name: name.to_string(), shape, role, initial, offset });
+        self.all.push(Parameter {
+            name: name.to_string(),
+            shape,
+            role,
+            initial,
+            offset,
+        });
         Ok(ParameterId(self.all.len() - 1))
     }
 
@@ -134,7 +140,11 @@ impl Parameters {
 
     /// Number of values with this role.
     pub fn count(&self, role: Role) -> usize {
-        self.all.iter().filter(|p| p.role == role).map(|p| p.shape.len()).sum()
+        self.all
+            .iter()
+            .filter(|p| p.role == role)
+            .map(|p| p.shape.len())
+            .sum()
     }
 
     /// Length of a flat buffer, padding included; at least 1.

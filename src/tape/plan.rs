@@ -35,7 +35,11 @@ pub(super) struct Step {
 
 impl Step {
     pub fn io(&self, traits: Traits) -> Io<'_> {
-        Io { inputs: &self.shapes, output: self.output_shape, traits }
+        Io {
+            inputs: &self.shapes,
+            output: self.output_shape,
+            traits,
+        }
     }
 }
 
@@ -87,12 +91,7 @@ impl Plan {
         Self::new(tape, parameters, outputs, Target::Gpu(traits))
     }
 
-    pub(super) fn new(
-        tape: &Tape,
-        parameters: &Parameters,
-        outputs: &[Var],
-        target: Target,
-    ) -> Result<Self> {
+    pub(super) fn new(tape: &Tape, parameters: &Parameters, outputs: &[Var], target: Target) -> Result<Self> {
         let live = live_entries(tape, outputs);
         let last_use = last_uses(tape, &live, outputs);
         let (dispatches, traits) = match target {
@@ -134,9 +133,14 @@ impl Plan {
             }
         }
         let placed = |places: &[Option<Place>], var: Var| {
-            places[var.index()].ok_or_else(|| Error::Tape(format!("{} is used before it is made", tape.describe(var))))
+            places[var.index()]
+                .ok_or_else(|| Error::Tape(format!("{} is used before it is made", tape.describe(var))))
         };
-        plan.inputs = tape.inputs.iter().map(|&v| placed(&places, v)).collect::<Result<_>>()?;
+        plan.inputs = tape
+            .inputs
+            .iter()
+            .map(|&v| placed(&places, v))
+            .collect::<Result<_>>()?;
 
         let first_shared = plan.lengths.len();
         let mut colouring = Colouring::default();
@@ -149,7 +153,9 @@ impl Plan {
             }
         };
         for index in (0..tape.entries.len()).filter(|&i| live[i]) {
-            let Node::Op { op, inputs } = &tape.entries[index].node else { continue };
+            let Node::Op { op, inputs } = &tape.entries[index].node else {
+                continue;
+            };
             let var = Var(index as u32);
             let shape = tape.shape(var);
             if op.is_view() || !op.mutates().is_empty() {
@@ -162,11 +168,18 @@ impl Plan {
             if shared {
                 let buffer = colouring.take(shape.len());
                 note(&mut largest, buffer, shape.len(), tape.describe(var), shape);
-                places[index] = Some(Place { buffer: first_shared + buffer, offset: 0, len: shape.len() });
+                places[index] = Some(Place {
+                    buffer: first_shared + buffer,
+                    offset: 0,
+                    len: shape.len(),
+                });
             }
             let mut step = Step {
                 op: op.clone(),
-                inputs: inputs.iter().map(|&v| placed(&places, v)).collect::<Result<_>>()?,
+                inputs: inputs
+                    .iter()
+                    .map(|&v| placed(&places, v))
+                    .collect::<Result<_>>()?,
                 shapes: inputs.iter().map(|&v| tape.shape(v)).collect(),
                 output: placed(&places, var)?,
                 output_shape: shape,
@@ -178,8 +191,18 @@ impl Plan {
                 step.kernels = op.gpu(&step.io(traits));
                 for &len in &step.kernels.scratch {
                     let buffer = colouring.take(len);
-                    note(&mut largest, buffer, len, format!("scratch of {}", step.label), shape);
-                    step.scratch.push(Place { buffer: first_shared + buffer, offset: 0, len });
+                    note(
+                        &mut largest,
+                        buffer,
+                        len,
+                        format!("scratch of {}", step.label),
+                        shape,
+                    );
+                    step.scratch.push(Place {
+                        buffer: first_shared + buffer,
+                        offset: 0,
+                        len,
+                    });
                 }
             }
             plan.check_conflicts(&step)?;
@@ -203,7 +226,8 @@ impl Plan {
             }
             plan.steps.push(step);
         }
-        plan.contents.extend(colouring.lengths.iter().map(|_| Content::Shared));
+        plan.contents
+            .extend(colouring.lengths.iter().map(|_| Content::Shared));
         plan.lengths.extend(colouring.lengths);
         plan.largest = largest;
         for &output in outputs {
@@ -214,13 +238,21 @@ impl Plan {
 
     fn flat_place(&mut self, parameters: &Parameters, flat: Flat, offset: usize, len: usize) -> Place {
         self.lengths[flat as usize] = parameters.flat_len(flat);
-        Place { buffer: flat as usize, offset, len }
+        Place {
+            buffer: flat as usize,
+            offset,
+            len,
+        }
     }
 
     fn own_buffer(&mut self, content: Content, len: usize) -> Place {
         self.lengths.push(len);
         self.contents.push(content);
-        Place { buffer: self.lengths.len() - 1, offset: 0, len }
+        Place {
+            buffer: self.lengths.len() - 1,
+            offset: 0,
+            len,
+        }
     }
 
     /// WebGPU and the CPU's borrows agree: one step must not read and write one buffer.
@@ -230,10 +262,18 @@ impl Plan {
         if mutates.is_empty() {
             written.push(step.output.buffer);
         }
-        let reads = step.inputs.iter().enumerate().filter(|(i, _)| !mutates.contains(i)).map(|(_, p)| p.buffer);
+        let reads = step
+            .inputs
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| !mutates.contains(i))
+            .map(|(_, p)| p.buffer);
         let distinct: std::collections::BTreeSet<_> = written.iter().collect();
         if distinct.len() < written.len() || reads.into_iter().any(|b| written.contains(&b)) {
-            return Err(Error::Tape(format!("{} would read and write one buffer", step.label)));
+            return Err(Error::Tape(format!(
+                "{} would read and write one buffer",
+                step.label
+            )));
         }
         Ok(())
     }
@@ -282,10 +322,20 @@ impl Plan {
     /// # Errors
     /// [`Error::TensorTooLarge`], naming the tensor and the batch that would fit.
     pub fn check_limits(&self, adapter: &str, buffer_limit: u64, binding_limit: u64) -> Result<()> {
-        let (limit, what) =
-            if binding_limit <= buffer_limit { (binding_limit, "binding") } else { (buffer_limit, "buffer") };
+        let (limit, what) = if binding_limit <= buffer_limit {
+            (binding_limit, "binding")
+        } else {
+            (buffer_limit, "buffer")
+        };
         let too_large = |tensor: String, bytes: u64, advice: String| {
-            Err(Error::TensorTooLarge { tensor, bytes, limit, what, adapter: adapter.to_string(), advice })
+            Err(Error::TensorTooLarge {
+                tensor,
+                bytes,
+                limit,
+                what,
+                adapter: adapter.to_string(),
+                advice,
+            })
         };
         let shared_from = self.lengths.len() - self.largest.len();
         for (index, &len) in self.lengths.iter().enumerate() {
@@ -304,7 +354,10 @@ impl Plan {
                 };
                 return too_large(label.clone(), bytes, advice);
             }
-            let name = match (Flat::ALL.get(index), self.contents.get(index.wrapping_sub(Flat::ALL.len()))) {
+            let name = match (
+                Flat::ALL.get(index),
+                self.contents.get(index.wrapping_sub(Flat::ALL.len())),
+            ) {
                 (Some(flat), _) => format!("the {} buffer", flat.name()),
                 (_, Some(Content::Input(name))) => format!("input '{name}'"),
                 _ => "a constant".to_string(),
@@ -352,9 +405,19 @@ fn last_uses(tape: &Tape, live: &[bool], outputs: &[Var]) -> Vec<Option<usize>> 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, step) in self.steps.iter().enumerate() {
-            let kernels = step.kernels.dispatches.iter().map(|d| d.shader.name).collect::<Vec<_>>().join(" + ");
+            let kernels = step
+                .kernels
+                .dispatches
+                .iter()
+                .map(|d| d.shader.name)
+                .collect::<Vec<_>>()
+                .join(" + ");
             let mflop = step.op.flops(&step.io(self.traits)) as f64 / 1e6;
-            write!(f, "{index:4}  {:<56} buffer {:<4}", step.label, step.output.buffer)?;
+            write!(
+                f,
+                "{index:4}  {:<56} buffer {:<4}",
+                step.label, step.output.buffer
+            )?;
             if mflop > 0.0 {
                 write!(f, " {mflop:>10.1} Mflop")?;
             } else if !kernels.is_empty() {
@@ -364,13 +427,20 @@ impl fmt::Display for Plan {
         }
         writeln!(f)?;
         for (index, &len) in self.lengths.iter().enumerate().filter(|(_, len)| **len > 0) {
-            let name = match (Flat::ALL.get(index), self.contents.get(index.wrapping_sub(Flat::ALL.len()))) {
+            let name = match (
+                Flat::ALL.get(index),
+                self.contents.get(index.wrapping_sub(Flat::ALL.len())),
+            ) {
                 (Some(flat), _) => flat.name().to_string(),
                 (_, Some(Content::Input(name))) => format!("input '{name}'"),
                 (_, Some(Content::Constant(_))) => "constant".to_string(),
                 _ => "activations".to_string(),
             };
-            writeln!(f, "buffer {index:<4} {name:<24} {:>12.3} MiB", 4.0 * len as f64 / f64::from(1 << 20))?;
+            writeln!(
+                f,
+                "buffer {index:<4} {name:<24} {:>12.3} MiB",
+                4.0 * len as f64 / f64::from(1 << 20)
+            )?;
         }
         writeln!(
             f,

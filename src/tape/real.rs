@@ -54,7 +54,9 @@ real!(f64, cpu_f64, SCRATCH_F64);
 /// replay allocates nothing. Their values are whatever was left there.
 pub fn with_scratch<T: Real, R>(len: usize, body: impl FnOnce(&mut [T]) -> R) -> R {
     // taken out while in use: a nested call, or a task that this thread steals meanwhile, takes another
-    let mut buffer = T::scratch().with(|pool| pool.borrow_mut().pop()).unwrap_or_default();
+    let mut buffer = T::scratch()
+        .with(|pool| pool.borrow_mut().pop())
+        .unwrap_or_default();
     if buffer.len() < len {
         buffer.resize(len, T::default());
     }

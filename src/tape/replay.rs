@@ -1,6 +1,10 @@
 //! Running a plan on a GPU.
 
-use std::{ops::Range, sync::Arc, time::{Duration, Instant}};
+use std::{
+    ops::Range,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{Flat, Parameters, Place, Plan, cpu::check_inputs, plan::Content};
 use crate::{
@@ -29,7 +33,11 @@ pub(super) struct GpuStore {
 
 impl GpuStore {
     pub fn new(gpu: Arc<Gpu>, parameters: &Parameters) -> Result<Self> {
-        let mut store = GpuStore { gpu, flats: Default::default(), readback: None };
+        let mut store = GpuStore {
+            gpu,
+            flats: Default::default(),
+            readback: None,
+        };
         for flat in [Flat::Parameters, Flat::Frozen, Flat::Statistics] {
             let values = parameters.initial(flat);
             store.allocate(flat, values.len())?;
@@ -55,7 +63,9 @@ impl GpuStore {
 
     /// Empty if nothing used it yet.
     pub fn read(&mut self, flat: Flat) -> Result<Vec<f32>> {
-        let Some(buffer) = &self.flats[flat as usize] else { return Ok(Vec::new()) };
+        let Some(buffer) = &self.flats[flat as usize] else {
+            return Ok(Vec::new());
+        };
         let mut values = vec![0.0; buffer.len()];
         read(&self.gpu, &mut self.readback, buffer, 0, &mut values)?;
         Ok(values)
@@ -141,12 +151,22 @@ impl GpuProgram {
                         None => store.flats[buffer].as_ref(),
                     };
                     if let Some(buffer) = buffer {
-                        bound.push(Bound { buffer, offset, len, access });
+                        bound.push(Bound {
+                            buffer,
+                            offset,
+                            len,
+                            access,
+                        });
                     }
                 }
                 if let (false, Some(params)) = (dispatch.params.is_empty(), &params) {
                     let len = dispatch.params.len().next_multiple_of(4);
-                    bound.push(Bound { buffer: params, offset: param_offset, len, access: Access::Uniform });
+                    bound.push(Bound {
+                        buffer: params,
+                        offset: param_offset,
+                        len,
+                        access: Access::Uniform,
+                    });
                     param_offset += len.next_multiple_of(UNIFORM_ALIGNMENT);
                 }
                 dispatches.push(gpu.prepare(dispatch, &bound)?);
@@ -156,7 +176,14 @@ impl GpuProgram {
             .step_by(FIRST_SUBMISSION)
             .map(|start| start..dispatches.len().min(start + FIRST_SUBMISSION))
             .collect();
-        Ok(GpuProgram { buffers, step, dispatches, submissions, measured: false, in_flight: None })
+        Ok(GpuProgram {
+            buffers,
+            step,
+            dispatches,
+            submissions,
+            measured: false,
+            in_flight: None,
+        })
     }
 
     pub fn run(&mut self, plan: &Plan, gpu: &Gpu, inputs: &[&[f32]], step: &StepValues) -> Result<()> {
@@ -213,7 +240,12 @@ impl GpuProgram {
 }
 
 fn whole(buffer: &Buffer, access: Access) -> Bound<'_> {
-    Bound { buffer, offset: 0, len: buffer.len(), access }
+    Bound {
+        buffer,
+        offset: 0,
+        len: buffer.len(),
+        access,
+    }
 }
 
 /// The parameters of every dispatch in one uniform buffer.

@@ -56,7 +56,12 @@ impl Session {
         };
         static SESSIONS: AtomicU64 = AtomicU64::new(0);
         let id = SESSIONS.fetch_add(1, Ordering::Relaxed);
-        Ok(Session { id, device: device.clone(), parameters: parameters.clone(), store })
+        Ok(Session {
+            id,
+            device: device.clone(),
+            parameters: parameters.clone(),
+            store,
+        })
     }
 
     pub fn device(&self) -> &Device {
@@ -85,16 +90,19 @@ impl Session {
                 Body::Gpu { plan, program }
             }
         };
-        Ok(Program { session: self.id, body })
+        Ok(Program {
+            session: self.id,
+            body,
+        })
     }
 
     /// The session's store and the program's body, if they belong together.
     fn own<'a>(&'a mut self, program: &'a mut Program) -> Result<(&'a mut Store, &'a mut Body)> {
         match program.session == self.id {
             true => Ok((&mut self.store, &mut program.body)),
-            false => {
-                Err(crate::Error::Tape("a program runs only in the session that compiled it".to_string()))
-            }
+            false => Err(crate::Error::Tape(
+                "a program runs only in the session that compiled it".to_string(),
+            )),
         }
     }
 
@@ -145,7 +153,11 @@ impl Session {
         let expected = self.parameters.flat_len(flat);
         if values.len() != expected {
             let what = flat.name().to_string();
-            return Err(crate::Error::Length { what, given: values.len(), expected });
+            return Err(crate::Error::Length {
+                what,
+                given: values.len(),
+                expected,
+            });
         }
         match &mut self.store {
             Store::Cpu(store) => {

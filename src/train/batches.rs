@@ -54,8 +54,10 @@ impl Preparer {
         &self,
         segment: impl Fn(usize) -> Result<Segment, CorpusError> + Sync,
     ) -> Result<Batch, TrainError> {
-        let mut batch =
-            Batch { mix: vec![0.0; self.batch * self.item_len], target: vec![0.0; self.batch * self.item_len] };
+        let mut batch = Batch {
+            mix: vec![0.0; self.batch * self.item_len],
+            target: vec![0.0; self.batch * self.item_len],
+        };
         let items = batch.mix.par_chunks_exact_mut(self.item_len);
         let items = items.zip(batch.target.par_chunks_exact_mut(self.item_len));
         items.enumerate().try_for_each(|(index, (mix, target))| {

@@ -23,8 +23,10 @@ use crate::{
 /// Counts incompatible changes of the format.
 const FORMAT: u32 = 1;
 const METADATA_KEY: &str = "stemwise";
-const MOMENTS: [(Flat, &str); 2] =
-    [(Flat::FirstMoment, "optimizer.first_moment."), (Flat::SecondMoment, "optimizer.second_moment.")];
+const MOMENTS: [(Flat, &str); 2] = [
+    (Flat::FirstMoment, "optimizer.first_moment."),
+    (Flat::SecondMoment, "optimizer.second_moment."),
+];
 /// Problems that a message lists.
 const LISTED: usize = 4;
 
@@ -43,7 +45,13 @@ pub struct State {
 impl State {
     /// The state of a run of `recipe` after `step` updates.
     pub fn new(recipe: &SeparatorRecipe, step: u32, best: Option<(u32, f32)>) -> Self {
-        State { format: FORMAT, step, seed: recipe.seed, best, recipe: recipe.clone() }
+        State {
+            format: FORMAT,
+            step,
+            seed: recipe.seed,
+            best,
+            recipe: recipe.clone(),
+        }
     }
 }
 
@@ -102,7 +110,10 @@ impl Snapshot {
     /// # Errors
     /// [`TrainError::File`]; the file that was there before is intact then.
     pub fn write(&self, path: &Path) -> Result<(), TrainError> {
-        let failed = |message: String| TrainError::Checkpoint { path: path.into(), message };
+        let failed = |message: String| TrainError::Checkpoint {
+            path: path.into(),
+            message,
+        };
         let state = serde_json::to_string(&self.state).map_err(|error| failed(error.to_string()))?;
         // a single key: the order of several would differ from one writing to the next
         let metadata = HashMap::from([(METADATA_KEY.to_string(), state)]);
@@ -149,14 +160,24 @@ impl Checkpoint {
     /// was not written by stemwise, or by a version whose format differs.
     pub fn read(path: &Path) -> Result<Self, TrainError> {
         let bytes = fs::read(path).map_err(TrainError::io("read", path))?;
-        let failed = |message: String| TrainError::Checkpoint { path: path.into(), message };
+        let failed = |message: String| TrainError::Checkpoint {
+            path: path.into(),
+            message,
+        };
         SafeTensors::deserialize(&bytes).map_err(|error| {
-            failed(format!("it is damaged, cut short or no safetensors file ({error}). Copy it again"))
+            failed(format!(
+                "it is damaged, cut short or no safetensors file ({error}). Copy it again"
+            ))
         })?;
         let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|error| failed(error.to_string()))?;
-        let state = metadata.metadata().as_ref().and_then(|entries| entries.get(METADATA_KEY));
+        let state = metadata
+            .metadata()
+            .as_ref()
+            .and_then(|entries| entries.get(METADATA_KEY));
         let state = state.ok_or_else(|| {
-            failed(format!("it is no checkpoint of a stemwise run (no '{METADATA_KEY}' in its metadata)"))
+            failed(format!(
+                "it is no checkpoint of a stemwise run (no '{METADATA_KEY}' in its metadata)"
+            ))
         })?;
         #[derive(Deserialize)]
         struct Format {
@@ -165,14 +186,20 @@ impl Checkpoint {
         match serde_json::from_str::<Format>(state) {
             Ok(Format { format: FORMAT }) => {}
             Ok(Format { format }) => {
-                let message = format!("it has format {format}, this version reads {FORMAT}. Use the version that wrote it");
+                let message = format!(
+                    "it has format {format}, this version reads {FORMAT}. Use the version that wrote it"
+                );
                 return Err(failed(message));
             }
             Err(error) => return Err(failed(format!("its metadata is damaged ({error})"))),
         }
         let state = serde_json::from_str(state)
             .map_err(|error| failed(format!("its metadata is damaged ({error})")))?;
-        Ok(Checkpoint { path: path.into(), bytes, state })
+        Ok(Checkpoint {
+            path: path.into(),
+            bytes,
+            state,
+        })
     }
 
     /// Puts everything into a session: weights, statistics and the optimizer's moments.
@@ -200,8 +227,9 @@ impl Checkpoint {
         let parameters = session.parameters();
         self.check_architecture(&file, parameters)?;
 
-        let mut flats: Vec<(Flat, Flat, &str)> =
-            [Flat::Parameters, Flat::Frozen, Flat::Statistics].map(|flat| (flat, flat, "")).to_vec();
+        let mut flats: Vec<(Flat, Flat, &str)> = [Flat::Parameters, Flat::Frozen, Flat::Statistics]
+            .map(|flat| (flat, flat, ""))
+            .to_vec();
         if moments {
             flats.extend(MOMENTS.map(|(flat, prefix)| (flat, Flat::Parameters, prefix)));
         }
@@ -209,8 +237,13 @@ impl Checkpoint {
         for (flat, layout, prefix) in flats {
             let mut values = vec![0.0; parameters.flat_len(flat)];
             for parameter in parameters.iter().filter(|p| p.flat() == layout) {
-                let Ok(tensor) = file.tensor(&format!("{prefix}{}", parameter.name)) else { continue };
-                for (value, bytes) in values[parameter.offset..].iter_mut().zip(tensor.data().as_chunks().0) {
+                let Ok(tensor) = file.tensor(&format!("{prefix}{}", parameter.name)) else {
+                    continue;
+                };
+                for (value, bytes) in values[parameter.offset..]
+                    .iter_mut()
+                    .zip(tensor.data().as_chunks().0)
+                {
                     *value = f32::from_le_bytes(*bytes);
                 }
             }
@@ -237,13 +270,20 @@ impl Checkpoint {
                     problems.push(format!("'{name}' is {:?} instead of F32", tensor.dtype()));
                 }
                 Ok(tensor) if tensor.shape() != parameter.shape.dims() => {
-                    problems.push(format!("'{name}' is {:?} instead of {:?}", tensor.shape(), parameter.shape.dims()));
+                    problems.push(format!(
+                        "'{name}' is {:?} instead of {:?}",
+                        tensor.shape(),
+                        parameter.shape.dims()
+                    ));
                 }
                 Ok(_) => {}
             }
         }
-        let mut surplus: Vec<_> =
-            file.names().into_iter().filter(|name| !expected.iter().any(|(e, _)| e == name)).collect();
+        let mut surplus: Vec<_> = file
+            .names()
+            .into_iter()
+            .filter(|name| !expected.iter().any(|(e, _)| e == name))
+            .collect();
         surplus.sort_unstable();
         problems.extend(surplus.into_iter().map(|name| format!("'{name}' is unknown")));
         if problems.is_empty() {
@@ -251,8 +291,15 @@ impl Checkpoint {
         }
         let count = problems.len();
         problems.truncate(LISTED);
-        let more = if count > LISTED { format!(", and {} more", count - LISTED) } else { String::new() };
+        let more = if count > LISTED {
+            format!(", and {} more", count - LISTED)
+        } else {
+            String::new()
+        };
         let message = format!("it is of another architecture: {}{more}", problems.join(", "));
-        Err(TrainError::Checkpoint { path: self.path.clone(), message })
+        Err(TrainError::Checkpoint {
+            path: self.path.clone(),
+            message,
+        })
     }
 }

@@ -129,7 +129,10 @@ impl SeparatorRecipe {
     pub fn check(&self) -> Result<(), TrainError> {
         let positive = |setting, value: f64, most: f64| match value > 0.0 && value <= most {
             true => Ok(()),
-            false => Err(TrainError::setting(setting, format!("{value} is not above 0 and at most {most}"))),
+            false => Err(TrainError::setting(
+                setting,
+                format!("{value} is not above 0 and at most {most}"),
+            )),
         };
         positive("width", self.width, 16.0)?;
         positive("segment_seconds", self.segment_seconds, 600.0)?;
@@ -140,11 +143,17 @@ impl SeparatorRecipe {
         positive("validation_segments", self.validation_segments as f64, 1e6)?;
         positive("sample_rate", self.sample_rate.into(), 768_000.0)?;
         if !(0.0..1.0).contains(&self.dropout) {
-            return Err(TrainError::setting("dropout", format!("{} is not in 0..1", self.dropout)));
+            return Err(TrainError::setting(
+                "dropout",
+                format!("{} is not in 0..1", self.dropout),
+            ));
         }
         let stft = self.stft()?;
         if self.segment_samples() < stft.size() {
-            let message = format!("{} s is shorter than one window of the transform", self.segment_seconds);
+            let message = format!(
+                "{} s is shorter than one window of the transform",
+                self.segment_seconds
+            );
             return Err(TrainError::setting("segment_seconds", message));
         }
         Ok(())
@@ -166,7 +175,10 @@ impl SeparatorRecipe {
 
     /// What the network is built from.
     pub fn model(&self) -> SeparatorConfig {
-        SeparatorConfig { dropout: self.dropout, ..SeparatorConfig::of_width(self.width) }
+        SeparatorConfig {
+            dropout: self.dropout,
+            ..SeparatorConfig::of_width(self.width)
+        }
     }
 }
 
@@ -178,8 +190,10 @@ impl RunConfig {
     /// [`TrainError::Setting`] for a value out of range.
     pub fn read(path: &Path) -> Result<Self, TrainError> {
         let text = fs::read_to_string(path).map_err(TrainError::io("read", path))?;
-        let config: Self = toml::from_str(&text)
-            .map_err(|error| TrainError::Config { path: path.into(), message: error.to_string() })?;
+        let config: Self = toml::from_str(&text).map_err(|error| TrainError::Config {
+            path: path.into(),
+            message: error.to_string(),
+        })?;
         config.separator.check()?;
         Ok(config)
     }
@@ -196,7 +210,10 @@ mod tests {
 
     #[test]
     fn round_trip_defaults_and_refusals() {
-        let config = RunConfig { corpus: "a/b".into(), separator: SeparatorRecipe::new(Instrument::Bass) };
+        let config = RunConfig {
+            corpus: "a/b".into(),
+            separator: SeparatorRecipe::new(Instrument::Bass),
+        };
         let text = config.to_toml().unwrap();
         assert_eq!(toml::from_str::<RunConfig>(&text).unwrap(), config);
 
@@ -211,12 +228,48 @@ mod tests {
         let recipe = SeparatorRecipe::new(Instrument::Drums);
         assert!(recipe.check().is_ok());
         let broken = [
-            ("width", SeparatorRecipe { width: f64::NAN, ..recipe.clone() }),
-            ("batch", SeparatorRecipe { batch: 0, ..recipe.clone() }),
-            ("dropout", SeparatorRecipe { dropout: 1.0, ..recipe.clone() }),
-            ("learning_rate", SeparatorRecipe { learning_rate: -1.0, ..recipe.clone() }),
-            ("stft_size", SeparatorRecipe { stft_size: 7, ..recipe.clone() }),
-            ("segment_seconds", SeparatorRecipe { segment_seconds: 0.01, ..recipe }),
+            (
+                "width",
+                SeparatorRecipe {
+                    width: f64::NAN,
+                    ..recipe.clone()
+                },
+            ),
+            (
+                "batch",
+                SeparatorRecipe {
+                    batch: 0,
+                    ..recipe.clone()
+                },
+            ),
+            (
+                "dropout",
+                SeparatorRecipe {
+                    dropout: 1.0,
+                    ..recipe.clone()
+                },
+            ),
+            (
+                "learning_rate",
+                SeparatorRecipe {
+                    learning_rate: -1.0,
+                    ..recipe.clone()
+                },
+            ),
+            (
+                "stft_size",
+                SeparatorRecipe {
+                    stft_size: 7,
+                    ..recipe.clone()
+                },
+            ),
+            (
+                "segment_seconds",
+                SeparatorRecipe {
+                    segment_seconds: 0.01,
+                    ..recipe
+                },
+            ),
         ];
         for (name, recipe) in broken {
             let message = recipe.check().unwrap_err().to_string();

@@ -18,7 +18,11 @@ pub enum TrainError {
     File(#[from] FileError),
     /// The operating system refused something; `what` is a verb, as in "read".
     #[error("cannot {what} {}: {source}", path.display())]
-    Io { what: &'static str, path: PathBuf, source: io::Error },
+    Io {
+        what: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
     /// A setting that cannot be used.
     #[error("{setting}: {message}")]
     Setting { setting: &'static str, message: String },
@@ -36,7 +40,12 @@ pub enum TrainError {
         "training diverged: {what} is {value} at step {step}. {kept}. Start again with a smaller learning \
          rate, or a larger batch"
     )]
-    Diverged { what: String, value: f32, step: u32, kept: String },
+    Diverged {
+        what: String,
+        value: f32,
+        step: u32,
+        kept: String,
+    },
     /// A worker thread ended without saying why.
     #[error("the thread that prepares batches stopped unexpectedly")]
     Worker,
@@ -44,7 +53,10 @@ pub enum TrainError {
 
 impl TrainError {
     pub(super) fn setting(setting: &'static str, message: impl Into<String>) -> Self {
-        TrainError::Setting { setting, message: message.into() }
+        TrainError::Setting {
+            setting,
+            message: message.into(),
+        }
     }
 
     pub(super) fn io(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {

@@ -15,8 +15,18 @@ use crate::files::write_atomically;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub(super) enum Line {
-    Step { step: u32, loss: f32, learning_rate: f32, seconds: f64, segments_per_second: f64 },
-    Validation { step: u32, validation_loss: f32, seconds: f64 },
+    Step {
+        step: u32,
+        loss: f32,
+        learning_rate: f32,
+        seconds: f64,
+        segments_per_second: f64,
+    },
+    Validation {
+        step: u32,
+        validation_loss: f32,
+        seconds: f64,
+    },
 }
 
 impl Line {
@@ -49,7 +59,9 @@ impl Log {
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(TrainError::io("read", path)(error)),
         };
-        let parsed = text.lines().map_while(|line| Some((line, serde_json::from_str::<Line>(line).ok()?)));
+        let parsed = text
+            .lines()
+            .map_while(|line| Some((line, serde_json::from_str::<Line>(line).ok()?)));
         let (mut kept, mut seconds) = (String::new(), 0.0);
         for (line, parsed) in parsed.take_while(|(_, parsed)| parsed.step() <= step) {
             kept.push_str(line);
@@ -61,7 +73,11 @@ impl Log {
         }
         let file = OpenOptions::new().create(true).append(true).open(path);
         let file = file.map_err(TrainError::io("open", path))?;
-        Ok(Log { path: path.into(), file, seconds })
+        Ok(Log {
+            path: path.into(),
+            file,
+            seconds,
+        })
     }
 
     /// Appends lines in one write.
@@ -72,7 +88,9 @@ impl Log {
             text.push_str(&json.map_err(TrainError::io("write", &self.path))?);
             text.push('\n');
         }
-        self.file.write_all(text.as_bytes()).map_err(TrainError::io("write", &self.path))
+        self.file
+            .write_all(text.as_bytes())
+            .map_err(TrainError::io("write", &self.path))
     }
 }
 
@@ -91,7 +109,11 @@ mod tests {
             seconds: f64::from(step),
             segments_per_second: 2.0,
         };
-        let validation = Line::Validation { step: 2, validation_loss: 0.25, seconds: 2.5 };
+        let validation = Line::Validation {
+            step: 2,
+            validation_loss: 0.25,
+            seconds: 2.5,
+        };
         let mut log = Log::open(&path, 0).unwrap();
         log.append(&[line(1), line(2), validation, line(3)]).unwrap();
         drop(log);
@@ -100,6 +122,9 @@ mod tests {
         assert_eq!(Log::open(&path, 2).unwrap().seconds, 2.5);
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(text.lines().count(), 3, "{text}");
-        assert!(text.ends_with("\"validation_loss\":0.25,\"seconds\":2.5}\n"), "{text}");
+        assert!(
+            text.ends_with("\"validation_loss\":0.25,\"seconds\":2.5}\n"),
+            "{text}"
+        );
     }
 }

@@ -87,7 +87,9 @@ impl Network {
     pub fn separation_step(&self, batch: usize, frames: usize) -> Result<(Tape, Var), TrainError> {
         let mut tape = Tape::new();
         let mix = tape.input("mix", [batch, 1, self.bins, frames]);
-        let separated = self.separator.record(&mut tape, &self.parameters, mix, Mode::Evaluate)?;
+        let separated = self
+            .separator
+            .record(&mut tape, &self.parameters, mix, Mode::Evaluate)?;
         Ok((tape, separated.mask))
     }
 

@@ -57,14 +57,20 @@ impl Run {
                 true => "there is a run already: continue it with --resume, or choose another folder",
                 false => "the folder is not empty: choose a new one",
             };
-            return Err(TrainError::Run { path: folder.into(), message: message.into() });
+            return Err(TrainError::Run {
+                path: folder.into(),
+                message: message.into(),
+            });
         }
         fs::create_dir_all(folder).map_err(TrainError::io("create", folder))?;
         let mut config = config.clone();
         if let Ok(absolute) = fs::canonicalize(&config.corpus) {
             config.corpus = absolute; // so that the run can be resumed from anywhere
         }
-        let run = Run { folder: folder.into(), config };
+        let run = Run {
+            folder: folder.into(),
+            config,
+        };
         run.write_config()?;
         Ok(run)
     }
@@ -77,9 +83,15 @@ impl Run {
         let path = folder.join("config.toml");
         if !path.is_file() {
             let message = "this is no folder of a run (no config.toml in it)".into();
-            return Err(TrainError::Run { path: folder.into(), message });
+            return Err(TrainError::Run {
+                path: folder.into(),
+                message,
+            });
         }
-        Ok(Run { folder: folder.into(), config: RunConfig::read(&path)? })
+        Ok(Run {
+            folder: folder.into(),
+            config: RunConfig::read(&path)?,
+        })
     }
 
     pub fn folder(&self) -> &Path {
@@ -118,13 +130,17 @@ impl Run {
 
     fn write_config(&self) -> Result<(), TrainError> {
         let text = self.config.to_toml()?;
-        Ok(write_atomically(&self.folder.join("config.toml"), |file| file.write_all(text.as_bytes()))?)
+        Ok(write_atomically(&self.folder.join("config.toml"), |file| {
+            file.write_all(text.as_bytes())
+        })?)
     }
 
     /// Notes in `run.json` that steps from `step` on are run by this program on `device`.
     pub(super) fn note_start(&self, step: u32, device: &str, parameters: usize) -> Result<(), TrainError> {
         let path = self.folder.join("run.json");
-        let before = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Record>(&bytes).ok());
+        let before = fs::read(&path)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice::<Record>(&bytes).ok());
         let mut starts = before.map(|record| record.starts).unwrap_or_default();
         starts.push(Start {
             step,
@@ -132,9 +148,15 @@ impl Run {
             git_commit: git_commit(),
             device: device.to_string(),
         });
-        let record = Record { seed: self.config.separator.seed, parameters, starts };
-        let text = serde_json::to_string_pretty(&record)
-            .map_err(|error| TrainError::Run { path: path.clone(), message: error.to_string() })?;
+        let record = Record {
+            seed: self.config.separator.seed,
+            parameters,
+            starts,
+        };
+        let text = serde_json::to_string_pretty(&record).map_err(|error| TrainError::Run {
+            path: path.clone(),
+            message: error.to_string(),
+        })?;
         Ok(write_atomically(&path, |file| file.write_all(text.as_bytes()))?)
     }
 }

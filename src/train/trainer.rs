@@ -11,7 +11,8 @@ use std::{
 };
 
 use super::{
-    Checkpoint, EvaluationStep, Event, Network, Observer, Run, RunConfig, SeparatorRecipe, Summary, TrainError,
+    Checkpoint, EvaluationStep, Event, Network, Observer, Run, RunConfig, SeparatorRecipe, Summary,
+    TrainError,
     batches::{Batch, Preparer},
     checkpoint::{Snapshot, State},
     log::{Line, Log},
@@ -47,7 +48,12 @@ pub fn start(
     observer: Observer<'_>,
 ) -> Result<Summary, TrainError> {
     let run = Run::create(folder, config)?;
-    let prepare = || Ok((Data::open(&run.config, observer)?, Engine::new(&run.config.separator, device)?));
+    let prepare = || {
+        Ok((
+            Data::open(&run.config, observer)?,
+            Engine::new(&run.config.separator, device)?,
+        ))
+    };
     match prepare() {
         Ok((data, engine)) => Trainer::new(run, engine, observer, None)?.train(&data, stop),
         Err(error) => {
@@ -99,7 +105,10 @@ impl Data {
     fn open(config: &RunConfig, observer: Observer<'_>) -> Result<Self, TrainError> {
         let recipe = &config.separator;
         let corpus = Corpus::open(&config.corpus)?;
-        if let Some(split) = [Split::Train, Split::Validation].iter().find(|s| corpus.split(**s).is_empty()) {
+        if let Some(split) = [Split::Train, Split::Validation]
+            .iter()
+            .find(|s| corpus.split(**s).is_empty())
+        {
             let root = corpus.root().display();
             let message =
                 format!("{root} has no tracks in '{split}': training needs the splits train and validation");
@@ -112,13 +121,20 @@ impl Data {
                 rate: recipe.sample_rate,
                 memory,
             };
-            SegmentSource::new(corpus.split(split), options, &|done, total| observer(Event::Decoded { done, total }))
+            SegmentSource::new(corpus.split(split), options, &|done, total| {
+                observer(Event::Decoded { done, total })
+            })
         };
         let train = source(Split::Train, AUDIO_MEMORY / 4 * 3)?;
         let validation = source(Split::Validation, AUDIO_MEMORY / 4)?;
         let count = recipe.validation_segments.next_multiple_of(recipe.batch);
         let places = validation.validation_segments(recipe.instrument, count)?;
-        Ok(Data { train, validation, places, preparer: Preparer::new(recipe)? })
+        Ok(Data {
+            train,
+            validation,
+            places,
+            preparer: Preparer::new(recipe)?,
+        })
     }
 }
 
@@ -141,7 +157,14 @@ impl Engine {
         let training = session.compile(&network.training_step(&adam)?, &[])?;
         let evaluation = session.compile(&tape, &[loss])?;
         let parameters = network.parameter_count();
-        Ok(Engine { session, adam, training, evaluation, evaluation_loss: loss, parameters })
+        Ok(Engine {
+            session,
+            adam,
+            training,
+            evaluation,
+            evaluation_loss: loss,
+            parameters,
+        })
     }
 }
 
@@ -215,13 +238,21 @@ impl<'o> Trainer<'o> {
         batches: Receiver<Result<Batch, TrainError>>,
         stop: &AtomicBool,
     ) -> Result<(), TrainError> {
-        let SeparatorRecipe { seed, learning_rate, steps, validate_every, .. } = *self.recipe();
+        let SeparatorRecipe {
+            seed,
+            learning_rate,
+            steps,
+            validate_every,
+            ..
+        } = *self.recipe();
         (self.started, self.since) = (Instant::now(), Instant::now());
         while self.step < steps && !stop.load(Ordering::Relaxed) {
             let batch = batches.recv().map_err(|_| TrainError::Worker)??;
             let engine = &mut self.engine;
             let values = StepValues::new(seed, self.step, learning_rate, engine.adam.betas());
-            engine.session.run(&mut engine.training, &[&batch.mix, &batch.target], &values)?;
+            engine
+                .session
+                .run(&mut engine.training, &[&batch.mix, &batch.target], &values)?;
             self.step += 1;
             self.pending += 1;
             let validate = self.step.is_multiple_of(validate_every) || self.step == steps;
@@ -245,7 +276,10 @@ impl<'o> Trainer<'o> {
         if self.pending == 0 {
             return Ok(());
         }
-        let losses = self.engine.session.history(LOSS_SLOT, self.step - 1, self.pending as usize)?;
+        let losses = self
+            .engine
+            .session
+            .history(LOSS_SLOT, self.step - 1, self.pending as usize)?;
         let recipe = self.recipe();
         let segments = f64::from(self.pending) * recipe.batch as f64;
         let segments_per_second = segments / self.since.elapsed().as_secs_f64().max(1e-9);
@@ -254,14 +288,24 @@ impl<'o> Trainer<'o> {
         let lines: Vec<Line> = (first..)
             .zip(&losses)
             .take_while(|(_, loss)| loss.is_finite())
-            .map(|(step, &loss)| Line::Step { step, loss, learning_rate, seconds, segments_per_second })
+            .map(|(step, &loss)| Line::Step {
+                step,
+                loss,
+                learning_rate,
+                seconds,
+                segments_per_second,
+            })
             .collect();
         self.log.append(&lines)?;
         if let Some(&loss) = losses.get(lines.len()) {
             return Err(self.diverged("the loss", loss, first + lines.len() as u32));
         }
         let loss = losses.iter().sum::<f32>() / losses.len().max(1) as f32;
-        (self.observer)(Event::Stepped { step: self.step, loss, segments_per_second });
+        (self.observer)(Event::Stepped {
+            step: self.step,
+            loss,
+            segments_per_second,
+        });
         self.loss = Some(loss);
         (self.pending, self.since) = (0, Instant::now());
         Ok(())
@@ -269,17 +313,24 @@ impl<'o> Trainer<'o> {
 
     /// Evaluates the validation segments and writes the checkpoints.
     fn validate(&mut self, data: &Data) -> Result<(), TrainError> {
-        let SeparatorRecipe { instrument, batch, .. } = *self.recipe();
+        let SeparatorRecipe {
+            instrument, batch, ..
+        } = *self.recipe();
         let batches = data.places.len().div_ceil(batch).max(1);
         let mut sum = 0.0;
         for b in 0..batches {
             let place = |index: usize| data.places[(b * batch + index) % data.places.len()];
-            let inputs =
-                data.preparer.prepare(|index| data.validation.segment(instrument, place(index)))?;
+            let inputs = data
+                .preparer
+                .prepare(|index| data.validation.segment(instrument, place(index)))?;
             let engine = &mut self.engine;
             let inputs = [inputs.mix.as_slice(), &inputs.target];
-            engine.session.run(&mut engine.evaluation, &inputs, &StepValues::default())?;
-            let loss = engine.session.read(&mut engine.evaluation, engine.evaluation_loss)?;
+            engine
+                .session
+                .run(&mut engine.evaluation, &inputs, &StepValues::default())?;
+            let loss = engine
+                .session
+                .read(&mut engine.evaluation, engine.evaluation_loss)?;
             sum += loss.first().copied().map_or(f64::NAN, f64::from);
         }
         let loss = (sum / batches as f64) as f32;
@@ -290,9 +341,17 @@ impl<'o> Trainer<'o> {
         if best {
             self.best = Some((self.step, loss));
         }
-        let line = Line::Validation { step: self.step, validation_loss: loss, seconds: self.seconds() };
+        let line = Line::Validation {
+            step: self.step,
+            validation_loss: loss,
+            seconds: self.seconds(),
+        };
         self.log.append(&[line])?;
-        (self.observer)(Event::Validated { step: self.step, loss, best });
+        (self.observer)(Event::Validated {
+            step: self.step,
+            loss,
+            best,
+        });
         self.save(best)
     }
 
@@ -306,7 +365,10 @@ impl<'o> Trainer<'o> {
         let paths = [best.then(|| self.run.best()), Some(self.run.last())];
         for path in paths.into_iter().flatten() {
             snapshot.write(&path)?;
-            (self.observer)(Event::Saved { step: self.step, path: &path });
+            (self.observer)(Event::Saved {
+                step: self.step,
+                path: &path,
+            });
         }
         self.saved = Some(self.step);
         Ok(())
@@ -317,7 +379,12 @@ impl<'o> Trainer<'o> {
             Some(step) => format!("{} of step {step} is kept", self.run.last().display()),
             None => "No checkpoint was written yet".to_string(),
         };
-        TrainError::Diverged { what: what.to_string(), value, step, kept }
+        TrainError::Diverged {
+            what: what.to_string(),
+            value,
+            step,
+            kept,
+        }
     }
 
     /// Time spent in this run, over all its starts.

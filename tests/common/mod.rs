@@ -22,7 +22,13 @@ use stemwise::{
 /// A few synthesised pieces of 8 s.
 pub fn corpus(folder: &Path) -> PathBuf {
     let root = folder.join("corpus");
-    let options = SynthOptions { seed: 3, train: 2, validation: 1, test: 1, seconds: 8.0 };
+    let options = SynthOptions {
+        seed: 3,
+        train: 2,
+        validation: 1,
+        test: 1,
+        seconds: 8.0,
+    };
     synthesise(&root, &options, &|_, _| {}).unwrap();
     root
 }
@@ -44,7 +50,10 @@ pub fn recipe(instrument: Instrument) -> SeparatorRecipe {
 }
 
 pub fn config(corpus: &Path) -> RunConfig {
-    RunConfig { corpus: corpus.into(), separator: recipe(Instrument::Drums) }
+    RunConfig {
+        corpus: corpus.into(),
+        separator: recipe(Instrument::Drums),
+    }
 }
 
 /// Trains a new run to its end.
@@ -54,13 +63,19 @@ pub fn train(run: &Path, config: &RunConfig, device: &Device) -> Result<Summary,
 
 /// Makes a run that was never trained, whose model is what `edit` makes of the initial weights.
 pub fn untrained(folder: &Path, recipe: &SeparatorRecipe, edit: impl Fn(&str, &mut [f32])) -> PathBuf {
-    let config = RunConfig { corpus: "nowhere".into(), separator: recipe.clone() };
+    let config = RunConfig {
+        corpus: "nowhere".into(),
+        separator: recipe.clone(),
+    };
     let run = Run::create(folder, &config).unwrap();
     let network = Network::new(recipe).unwrap();
     let mut session = Session::new(&Device::Cpu, &network.parameters).unwrap();
     let mut values = network.parameters.initial(Flat::Parameters);
     for parameter in network.parameters.iter().filter(|p| p.flat() == Flat::Parameters) {
-        edit(&parameter.name, &mut values[parameter.offset..][..parameter.shape.len()]);
+        edit(
+            &parameter.name,
+            &mut values[parameter.offset..][..parameter.shape.len()],
+        );
     }
     session.set_flat(Flat::Parameters, &values).unwrap();
     let snapshot = Snapshot::take(&mut session, State::new(recipe, 1, None)).unwrap();
@@ -86,4 +101,3 @@ pub fn noise(len: usize) -> Vec<f32> {
     };
     (0..len).map(|_| next()).collect()
 }
-

@@ -29,7 +29,11 @@ fn for_rows<T: Real>(shape: Channels, out: &mut [T], row: impl Fn(usize, usize, 
 
 /// The rows of one channel.
 fn rows<T>(shape: Channels, x: &[T], channel: usize) -> impl Iterator<Item = &[T]> {
-    let Channels { batch, channels, inner } = shape;
+    let Channels {
+        batch,
+        channels,
+        inner,
+    } = shape;
     (0..batch).map(move |n| &x[(n * channels + channel) * inner..][..inner])
 }
 
@@ -38,13 +42,19 @@ pub fn statistics<T: Real>(shape: Channels, x: &[T], out: &mut [T]) {
     let (means, variances) = out.split_at_mut(shape.channels);
     let per_channel = shape.batch * shape.inner;
     parallel_channels(means, per_channel, |c| {
-        rows(shape, x, c).map(|row| parallel::sum_slice(row, |v| v)).sum::<T>() / count
+        rows(shape, x, c)
+            .map(|row| parallel::sum_slice(row, |v| v))
+            .sum::<T>()
+            / count
     });
     let means = &*means;
     parallel_channels(variances, per_channel, |c| {
         let mean = means[c];
         let square = |v: T| (v - mean) * (v - mean);
-        rows(shape, x, c).map(|row| parallel::sum_slice(row, square)).sum::<T>() / count
+        rows(shape, x, c)
+            .map(|row| parallel::sum_slice(row, square))
+            .sum::<T>()
+            / count
     });
 }
 
@@ -71,12 +81,16 @@ pub fn sums<T: Real>(shape: Channels, x: &[T], dy: &[T], statistics: &[T], epsil
     let (first, second) = out.split_at_mut(shape.channels);
     let per_channel = shape.batch * shape.inner;
     parallel_channels(first, per_channel, |c| {
-        rows(shape, dy, c).map(|row| parallel::sum_slice(row, |v| v)).sum()
+        rows(shape, dy, c)
+            .map(|row| parallel::sum_slice(row, |v| v))
+            .sum()
     });
     parallel_channels(second, per_channel, |c| {
         let mean = means[c];
         let pairs = rows(shape, x, c).zip(rows(shape, dy, c));
-        let sum: T = pairs.map(|(x, dy)| parallel::sum_pairs(x, dy, |x, dy| dy * (x - mean))).sum();
+        let sum: T = pairs
+            .map(|(x, dy)| parallel::sum_pairs(x, dy, |x, dy| dy * (x - mean)))
+            .sum();
         sum / (variances[c] + epsilon).sqrt()
     });
 }

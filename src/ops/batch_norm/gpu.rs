@@ -32,16 +32,27 @@ pub fn statistics(io: &Io<'_>) -> Kernels {
         flat_grid(channels),
     )
     .params([channels, slices, batch * inner]);
-    Kernels { dispatches: vec![partial, merge], scratch: vec![2 * channels * slices] }
+    Kernels {
+        dispatches: vec![partial, merge],
+        scratch: vec![2 * channels * slices],
+    }
 }
 
 pub fn normalise(io: &Io<'_>, epsilon: f32) -> Kernels {
     let [_, channels, inner] = sizes(io);
-    flat(shader!("batch_norm/normalise"), io).params([channels, inner]).param_f32(epsilon).into()
+    flat(shader!("batch_norm/normalise"), io)
+        .params([channels, inner])
+        .param_f32(epsilon)
+        .into()
 }
 
 pub fn sums(io: &Io<'_>, epsilon: f32) -> Kernels {
-    let reduction = Reduction { value: "NORM", inputs: &[0, 1, 2], scale: 1.0, pairs: true };
+    let reduction = Reduction {
+        value: "NORM",
+        inputs: &[0, 1, 2],
+        scale: 1.0,
+        pairs: true,
+    };
     let mut kernels = reduction.kernels(io, io.inputs[0].channels());
     if let Some(partial) = kernels.dispatches.first_mut() {
         partial.constants.push(("EPSILON", f64::from(epsilon)));
@@ -61,7 +72,10 @@ pub fn input_gradient(io: &Io<'_>, epsilon: f32, batch: bool) -> Kernels {
         // a kernel may not be bound what it does not see
         dispatch.bindings.retain(|b| *b != Binding::Read(Slot::Input(4)));
     }
-    dispatch.define("OUT", if batch { 5 } else { 4 }).define("PARAMS", if batch { 6 } else { 5 }).into()
+    dispatch
+        .define("OUT", if batch { 5 } else { 4 })
+        .define("PARAMS", if batch { 6 } else { 5 })
+        .into()
 }
 
 pub fn update(io: &Io<'_>, op: &UpdateRunningStatistic) -> Kernels {

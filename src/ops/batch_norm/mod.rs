@@ -54,7 +54,9 @@ pub struct UpdateRunningStatistic {
 fn fits(op: &'static str, x: Shape, statistics: Shape, vectors: &[Shape]) -> Result<Channels> {
     let shape = channels(op, x)?;
     same(op, statistics, Shape::from([2, shape.channels]))?;
-    vectors.iter().try_for_each(|&v| same(op, v, Shape::from([shape.channels])))?;
+    vectors
+        .iter()
+        .try_for_each(|&v| same(op, v, Shape::from([shape.channels])))?;
     Ok(shape)
 }
 
@@ -98,7 +100,12 @@ impl Op for BatchStatistics {
 }
 
 fn shapes() -> [Shape; 4] {
-    [Shape::from([3, 5, 7, 11]), Shape::from([2, 3, 129, 65]), Shape::from([7, 17]), Shape::from([3, 33, 1, 1])]
+    [
+        Shape::from([3, 5, 7, 11]),
+        Shape::from([2, 3, 129, 65]),
+        Shape::from([7, 17]),
+        Shape::from([3, 33, 1, 1]),
+    ]
 }
 
 impl BatchNorm {
@@ -117,7 +124,13 @@ impl BatchNorm {
 /// Batch norm over the batch's own statistics, for a case: statistics and normalisation are one function.
 fn of_the_batch(tape: &mut Tape, given: &[Var]) -> Result<Var> {
     let statistics = tape.push(BatchStatistics, &given[..1])?;
-    tape.push(BatchNorm { epsilon: 1e-5, batch: true }, &[given[0], statistics, given[1], given[2]])
+    tape.push(
+        BatchNorm {
+            epsilon: 1e-5,
+            batch: true,
+        },
+        &[given[0], statistics, given[1], given[2]],
+    )
 }
 
 impl Op for BatchNorm {
@@ -131,18 +144,42 @@ impl Op for BatchNorm {
 
     fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
         let (x, statistics, gamma, dy) = (at.input(0), at.input(1), at.input(2), at.upstream());
-        let sums = at.push(BatchNormSums { epsilon: self.epsilon }, &[x, dy, statistics])?;
+        let sums = at.push(
+            BatchNormSums {
+                epsilon: self.epsilon,
+            },
+            &[x, dy, statistics],
+        )?;
         if at.wants(0) {
-            let op = BatchNormInputGradient { epsilon: self.epsilon, batch: self.batch };
+            let op = BatchNormInputGradient {
+                epsilon: self.epsilon,
+                batch: self.batch,
+            };
             let dx = at.push(op, &[x, dy, statistics, gamma, sums])?;
             at.set(0, dx);
         }
         let count = at.shape(gamma)[0];
         for (input, row) in [(2, 1), (3, 0)] {
             if at.wants(input) {
-                let rows = at.push(Reshape { shape: Shape::from([1, 2 * count]) }, &[sums])?;
-                let row = at.push(SliceChannels { start: row * count, count }, &[rows])?;
-                let gradient = at.push(Reshape { shape: Shape::from([count]) }, &[row])?;
+                let rows = at.push(
+                    Reshape {
+                        shape: Shape::from([1, 2 * count]),
+                    },
+                    &[sums],
+                )?;
+                let row = at.push(
+                    SliceChannels {
+                        start: row * count,
+                        count,
+                    },
+                    &[rows],
+                )?;
+                let gradient = at.push(
+                    Reshape {
+                        shape: Shape::from([count]),
+                    },
+                    &[row],
+                )?;
                 at.set(input, gradient);
             }
         }
@@ -150,7 +187,9 @@ impl Op for BatchNorm {
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
-        let Some(shape) = io.shape(0).channels() else { return };
+        let Some(shape) = io.shape(0).channels() else {
+            return;
+        };
         let [x, statistics, gamma, beta, ..] = io.inputs;
         let epsilon = T::of(f64::from(self.epsilon));
         cpu::normalise(shape, x, statistics, [gamma, beta], epsilon, io.output);
@@ -163,9 +202,17 @@ impl Op for BatchNorm {
     fn cases() -> Vec<Case> {
         let whole = |shape: Shape| {
             let c = Shape::from([shape[1]]);
-            Case::function(Class::Reduction, "batch_norm of the batch", of_the_batch, [shape, c, c])
+            Case::function(
+                Class::Reduction,
+                "batch_norm of the batch",
+                of_the_batch,
+                [shape, c, c],
+            )
         };
-        BatchNorm::cases_of(false).into_iter().chain(shapes().map(whole)).collect()
+        BatchNorm::cases_of(false)
+            .into_iter()
+            .chain(shapes().map(whole))
+            .collect()
     }
 }
 
@@ -184,9 +231,18 @@ impl Op for BatchNormSums {
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
-        let Some(shape) = io.shape(0).channels() else { return };
+        let Some(shape) = io.shape(0).channels() else {
+            return;
+        };
         let [x, dy, statistics, ..] = io.inputs;
-        cpu::sums(shape, x, dy, statistics, T::of(f64::from(self.epsilon)), io.output);
+        cpu::sums(
+            shape,
+            x,
+            dy,
+            statistics,
+            T::of(f64::from(self.epsilon)),
+            io.output,
+        );
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
@@ -220,7 +276,9 @@ impl Op for BatchNormInputGradient {
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
-        let Some(shape) = io.shape(0).channels() else { return };
+        let Some(shape) = io.shape(0).channels() else {
+            return;
+        };
         let [x, dy, statistics, gamma, sums, ..] = io.inputs;
         let epsilon = T::of(f64::from(self.epsilon));
         let sums = self.batch.then_some(sums);
@@ -235,11 +293,18 @@ impl Op for BatchNormInputGradient {
         let case = |shape: Shape, batch| {
             let op = BatchNormInputGradient { epsilon: 1e-5, batch };
             let pair = Shape::from([2, shape[1]]);
-            Case::new(Class::Reduction, op, [shape, shape, pair, Shape::from([shape[1]]), pair])
-                .fill(2, Values::Uniform(0.1, 1.5))
-                .differentiable(&[])
+            Case::new(
+                Class::Reduction,
+                op,
+                [shape, shape, pair, Shape::from([shape[1]]), pair],
+            )
+            .fill(2, Values::Uniform(0.1, 1.5))
+            .differentiable(&[])
         };
-        shapes().into_iter().flat_map(|shape| [case(shape, true), case(shape, false)]).collect()
+        shapes()
+            .into_iter()
+            .flat_map(|shape| [case(shape, true), case(shape, false)])
+            .collect()
     }
 }
 
@@ -271,9 +336,17 @@ impl Op for UpdateRunningStatistic {
 
     fn cases() -> Vec<Case> {
         let case = |row, channels: usize| {
-            let op = UpdateRunningStatistic { row, momentum: 0.1, factor: 1.25 };
-            Case::new(Class::Elementwise, op, [Shape::from([channels]), Shape::from([2, channels])])
-                .differentiable(&[])
+            let op = UpdateRunningStatistic {
+                row,
+                momentum: 0.1,
+                factor: 1.25,
+            };
+            Case::new(
+                Class::Elementwise,
+                op,
+                [Shape::from([channels]), Shape::from([2, channels])],
+            )
+            .differentiable(&[])
         };
         vec![case(0, 17), case(1, 17), case(1, 301)]
     }

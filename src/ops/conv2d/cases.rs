@@ -26,7 +26,10 @@ fn layers() -> Vec<Layer> {
 
 impl Layer {
     fn conv(&self) -> Conv2d {
-        Conv2d { stride: self.3, padding: self.4 }
+        Conv2d {
+            stride: self.3,
+            padding: self.4,
+        }
     }
 
     fn weight(&self) -> Shape {
@@ -53,16 +56,26 @@ pub fn conv2d() -> Vec<Case> {
 
 pub fn conv_transpose2d() -> Vec<Case> {
     let case = |l: Layer| {
-        let op = ConvTranspose2d { stride: l.3, padding: l.4, output: [l.0[2], l.0[3]] };
-        l.small().map(|small| with_and_without_bias(&op, [small, l.weight()], l.0[1]))
+        let op = ConvTranspose2d {
+            stride: l.3,
+            padding: l.4,
+            output: [l.0[2], l.0[3]],
+        };
+        l.small()
+            .map(|small| with_and_without_bias(&op, [small, l.weight()], l.0[1]))
     };
     layers().into_iter().filter_map(case).flatten().collect()
 }
 
 pub fn weight_gradient() -> Vec<Case> {
     let case = |l: Layer| {
-        let op = Conv2dWeightGradient { stride: l.3, padding: l.4, kernel: l.2 };
-        l.small().map(|small| Case::new(Class::Reduction, op, [Shape::from(l.0), small]))
+        let op = Conv2dWeightGradient {
+            stride: l.3,
+            padding: l.4,
+            kernel: l.2,
+        };
+        l.small()
+            .map(|small| Case::new(Class::Reduction, op, [Shape::from(l.0), small]))
     };
     layers().into_iter().filter_map(case).collect()
 }

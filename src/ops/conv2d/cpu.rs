@@ -40,12 +40,22 @@ impl Group {
             let step = plane.div_ceil(pieces);
             let starts = (0..plane).step_by(step);
             let pixels: Vec<_> = starts.map(|start| start..plane.min(start + step)).collect();
-            let of_sample = |n| pixels.iter().map(move |p| Group { samples: n..n + 1, pixels: p.clone() });
+            let of_sample = |n| {
+                pixels.iter().map(move |p| Group {
+                    samples: n..n + 1,
+                    pixels: p.clone(),
+                })
+            };
             return (0..g.batch).flat_map(of_sample).collect();
         }
         let step = columns / plane;
         let starts = (0..g.batch).step_by(step);
-        starts.map(|n| Group { samples: n..g.batch.min(n + step), pixels: 0..plane }).collect()
+        starts
+            .map(|n| Group {
+                samples: n..g.batch.min(n + step),
+                pixels: 0..plane,
+            })
+            .collect()
     }
 
     /// For a panel with `rows` rows.
@@ -67,16 +77,22 @@ impl Group {
         let columns = self.columns();
         for k in 0..channels {
             for (i, n) in self.samples.clone().enumerate() {
-                scratch[k * columns + i * plane..][..plane].copy_from_slice(&small[n * item + k * plane..][..plane]);
+                scratch[k * columns + i * plane..][..plane]
+                    .copy_from_slice(&small[n * item + k * plane..][..plane]);
             }
         }
-        (&scratch[..channels * columns], Layout::row_major(channels, columns))
+        (
+            &scratch[..channels * columns],
+            Layout::row_major(channels, columns),
+        )
     }
 }
 
 /// Cuts `0..len` into blocks of `size`.
 fn blocks(len: usize, size: usize) -> impl Iterator<Item = Range<usize>> + Clone {
-    (0..len).step_by(size).map(move |start| start..len.min(start + size))
+    (0..len)
+        .step_by(size)
+        .map(move |start| start..len.min(start + size))
 }
 
 /// A slice that tasks write disjoint parts of.
@@ -179,7 +195,10 @@ fn col2im<'a, T: Real>(
         if let Some(start) = start {
             let out = image(start, (len - 1) * stride + 1);
             let columns = &panel[at..at + len];
-            out.iter_mut().step_by(stride).zip(columns).for_each(|(out, &v)| *out += v);
+            out.iter_mut()
+                .step_by(stride)
+                .zip(columns)
+                .for_each(|(out, &v)| *out += v);
         }
     });
 }
@@ -245,7 +264,10 @@ pub fn transpose<T: Real>(g: &Geometry, small: &[T], w: &[T], bias: &[T], big: &
             }
         }
         let rows = cs.len() * taps;
-        let sub = Geometry { batch: samples.len(), ..*g };
+        let sub = Geometry {
+            batch: samples.len(),
+            ..*g
+        };
         for mut group in Group::for_rows(&sub, rows) {
             group.samples = group.samples.start + samples.start..group.samples.end + samples.start;
             let columns = group.columns();
@@ -308,19 +330,26 @@ pub fn weight_gradient<T: Real>(g: &Geometry, big: &[T], small: &[T], dw: &mut [
         });
     };
     let len = g.small_channels * columns_of_w;
-    let tasks: Vec<_> =
-        (0..splits).flat_map(|split| channel_blocks.iter().map(move |cs| (split, cs))).collect();
+    let tasks: Vec<_> = (0..splits)
+        .flat_map(|split| channel_blocks.iter().map(move |cs| (split, cs)))
+        .collect();
     let of_split = |split: usize| &groups[split * per_split..groups.len().min((split + 1) * per_split)];
     if splits == 1 {
         let out = Shared::new(dw);
-        return tasks.par_iter().for_each(|(split, cs)| accumulate(&out, 0, cs, of_split(*split)));
+        return tasks
+            .par_iter()
+            .for_each(|(split, cs)| accumulate(&out, 0, cs, of_split(*split)));
     }
     with_scratch(splits * len, |partial| {
         let out = Shared::new(partial);
-        tasks.par_iter().for_each(|(split, cs)| accumulate(&out, split * len, cs, of_split(*split)));
+        tasks
+            .par_iter()
+            .for_each(|(split, cs)| accumulate(&out, split * len, cs, of_split(*split)));
         dw.copy_from_slice(&partial[..len]);
         for split in 1..splits {
-            dw.iter_mut().zip(&partial[split * len..]).for_each(|(sum, &v)| *sum += v);
+            dw.iter_mut()
+                .zip(&partial[split * len..])
+                .for_each(|(sum, &v)| *sum += v);
         }
     });
 }

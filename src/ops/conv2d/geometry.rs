@@ -38,12 +38,24 @@ impl Geometry {
         for (axis, kernel) in [r, s].into_iter().enumerate() {
             let padded = small[axis] + 2 * window.padding[axis];
             if window.stride[axis] == 0 || kernel == 0 || padded < kernel || c != big_channels {
-                return Err(Error::shape(op, format!("weights [{weight}] do not fit [{big}] under {window:?}")));
+                return Err(Error::shape(
+                    op,
+                    format!("weights [{weight}] do not fit [{big}] under {window:?}"),
+                ));
             }
             small[axis] = (padded - kernel) / window.stride[axis] + 1;
         }
         let Window { stride, padding } = window;
-        Ok(Geometry { batch, big_channels, small_channels, big: [h, w], small, kernel: [r, s], stride, padding })
+        Ok(Geometry {
+            batch,
+            big_channels,
+            small_channels,
+            big: [h, w],
+            small,
+            kernel: [r, s],
+            stride,
+            padding,
+        })
     }
 
     /// From the small image's shape, the weights' and the size that the big image is to have.
@@ -58,7 +70,10 @@ impl Geometry {
         let [k_weight, c, _, _] = image(op, weight)?;
         let fail = |_| {
             let [h, w] = size;
-            Error::shape(op, format!("[{small}] under weights [{weight}] and {window:?} cannot become {h}×{w}"))
+            Error::shape(
+                op,
+                format!("[{small}] under weights [{weight}] and {window:?} cannot become {h}×{w}"),
+            )
         };
         let big = Shape::from([batch, c, size[0], size[1]]);
         let geometry = Self::of_convolution(op, window, big, weight).map_err(fail)?;
@@ -77,7 +92,12 @@ impl Geometry {
     }
 
     pub fn weight_shape(&self) -> Shape {
-        Shape::from([self.small_channels, self.big_channels, self.kernel[0], self.kernel[1]])
+        Shape::from([
+            self.small_channels,
+            self.big_channels,
+            self.kernel[0],
+            self.kernel[1],
+        ])
     }
 
     /// Elements of one channel of the big and the small image.
@@ -104,7 +124,10 @@ impl Geometry {
     pub fn inside(&self, tap: usize) -> std::ops::Range<usize> {
         let (stride, padding) = (self.stride[1], self.padding[1]);
         let first = padding.saturating_sub(tap).div_ceil(stride);
-        let end = (self.big[1] + padding).saturating_sub(tap).div_ceil(stride).min(self.small[1]);
+        let end = (self.big[1] + padding)
+            .saturating_sub(tap)
+            .div_ceil(stride)
+            .min(self.small[1]);
         first.min(end)..end
     }
 }

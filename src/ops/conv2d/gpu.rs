@@ -16,14 +16,27 @@ const INVOCATIONS: usize = 1 << 14;
 const MOST_PARTIALS: usize = 1 << 23;
 
 fn read_all(io: &Io<'_>) -> Vec<Binding> {
-    (0..io.inputs.len()).map(|i| Binding::Read(Slot::Input(i))).chain([Binding::Write(Slot::Output)]).collect()
+    (0..io.inputs.len())
+        .map(|i| Binding::Read(Slot::Input(i)))
+        .chain([Binding::Write(Slot::Output)])
+        .collect()
 }
 
 /// Sets what all three kernels are compiled for: kernel size, stride and padding.
 fn constants(dispatch: Dispatch, g: &Geometry) -> Dispatch {
-    let names = ["KERNEL_H", "KERNEL_W", "STRIDE_H", "STRIDE_W", "PADDING_H", "PADDING_W"];
+    let names = [
+        "KERNEL_H",
+        "KERNEL_W",
+        "STRIDE_H",
+        "STRIDE_W",
+        "PADDING_H",
+        "PADDING_W",
+    ];
     let values = [g.kernel, g.stride, g.padding].concat();
-    names.into_iter().zip(values).fold(dispatch, |d, (name, value)| d.constant(name, value as u32))
+    names
+        .into_iter()
+        .zip(values)
+        .fold(dispatch, |d, (name, value)| d.constant(name, value as u32))
 }
 
 /// A kernel over channel tiles × pixel tiles, with an optional bias as third input.
@@ -40,7 +53,15 @@ fn tiled(mut dispatch: Dispatch, g: &Geometry, io: &Io<'_>, channels: usize) -> 
 }
 
 fn sizes(g: &Geometry) -> [usize; 7] {
-    [g.batch, g.big_channels, g.small_channels, g.big[0], g.big[1], g.small[0], g.small[1]]
+    [
+        g.batch,
+        g.big_channels,
+        g.small_channels,
+        g.big[0],
+        g.big[1],
+        g.small[0],
+        g.small[1],
+    ]
 }
 
 pub fn forward(g: &Geometry, io: &Io<'_>) -> Kernels {
@@ -67,12 +88,19 @@ pub fn weight_gradient(g: &Geometry) -> Kernels {
     let tiles = g.small_channels.div_ceil(4) * columns.div_ceil(4);
     // the sum runs over rows of the small images; slices are whole rows
     let rows = g.batch * g.small[0];
-    let slices = INVOCATIONS.div_ceil(tiles).min(rows).min((MOST_PARTIALS / len).max(1));
+    let slices = INVOCATIONS
+        .div_ceil(tiles)
+        .min(rows)
+        .min((MOST_PARTIALS / len).max(1));
     let slice_rows = rows.div_ceil(slices);
     let slices = rows.div_ceil(slice_rows);
     let partial = Dispatch::new(
         shader!("conv2d/weight_gradient"),
-        [Binding::Read(Slot::Input(0)), Binding::Read(Slot::Input(1)), Binding::Write(Slot::Scratch(0))],
+        [
+            Binding::Read(Slot::Input(0)),
+            Binding::Read(Slot::Input(1)),
+            Binding::Write(Slot::Scratch(0)),
+        ],
         fold(tiles.div_ceil(FLAT_WIDTH) * slices),
     )
     .params(sizes(g))
@@ -83,5 +111,8 @@ pub fn weight_gradient(g: &Geometry) -> Kernels {
         flat_grid(len),
     )
     .params([len, slices]);
-    Kernels { dispatches: vec![constants(partial, g), sum], scratch: vec![slices * len] }
+    Kernels {
+        dispatches: vec![constants(partial, g), sum],
+        scratch: vec![slices * len],
+    }
 }

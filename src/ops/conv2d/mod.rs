@@ -53,15 +53,19 @@ fn with_bias(op: &'static str, given: &[Shape]) -> Result<([Shape; 2], Option<Sh
     match *given {
         [x, w] => Ok(([x, w], None)),
         [x, w, bias] => Ok(([x, w], Some(bias))),
-        _ => Err(Error::shape(op, format!("takes 2 or 3 inputs, not {}", given.len()))),
+        _ => Err(Error::shape(
+            op,
+            format!("takes 2 or 3 inputs, not {}", given.len()),
+        )),
     }
 }
 
 fn check_bias(op: &'static str, bias: Option<Shape>, channels: usize) -> Result<()> {
     match bias {
-        Some(bias) if bias != Shape::from([channels]) => {
-            Err(Error::shape(op, format!("a bias of [{bias}] does not fit {channels} channels")))
-        }
+        Some(bias) if bias != Shape::from([channels]) => Err(Error::shape(
+            op,
+            format!("a bias of [{bias}] does not fit {channels} channels"),
+        )),
         _ => Ok(()),
     }
 }
@@ -76,13 +80,24 @@ fn bias_gradient(at: &mut Gradient<'_>) -> Result<()> {
 
 impl Conv2d {
     fn geometry(&self, x: Shape, w: Shape) -> Result<Geometry> {
-        Geometry::of_convolution(Self::NAME, Window { stride: self.stride, padding: self.padding }, x, w)
+        Geometry::of_convolution(
+            Self::NAME,
+            Window {
+                stride: self.stride,
+                padding: self.padding,
+            },
+            x,
+            w,
+        )
     }
 }
 
 impl ConvTranspose2d {
     fn geometry(&self, x: Shape, w: Shape) -> Result<Geometry> {
-        let window = Window { stride: self.stride, padding: self.padding };
+        let window = Window {
+            stride: self.stride,
+            padding: self.padding,
+        };
         Geometry::of_transpose(Self::NAME, window, x, w, self.output)
     }
 }
@@ -91,7 +106,10 @@ impl Conv2dWeightGradient {
     fn geometry(&self, big: Shape, small: Shape) -> Result<Geometry> {
         let [_, c, h, w] = super::image(Self::NAME, big)?;
         let [n, k, _, _] = super::image(Self::NAME, small)?;
-        let window = Window { stride: self.stride, padding: self.padding };
+        let window = Window {
+            stride: self.stride,
+            padding: self.padding,
+        };
         let weight = Shape::from([k, c, self.kernel[0], self.kernel[1]]);
         let geometry = Geometry::of_convolution(Self::NAME, window, Shape::from([n, c, h, w]), weight)?;
         super::same(Self::NAME, geometry.small_shape(), small)?;
@@ -101,7 +119,11 @@ impl Conv2dWeightGradient {
 
     fn record(at: &mut Gradient<'_>, big: Var, small: Var, window: Window, weight: Shape) -> Result<Var> {
         let Window { stride, padding } = window;
-        let op = Conv2dWeightGradient { stride, padding, kernel: [weight[2], weight[3]] };
+        let op = Conv2dWeightGradient {
+            stride,
+            padding,
+            kernel: [weight[2], weight[3]],
+        };
         at.push(op, &[big, small])
     }
 }
@@ -122,7 +144,14 @@ impl Op for Conv2d {
         if at.wants(0) {
             let shape = at.shape(x);
             let output = [shape[2], shape[3]];
-            let dx = at.push(ConvTranspose2d { stride, padding, output }, &[dy, w])?;
+            let dx = at.push(
+                ConvTranspose2d {
+                    stride,
+                    padding,
+                    output,
+                },
+                &[dy, w],
+            )?;
             at.set(0, dx);
         }
         if at.wants(1) {
@@ -134,13 +163,16 @@ impl Op for Conv2d {
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
-        let Ok(geometry) = self.geometry(io.shape(0), io.shape(1)) else { return };
+        let Ok(geometry) = self.geometry(io.shape(0), io.shape(1)) else {
+            return;
+        };
         let [x, w, bias, ..] = io.inputs;
         cpu::forward(&geometry, x, w, bias, io.output);
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
-        self.geometry(io.inputs[0], io.inputs[1]).map_or_else(|_| Kernels::default(), |g| gpu::forward(&g, io))
+        self.geometry(io.inputs[0], io.inputs[1])
+            .map_or_else(|_| Kernels::default(), |g| gpu::forward(&g, io))
     }
 
     fn cases() -> Vec<Case> {
@@ -178,7 +210,9 @@ impl Op for ConvTranspose2d {
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
-        let Ok(geometry) = self.geometry(io.shape(0), io.shape(1)) else { return };
+        let Ok(geometry) = self.geometry(io.shape(0), io.shape(1)) else {
+            return;
+        };
         let [x, w, bias, ..] = io.inputs;
         cpu::transpose(&geometry, x, w, bias, io.output);
     }
@@ -212,7 +246,14 @@ impl Op for Conv2dWeightGradient {
         if at.wants(0) {
             let shape = at.shape(big);
             let output = [shape[2], shape[3]];
-            let gradient = at.push(ConvTranspose2d { stride, padding, output }, &[small, dw])?;
+            let gradient = at.push(
+                ConvTranspose2d {
+                    stride,
+                    padding,
+                    output,
+                },
+                &[small, dw],
+            )?;
             at.set(0, gradient);
         }
         if at.wants(1) {
@@ -223,7 +264,9 @@ impl Op for Conv2dWeightGradient {
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
-        let Ok(geometry) = self.geometry(io.shape(0), io.shape(1)) else { return };
+        let Ok(geometry) = self.geometry(io.shape(0), io.shape(1)) else {
+            return;
+        };
         cpu::weight_gradient(&geometry, io.inputs[0], io.inputs[1], io.output);
     }
 
