@@ -163,7 +163,7 @@ fn the_window_hardly_matters() {
         },
         WINDOWS,
     ] {
-        let mut separators = Separators::load(&[model.clone()], &Device::Cpu, windows).unwrap();
+        let mut separators = Separators::load(std::slice::from_ref(&model), &Device::Cpu, windows).unwrap();
         let report = separate(&mut separators, &folder, &song);
         stems.push(read(&report.stems[0].path).2);
     }
@@ -191,7 +191,7 @@ fn several_models_and_what_they_leave() {
     let song = folder.path().join("song.wav");
     write(&song, 44_100, 2, &noise(40_000));
 
-    let report = separate(&mut load(&[bass.clone()]), &folder, &song);
+    let report = separate(&mut load(std::slice::from_ref(&bass)), &folder, &song);
     assert!((report.remainder.unwrap() + 6.02).abs() < 0.05, "{report:?}");
     let report = separate(&mut load(&[bass.clone(), drums.clone()]), &folder, &song);
     assert_eq!(report.stems.len(), 2);

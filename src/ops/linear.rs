@@ -106,9 +106,9 @@ pub(super) fn gemm<T: Real>(
 }
 
 fn matrix(op: &'static str, shape: Shape, transpose: bool) -> Result<Layout> {
-    match shape.dims() {
-        &[rows, columns] if transpose => Ok(Layout::row_major(rows, columns).transposed()),
-        &[rows, columns] => Ok(Layout::row_major(rows, columns)),
+    match *shape.dims() {
+        [rows, columns] if transpose => Ok(Layout::row_major(rows, columns).transposed()),
+        [rows, columns] => Ok(Layout::row_major(rows, columns)),
         _ => Err(Error::shape(
             op,
             format!("needs matrices, but was given [{shape}]"),

@@ -4,6 +4,9 @@ use rustfft::num_complex::Complex32;
 
 use super::{SeparateError, Separators};
 
+/// Takes a finished frame: its channel, the mixture's bins, and the mask of every model.
+type OnFrame<'a> = &'a mut dyn FnMut(usize, &[Complex32], &[&[f32]]);
+
 /// The spectra of all channels that wait for a whole window.
 pub(super) struct Windows {
     /// By channel: frames of `bins` numbers each.
@@ -42,7 +45,7 @@ impl Windows {
         &mut self,
         separators: &mut Separators,
         last: bool,
-        on_frame: &mut dyn FnMut(usize, &[Complex32], &[&[f32]]),
+        on_frame: OnFrame<'_>,
     ) -> Result<(), SeparateError> {
         loop {
             let waiting = self.pending.iter().map(Vec::len).min().unwrap_or(0) / self.bins;
@@ -63,7 +66,7 @@ impl Windows {
         separators: &mut Separators,
         filled: usize,
         last: bool,
-        on_frame: &mut dyn FnMut(usize, &[Complex32], &[&[f32]]),
+        on_frame: OnFrame<'_>,
     ) -> Result<(), SeparateError> {
         let (bins, frames, channels) = (self.bins, self.frames, self.pending.len());
         self.fill_magnitude(filled);

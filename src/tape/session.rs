@@ -19,6 +19,7 @@ pub struct Session {
     store: Store,
 }
 
+#[expect(clippy::large_enum_variant, reason = "there is one a session")]
 enum Store {
     Cpu(CpuStore<f32>),
     Gpu(GpuStore),
