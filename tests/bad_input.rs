@@ -122,7 +122,7 @@ fn broken_audio() {
         .flat_map(|x| x.to_le_bytes())
         .collect::<Vec<u8>>();
     let mut poisoned = whole.clone();
-    let middle = poisoned.len() / 2 & !3;
+    let middle = (poisoned.len() / 2) & !3;
     poisoned[middle..middle + nan.len()].copy_from_slice(&nan);
     for (name, content, says) in [
         ("cut.wav", &whole[..whole.len() / 2], "truncated"),
