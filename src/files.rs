@@ -16,13 +16,28 @@ use tempfile::NamedTempFile;
 pub enum FileError {
     /// The folder refuses a new file: it is missing, not a folder, read-only, or out of inodes.
     #[error("cannot create a file in {}: {source}; check that the folder exists and may be written", folder.display())]
-    Create { folder: PathBuf, source: io::Error },
+    Create {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The data did not reach the disk. Nothing was left under `path`.
     #[error("cannot write {}: {source}; nothing was left there, check the free space", path.display())]
-    Write { path: PathBuf, source: io::Error },
+    Write {
+        /// The file's final path.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The finished temporary file could not take its final name.
     #[error("cannot rename the finished file to {}: {source}", path.display())]
-    Rename { path: PathBuf, source: io::Error },
+    Rename {
+        /// The file's final path.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
 }
 
 /// Writes the file `path` through `write`: afterwards it holds all that `write` wrote, or, after an error, what

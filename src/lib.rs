@@ -12,6 +12,8 @@
 //! - [`separate`], [`eval`]: models at work, and how good they are
 //! - [`cli`]: the command line
 
+#![warn(missing_docs)]
+
 pub mod audio;
 pub mod cli;
 pub mod corpus;

@@ -10,16 +10,20 @@ pub struct Shape {
 }
 
 impl Shape {
+    /// The most dimensions that a tensor has.
     pub const MAX_RANK: usize = 4;
+    /// The shape of a single number: rank 0.
     pub const SCALAR: Shape = Shape {
         dims: [1; Self::MAX_RANK],
         rank: 0,
     };
 
+    /// Sizes, outermost dimension first.
     pub fn dims(&self) -> &[usize] {
         &self.dims[..self.rank as usize]
     }
 
+    /// Number of dimensions, 0 to [`Shape::MAX_RANK`].
     pub fn rank(&self) -> usize {
         self.rank as usize
     }
@@ -29,6 +33,7 @@ impl Shape {
         self.dims().iter().product()
     }
 
+    /// Whether a dimension is zero.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -53,8 +58,11 @@ impl Shape {
 /// A tensor seen as `[batch, channels, inner]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Channels {
+    /// Size of dimension 0.
     pub batch: usize,
+    /// Size of dimension 1.
     pub channels: usize,
+    /// Product of all further dimensions.
     pub inner: usize,
 }
 

@@ -14,7 +14,9 @@ const TILE: usize = 16;
 /// A complex spectrogram, `[bins, frames]` row by row: all frames of bin 0, then of bin 1, …
 #[derive(Clone, Debug, PartialEq)]
 pub struct Spectrogram {
+    /// Frequencies: half the transform's size, and one.
     pub bins: usize,
+    /// Steps in time, one hop apart.
     pub frames: usize,
     /// `bins × frames` numbers.
     pub data: Vec<Complex32>,

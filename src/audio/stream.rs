@@ -22,6 +22,7 @@ pub struct StftStream {
 }
 
 impl StftStream {
+    /// A stream before its first sample.
     pub fn new(stft: Stft) -> Self {
         let analysis = Analysis::new(&stft);
         Self {
@@ -111,6 +112,7 @@ pub struct IstftStream {
 }
 
 impl IstftStream {
+    /// A stream before its first frame.
     pub fn new(stft: Stft) -> Self {
         let (size, leading) = (stft.size(), stft.padding());
         let scratch = stft.fft.scratch();

@@ -8,8 +8,11 @@ pub enum CorpusError {
     /// The operating system refused something; `what` is a verb, as in "list" or "create".
     #[error("cannot {what} {}: {source}", path.display())]
     Io {
+        /// The verb.
         what: &'static str,
+        /// The file or folder.
         path: PathBuf,
+        /// What the system said.
         source: io::Error,
     },
     /// An audio file could not be read, written or converted.
@@ -20,20 +23,36 @@ pub enum CorpusError {
     File(#[from] FileError),
     /// A `metadata.yaml` that does not read as one; `message` names the line where it is known.
     #[error("{}: {message}", path.display())]
-    Metadata { path: PathBuf, message: String },
+    Metadata {
+        /// The file.
+        path: PathBuf,
+        /// What does not read, and where.
+        message: String,
+    },
     /// Something the corpus layout asks for is not there; `what` names it and `hint` says what to do.
     #[error("{what} is missing at {}: {hint}", path.display())]
     Missing {
+        /// The missing thing, as the start of a sentence.
         what: &'static str,
+        /// Where it was looked for.
         path: PathBuf,
+        /// What to do.
         hint: &'static str,
     },
     /// A MIDI file that does not read as one.
     #[error("{} is not a usable MIDI file: {message}", path.display())]
-    Midi { path: PathBuf, message: String },
+    Midi {
+        /// The file.
+        path: PathBuf,
+        /// What the parser met.
+        message: String,
+    },
     /// A request that cannot be met, with the reason and what to change.
     #[error("{message}")]
-    Invalid { message: String },
+    Invalid {
+        /// The reason and the remedy, as one sentence.
+        message: String,
+    },
 }
 
 impl CorpusError {

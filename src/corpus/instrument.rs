@@ -6,10 +6,15 @@ use std::{fmt, str::FromStr};
 /// sub-spaces of an embedding, in tables, in stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Instrument {
+    /// Drum kits: [`DRUM_PROGRAM`].
     Drums,
+    /// Basses: programs 32–39.
     Bass,
+    /// Pianos: programs 0–7.
     Piano,
+    /// Guitars: programs 24–31.
     Guitar,
+    /// Whatever is none of the others.
     Residuals,
 }
 
@@ -17,6 +22,7 @@ pub enum Instrument {
 pub const DRUM_PROGRAM: u16 = 128;
 
 impl Instrument {
+    /// All groups, in the fixed order.
     pub const ALL: [Instrument; 5] = [
         Instrument::Drums,
         Instrument::Bass,

@@ -11,9 +11,13 @@ use super::{CorpusError, Instrument, Metadata, StemMetadata};
 /// A part of a corpus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Split {
+    /// What models learn from.
     Train,
+    /// What checkpoints are chosen by.
     Validation,
+    /// What results are reported on.
     Test,
+    /// Left out of Slakh2100-redux, for pieces that other splits hold too.
     Omitted,
     /// All tracks of a corpus that has no split folders, such as BabySlakh.
     Unsplit,
@@ -130,6 +134,7 @@ impl Corpus {
 pub struct Track {
     /// The number in the folder's name.
     pub id: u32,
+    /// The split whose folder holds it.
     pub split: Split,
     /// The folder.
     pub path: PathBuf,
@@ -140,6 +145,7 @@ pub struct Track {
 pub struct Stem {
     /// `S00`, `S01`, …
     pub name: String,
+    /// Its entry in the track's `metadata.yaml`.
     pub metadata: StemMetadata,
     /// A FLAC or WAV file that exists.
     pub path: PathBuf,

@@ -28,7 +28,9 @@ const DRUM_CHANNEL: u8 = 9;
 /// A note, in quarter notes from the start of the piece.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Note {
+    /// Onset, at least 0.
     pub start_beats: f64,
+    /// Duration.
     pub beats: f64,
     /// MIDI key 0–127.
     pub key: u8,
@@ -41,12 +43,15 @@ pub struct Note {
 pub struct NewStem {
     /// General MIDI program 0–127, or [`DRUM_PROGRAM`].
     pub program: u16,
+    /// General MIDI name of the program.
     pub program_name: String,
     /// Slakh's instrument class, as "Guitar".
     pub inst_class: String,
     /// What made the sound.
     pub plugin_name: String,
+    /// The sound, one channel.
     pub samples: Vec<f32>,
+    /// What is played, in any order.
     pub notes: Vec<Note>,
 }
 
@@ -57,11 +62,13 @@ pub struct NewTrack {
     pub number: u32,
     /// The folder below the root: `train`, `validation`, `test` or `omitted`.
     pub split: String,
+    /// At least one; they become `S00`, `S01`, … in this order.
     pub stems: Vec<NewStem>,
     /// Quarter notes a minute.
     pub tempo_bpm: f64,
     /// Quarter notes a bar, 1–255.
     pub beats_per_bar: u8,
+    /// The identifier that goes into the metadata.
     pub uuid: String,
 }
 

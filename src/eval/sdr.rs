@@ -5,12 +5,20 @@
 pub enum SdrError {
     /// As many estimates as references are needed.
     #[error("{references} references and {estimates} estimates: give one estimate for every reference")]
-    Count { references: usize, estimates: usize },
+    Count {
+        /// References given.
+        references: usize,
+        /// Estimates given.
+        estimates: usize,
+    },
     /// All signals must have the same length.
     #[error("source {source_index} has {found} samples where {expected} were expected")]
     Length {
+        /// Position of the source among its kind, from 0.
         source_index: usize,
+        /// Samples it has.
         found: usize,
+        /// Samples of the first reference.
         expected: usize,
     },
     /// A frame has at least one sample.

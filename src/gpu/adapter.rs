@@ -10,9 +10,13 @@ pub const DEVICE_VARIABLE: &str = "STEMWISE_DEVICE";
 /// What kind of hardware an adapter is; the order is the order of preference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AdapterKind {
+    /// A card with memory of its own.
     Discrete,
+    /// A GPU that shares the processor's memory.
     Integrated,
+    /// A GPU lent to a virtual machine.
     Virtual,
+    /// A driver that does not say what it drives.
     Unknown,
     /// A driver that runs shaders on the CPU: a test bench, never chosen by itself.
     Software,
@@ -21,13 +25,17 @@ pub enum AdapterKind {
 /// One adapter under one API.
 pub struct Adapter {
     pub(super) raw: wgpu::Adapter,
+    /// The hardware's name, as the driver gives it.
     pub name: String,
     /// Driver name and version.
     pub driver: String,
     /// `vulkan`, `metal`, `dx12` or `gl`.
     pub api: &'static str,
+    /// What the hardware is, by which adapters are ranked.
     pub kind: AdapterKind,
+    /// What a plan must keep within.
     pub limits: Limits,
+    /// Which faster kernels it may get.
     pub features: Features,
 }
 
@@ -49,10 +57,15 @@ pub struct Limits {
 /// Optional features, probed and never assumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Features {
+    /// 16-bit floats in shaders.
     pub f16: bool,
+    /// Operations across the invocations of a subgroup.
     pub subgroups: bool,
+    /// Matrix products by the hardware's tensor units.
     pub cooperative_matrix: bool,
+    /// GPU timestamps, for profiles.
     pub timestamps: bool,
+    /// Compiled pipelines that can be kept between runs.
     pub pipeline_cache: bool,
 }
 
@@ -157,7 +170,9 @@ fn adapters_of(backends: wgpu::Backends) -> Vec<Adapter> {
 /// What was chosen: the CPU, or the adapter at an index of the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Choice {
+    /// The processor.
     Cpu,
+    /// An index into the list that was chosen from.
     Adapter(usize),
 }
 

@@ -19,6 +19,7 @@ impl Buffer {
         (self.bytes / 4) as usize
     }
 
+    /// Whether the length is 0.
     pub fn is_empty(&self) -> bool {
         self.bytes == 0
     }
@@ -42,6 +43,7 @@ impl Readback {
         self.buffer.len()
     }
 
+    /// Whether the length is 0.
     pub fn is_empty(&self) -> bool {
         self.buffer.is_empty()
     }

@@ -8,6 +8,7 @@ use crate::{error::Result, kernel::Traits};
 pub enum Device {
     /// The processor, in f32.
     Cpu,
+    /// An adapter that was opened; clones share it.
     Gpu(Arc<Gpu>),
 }
 

@@ -57,9 +57,13 @@ struct Counters {
 /// Totals since the device was opened; [`bytes`](Self::bytes) is what is allocated now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Created {
+    /// Buffers ever made.
     pub buffers: u64,
+    /// Bytes of the buffers that are alive.
     pub bytes: u64,
+    /// Bind groups ever made.
     pub bind_groups: u64,
+    /// Pipelines ever compiled.
     pub pipelines: u64,
 }
 
@@ -129,10 +133,12 @@ impl Gpu {
         &self.name
     }
 
+    /// What the adapter allows at most.
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
 
+    /// What the adapter can do beyond the basics.
     pub fn features(&self) -> &Features {
         &self.features
     }

@@ -14,17 +14,24 @@ use crate::{
 /// How a kernel sees a binding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Access {
+    /// Storage that is only read.
     Read,
+    /// Storage that is read and written.
     Write,
+    /// A uniform block.
     Uniform,
 }
 
 /// A range of a buffer, bound to a kernel. Offset and length in 32-bit elements.
 #[derive(Debug, Clone, Copy)]
 pub struct Bound<'a> {
+    /// The buffer that holds the range.
     pub buffer: &'a Buffer,
+    /// First element.
     pub offset: usize,
+    /// Number of elements.
     pub len: usize,
+    /// Decides the type of the binding.
     pub access: Access,
 }
 

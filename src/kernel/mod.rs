@@ -14,6 +14,7 @@ pub use step::StepValues;
 pub struct Shader {
     /// Path below `shaders/`, without the ending.
     pub name: &'static str,
+    /// The file's text, before preprocessing.
     pub source: &'static str,
 }
 
@@ -47,7 +48,9 @@ pub struct Traits {
 /// A tensor of the operation being dispatched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Slot {
+    /// The n-th input, from 0.
     Input(usize),
+    /// The operation's result.
     Output,
     /// The n-th scratch buffer of [`Kernels::scratch`].
     Scratch(usize),
@@ -56,7 +59,9 @@ pub enum Slot {
 /// How a dispatch binds a buffer. Bindings are numbered in order, from 0, in group 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Binding {
+    /// Storage that is only read.
     Read(Slot),
+    /// Storage that is read and written.
     Write(Slot),
     /// The [`StepValues`], as a uniform.
     Step,
@@ -65,6 +70,7 @@ pub enum Binding {
 /// One dispatch.
 #[derive(Debug, Clone)]
 pub struct Dispatch {
+    /// The kernel's code.
     pub shader: Shader,
     /// What the preprocessor sees: structure.
     pub defines: Defines,
@@ -72,12 +78,14 @@ pub struct Dispatch {
     pub constants: Vec<(&'static str, f64)>,
     /// Numbers that are not: 32-bit words, bound as a uniform after all [`bindings`](Self::bindings).
     pub params: Vec<u32>,
+    /// The bindings, in the order of their numbers.
     pub bindings: Vec<Binding>,
     /// Workgroups per dimension.
     pub groups: [u32; 3],
 }
 
 impl Dispatch {
+    /// A dispatch without defines, constants and params.
     pub fn new(shader: Shader, bindings: impl Into<Vec<Binding>>, groups: [u32; 3]) -> Self {
         Dispatch {
             shader,
@@ -117,6 +125,7 @@ impl Dispatch {
 /// All dispatches of one operation, in order, and the scratch buffers they share.
 #[derive(Debug, Clone, Default)]
 pub struct Kernels {
+    /// In the order in which they run.
     pub dispatches: Vec<Dispatch>,
     /// Lengths in f32 elements.
     pub scratch: Vec<usize>,

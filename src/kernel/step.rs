@@ -7,11 +7,15 @@ use bytemuck::{Pod, Zeroable};
 pub struct StepValues {
     /// Counts from 0; with the seed it fixes every random number of the step.
     pub step: u32,
+    /// The seed's lower 32 bits.
     pub seed_low: u32,
+    /// The seed's upper 32 bits.
     pub seed_high: u32,
+    /// Adam's step size for this update.
     pub learning_rate: f32,
-    /// Adam's `1 − β₁ᵗ` and `1 − β₂ᵗ` for this update.
+    /// Adam's `1 − β₁ᵗ` for this update.
     pub first_correction: f32,
+    /// Adam's `1 − β₂ᵗ` for this update.
     pub second_correction: f32,
     _pad: [u32; 2],
 }

@@ -30,8 +30,11 @@ pub struct ConvTranspose2dLayer {
 /// Kernel size, stride and padding of a square convolution.
 #[derive(Debug, Clone, Copy)]
 pub struct Square {
+    /// Side of the kernel.
     pub kernel: usize,
+    /// Step between outputs, in both directions.
     pub stride: usize,
+    /// Zeros on each side, in both directions.
     pub padding: usize,
 }
 

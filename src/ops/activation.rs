@@ -12,6 +12,7 @@ use crate::{
 /// `x` where `x > 0`, else `slope · x`. `[…] → […]`
 #[derive(Debug, Clone)]
 pub struct LeakyRelu {
+    /// Factor of negative inputs; 0 makes it ReLU.
     pub slope: f32,
 }
 
@@ -19,6 +20,7 @@ pub struct LeakyRelu {
 /// `y […], dy […] → […]`
 #[derive(Debug, Clone)]
 pub struct LeakyReluGradient {
+    /// The slope of the [`LeakyRelu`].
     pub slope: f32,
 }
 

@@ -18,9 +18,13 @@ use crate::{
 /// `p (changed), g, m (changed), v (changed), ‖g‖² scalar where there is a max_norm`
 #[derive(Debug, Clone)]
 pub struct AdamUpdate {
+    /// β₁, the decay of the first moment, in [0, 1).
     pub beta1: f64,
+    /// β₂, the decay of the second moment, in [0, 1).
     pub beta2: f64,
+    /// ε, which keeps the division off zero.
     pub epsilon: f32,
+    /// The gradient is scaled down so that its norm is at most this.
     pub max_norm: Option<f32>,
 }
 

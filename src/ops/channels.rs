@@ -16,14 +16,18 @@ pub struct ConcatChannels;
 /// Channels `start .. start + count`. `[N, C, …] → [N, count, …]`
 #[derive(Debug, Clone)]
 pub struct SliceChannels {
+    /// First channel of the slice.
     pub start: usize,
+    /// Channels of the slice.
     pub count: usize,
 }
 
 /// Zero channels before and after; the gradient of a slice. `[N, C, …] → [N, before + C + after, …]`
 #[derive(Debug, Clone)]
 pub struct PadChannels {
+    /// Zero channels in front.
     pub before: usize,
+    /// Zero channels behind.
     pub after: usize,
 }
 
@@ -31,7 +35,9 @@ pub struct PadChannels {
 /// `[N, C, H, W]`. `[N, C, …] → [N, C, …]`
 #[derive(Debug, Clone)]
 pub struct ChannelMask {
+    /// First channel that is kept.
     pub start: usize,
+    /// Channels that are kept.
     pub count: usize,
 }
 

@@ -13,9 +13,11 @@ use crate::{
 /// `[N, C, …] → [N, C, …]`
 #[derive(Debug, Clone)]
 pub struct Dropout {
+    /// Probability of zero, in [0, 1).
     pub rate: f32,
     /// Tells one dropout of a model from another: with seed, step and index it fixes the random number.
     pub stream: u32,
+    /// Whether the elements of a channel share their fate.
     pub whole_channels: bool,
 }
 

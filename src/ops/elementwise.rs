@@ -24,6 +24,7 @@ pub struct Multiply;
 /// `factor · a`. `[…] → […]`
 #[derive(Debug, Clone)]
 pub struct Scale {
+    /// What every element is multiplied by.
     pub factor: f32,
 }
 

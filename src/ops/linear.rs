@@ -16,7 +16,9 @@ pub struct Linear;
 /// `A B`, either or both transposed first. `[N, K], [K, M] → [N, M]`
 #[derive(Debug, Clone)]
 pub struct MatMul {
+    /// Whether A is given as `[K, N]`.
     pub transpose_a: bool,
+    /// Whether B is given as `[M, K]`.
     pub transpose_b: bool,
 }
 

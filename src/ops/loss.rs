@@ -12,7 +12,9 @@ use crate::{
 /// Which error a [`LossGradient`] is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Loss {
+    /// `|a − b|`.
     Absolute,
+    /// `(a − b)²`.
     Squared,
 }
 
@@ -28,6 +30,7 @@ pub struct MseLoss;
 /// `a […], b […], g scalar → […]`
 #[derive(Debug, Clone)]
 pub struct LossGradient {
+    /// The error that was averaged.
     pub loss: Loss,
 }
 

@@ -14,8 +14,11 @@ use crate::{
 /// The maximum of each window; padding never wins. `[N, C, H, W] → [N, C, (H + 2p − k) / s + 1, …]`
 #[derive(Debug, Clone)]
 pub struct MaxPool2d {
+    /// Size of the window, `[H, W]`.
     pub kernel: [usize; 2],
+    /// Steps between windows, `[vertical, horizontal]`.
     pub stride: [usize; 2],
+    /// Margin on each side, `[vertical, horizontal]`.
     pub padding: [usize; 2],
 }
 
@@ -23,6 +26,7 @@ pub struct MaxPool2d {
 /// `x [N, C, H, W], dy [N, C, H', W'] → [N, C, H, W]`
 #[derive(Debug, Clone)]
 pub struct MaxPool2dGradient {
+    /// The pooling whose gradient it is.
     pub pool: MaxPool2d,
 }
 

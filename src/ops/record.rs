@@ -12,6 +12,7 @@ use crate::{
 /// Writes a scalar into the ring `slot` of the history at this step's place. `history (changed), scalar`
 #[derive(Debug, Clone)]
 pub struct Record {
+    /// Which ring, below [`HISTORY_SLOTS`].
     pub slot: usize,
 }
 

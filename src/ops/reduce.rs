@@ -24,7 +24,9 @@ pub struct SquaredNorm;
 /// `factor · s` everywhere: the gradient of sum and mean. `scalar → shape`
 #[derive(Debug, Clone)]
 pub struct Spread {
+    /// Shape of the output.
     pub shape: Shape,
+    /// 1 for a sum, `1 / len` for a mean.
     pub factor: f32,
 }
 

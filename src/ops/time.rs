@@ -17,6 +17,7 @@ pub struct MeanTime;
 /// `[…] → […, frames]`
 #[derive(Debug, Clone)]
 pub struct SpreadTime {
+    /// Size of the new axis.
     pub frames: usize,
 }
 

@@ -11,6 +11,7 @@ use crate::{
 /// The input under another shape of as many elements; flattening is one. Runs nothing. `[…] → shape`
 #[derive(Debug, Clone)]
 pub struct Reshape {
+    /// Shape of the output, of the input's length.
     pub shape: Shape,
 }
 

@@ -9,8 +9,11 @@ use crate::{
 /// Adam. The learning rate is a value of the step, for schedules.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Adam {
+    /// β₁, the decay of the mean gradient, in [0, 1).
     pub beta1: f64,
+    /// β₂, the decay of the mean squared gradient, in [0, 1).
     pub beta2: f64,
+    /// ε, which keeps the division off zero.
     pub epsilon: f32,
     /// Scales the gradient so that its norm over all parameters is at most this.
     pub max_norm: Option<f32>,

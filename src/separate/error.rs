@@ -17,8 +17,11 @@ pub enum SeparateError {
     /// The operating system refused something; `what` is a verb.
     #[error("cannot {what} {}: {source}", path.display())]
     Io {
+        /// The verb.
         what: &'static str,
+        /// The file or folder.
         path: PathBuf,
+        /// What the system said.
         source: io::Error,
     },
     /// No model at all.
@@ -26,31 +29,56 @@ pub enum SeparateError {
     NoModel,
     /// A run without a checkpoint.
     #[error("{} has no checkpoint yet: train it first", folder.display())]
-    Untrained { folder: PathBuf },
+    Untrained {
+        /// The run's folder.
+        folder: PathBuf,
+    },
     /// Two models of one instrument would write to one file.
     #[error("{} and {} both separate {instrument}: give only one of them", first.display(), second.display())]
     SameInstrument {
+        /// Folder of the model that was given first.
         first: PathBuf,
+        /// Folder of the other.
         second: PathBuf,
+        /// What both separate.
         instrument: Instrument,
     },
     /// Models that cannot share one transform.
     #[error("{} works with another rate or transform than {}: separate with one at a time", second.display(), first.display())]
-    FrontEnd { first: PathBuf, second: PathBuf },
+    FrontEnd {
+        /// Folder of the first model.
+        first: PathBuf,
+        /// Folder of the one that differs.
+        second: PathBuf,
+    },
     /// Windows that do not overlap as they must.
     #[error("windows of {frames} frames cannot overlap by {overlap}: use at most half")]
-    Windows { frames: usize, overlap: usize },
+    Windows {
+        /// Length of a window.
+        frames: usize,
+        /// Frames shared by neighbours.
+        overlap: usize,
+    },
     /// Something is there under a stem's name.
     #[error("{} exists already: choose another folder, or allow it to be overwritten", path.display())]
-    Exists { path: PathBuf },
+    Exists {
+        /// The file in the way.
+        path: PathBuf,
+    },
     /// A path without a file name.
     #[error("{} has no file name to name its stems after", path.display())]
-    NoName { path: PathBuf },
+    NoName {
+        /// The path that was given.
+        path: PathBuf,
+    },
     /// More channels than a model's batch is meant for.
     #[error("{} has {channels} channels; at most {most} are supported", path.display())]
     Channels {
+        /// The file.
         path: PathBuf,
+        /// Channels of the file.
         channels: usize,
+        /// The largest number of channels.
         most: usize,
     },
 }

@@ -112,6 +112,7 @@ impl Separators {
         self.rate
     }
 
+    /// How songs are cut.
     pub fn windows(&self) -> WindowOptions {
         self.windows
     }

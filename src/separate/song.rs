@@ -19,9 +19,11 @@ const MAX_CHANNELS: usize = 8;
 /// What became of a file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
+    /// The files written, in the order of the models.
     pub stems: Vec<Stem>,
     /// Length of the file.
     pub seconds: f64,
+    /// Channels of the file and of every stem.
     pub channels: usize,
     /// In Hz, of the file and of its stems.
     pub rate: u32,
@@ -32,7 +34,9 @@ pub struct Report {
 /// A stem that was written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stem {
+    /// Whose sound it is.
     pub instrument: Instrument,
+    /// The WAV file.
     pub path: PathBuf,
     /// Its energy relative to the mix, in dB. `None` for a silent file.
     pub level: Option<f64>,

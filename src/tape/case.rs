@@ -26,6 +26,7 @@ pub enum Class {
 }
 
 impl Class {
+    /// The largest NMSE that passes.
     pub fn nmse(self) -> f64 {
         match self {
             Class::Elementwise => 1e-10,
@@ -47,7 +48,9 @@ enum Subject {
 #[derive(Debug, Clone)]
 pub struct Case {
     subject: Subject,
+    /// Shape and contents of each input.
     pub inputs: Vec<(Shape, Values)>,
+    /// The tolerance that applies.
     pub class: Class,
     /// Inputs whose gradient is checked. Empty for an operation without gradient.
     pub differentiable: Vec<usize>,

@@ -31,10 +31,12 @@ impl<T: Real> CpuStore<T> {
         }
     }
 
+    /// The elements of a flat buffer; empty where none was needed.
     pub fn flat(&self, flat: Flat) -> &[T] {
         &self.flats[flat as usize]
     }
 
+    /// The elements of a flat buffer, to be changed.
     pub fn flat_mut(&mut self, flat: Flat) -> &mut Vec<T> {
         &mut self.flats[flat as usize]
     }
@@ -66,6 +68,7 @@ impl<T: Real> CpuProgram<T> {
         CpuProgram { plan, buffers }
     }
 
+    /// The plan that it runs.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }

@@ -90,10 +90,12 @@ impl Default for Tape {
 }
 
 impl Tape {
+    /// A tape with nothing on it.
     pub fn new() -> Self {
         Self::default()
     }
 
+    /// Shape of a tensor of this tape.
     pub fn shape(&self, var: Var) -> Shape {
         self.entries[var.index()].shape
     }

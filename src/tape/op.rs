@@ -9,8 +9,9 @@ use crate::{
     shape::Shape,
 };
 
-/// The most tensors that an operation takes, and the most of them that it changes in place.
+/// The most tensors that an operation takes.
 pub const MAX_INPUTS: usize = 6;
+/// The most inputs that an operation changes in place.
 pub const MAX_MUTATED: usize = 3;
 
 /// An operation: everything that a tape, a plan and a device need to know of it. An operation has one
@@ -62,8 +63,11 @@ pub trait Op: Debug + Send + Sync + 'static {
 /// The shapes that an operation works on, and what is known of the device.
 #[derive(Debug, Clone, Copy)]
 pub struct Io<'a> {
+    /// Shapes of the inputs, in order.
     pub inputs: &'a [Shape],
+    /// Shape of the result.
     pub output: Shape,
+    /// What is known of the device.
     pub traits: Traits,
 }
 
@@ -75,11 +79,14 @@ pub struct Cpu<'a, T> {
     pub mutated: [&'a mut [T]; MAX_MUTATED],
     /// Holds anything on entry. Empty for an operation that mutates.
     pub output: &'a mut [T],
+    /// The shapes of all these.
     pub shapes: Io<'a>,
+    /// The values that change from step to step.
     pub step: &'a StepValues,
 }
 
 impl<T> Cpu<'_, T> {
+    /// Shape of the n-th input, from 0.
     pub fn shape(&self, input: usize) -> Shape {
         self.shapes.inputs[input]
     }
@@ -97,6 +104,7 @@ pub struct Gradient<'t> {
 }
 
 impl Gradient<'_> {
+    /// The n-th input, from 0.
     pub fn input(&self, index: usize) -> Var {
         self.inputs[index]
     }
@@ -106,6 +114,7 @@ impl Gradient<'_> {
         self.inputs.len()
     }
 
+    /// The operation's result.
     pub fn output(&self) -> Var {
         self.output
     }
@@ -115,6 +124,7 @@ impl Gradient<'_> {
         self.upstream
     }
 
+    /// Shape of any tensor of the tape.
     pub fn shape(&self, var: Var) -> Shape {
         self.tape.shape(var)
     }

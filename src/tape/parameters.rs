@@ -21,17 +21,24 @@ pub enum Role {
 /// The buffers that outlive a replay, each one allocation: one dispatch updates all parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Flat {
+    /// Trainable tensors.
     Parameters,
+    /// The loss's gradients, laid out like the parameters.
     Gradients,
+    /// Adam's m, laid out like the parameters.
     FirstMoment,
+    /// Adam's v, laid out like the parameters.
     SecondMoment,
+    /// Tensors that never change.
     Frozen,
+    /// Running statistics of the forward pass.
     Statistics,
     /// Rings of recorded scalars: [`HISTORY_SLOTS`] of [`HISTORY_STEPS`] each.
     History,
 }
 
 impl Flat {
+    /// All flat buffers, in the order in which a plan numbers them.
     pub const ALL: [Flat; 7] = [
         Flat::Parameters,
         Flat::Gradients,
@@ -42,6 +49,7 @@ impl Flat {
         Flat::History,
     ];
 
+    /// Name for tables and messages.
     pub fn name(self) -> &'static str {
         match self {
             Flat::Parameters => "parameters",
@@ -55,8 +63,9 @@ impl Flat {
     }
 }
 
-/// Scalars that a tape can record, and the steps for which each is kept.
+/// Scalars that a tape can record.
 pub const HISTORY_SLOTS: usize = 8;
+/// Steps for which each recorded scalar is kept.
 pub const HISTORY_STEPS: usize = 64;
 
 /// Tensors start at multiples of 256 bytes, the coarsest alignment that WebGPU allows an adapter to ask.
@@ -69,8 +78,11 @@ pub struct ParameterId(usize);
 /// One named tensor.
 #[derive(Debug, Clone)]
 pub struct Parameter {
+    /// Unique in the model, as in checkpoints: `encoder.0.weight`.
     pub name: String,
+    /// Shape of the tensor.
     pub shape: Shape,
+    /// Decides its flat buffer.
     pub role: Role,
     /// The value that a new run starts from.
     pub initial: Vec<f32>,
@@ -126,14 +138,17 @@ impl Parameters {
         Ok(ParameterId(self.all.len() - 1))
     }
 
+    /// The tensor of an id that [`add`](Self::add) gave.
     pub fn get(&self, id: ParameterId) -> &Parameter {
         &self.all[id.0]
     }
 
+    /// All tensors, in the order they were added.
     pub fn iter(&self) -> impl Iterator<Item = &Parameter> {
         self.all.iter()
     }
 
+    /// The tensor of that name, if there is one.
     pub fn find(&self, name: &str) -> Option<&Parameter> {
         self.by_name.get(name).map(|&index| &self.all[index])
     }

@@ -12,9 +12,11 @@ use crate::{
 /// A range of one of the plan's buffers. The first [`Flat::ALL`] buffers are the flat ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
+    /// Index among the plan's buffers.
     pub buffer: usize,
     /// In elements.
     pub offset: usize,
+    /// In elements.
     pub len: usize,
 }
 

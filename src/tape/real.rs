@@ -10,6 +10,7 @@ pub trait Real: Float + NumAssign + Sum + Default + Debug + Send + Sync + 'stati
     /// From a constant; exact for what f32 holds.
     fn of(value: f64) -> Self;
 
+    /// The same number in f64; exact for f32 and f64.
     fn to_f64(self) -> f64;
 
     #[doc(hidden)]

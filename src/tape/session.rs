@@ -37,6 +37,7 @@ enum Body {
 }
 
 impl Program {
+    /// Where the program's tensors lie and what it dispatches.
     pub fn plan(&self) -> &Plan {
         match &self.body {
             Body::Cpu(program) => program.plan(),
@@ -65,10 +66,12 @@ impl Session {
         })
     }
 
+    /// What the session runs on.
     pub fn device(&self) -> &Device {
         &self.device
     }
 
+    /// The model's tensors: their names, shapes and places.
     pub fn parameters(&self) -> &Parameters {
         &self.parameters
     }

@@ -36,9 +36,11 @@ pub struct State {
     format: u32,
     /// Updates made.
     pub step: u32,
+    /// The run's seed.
     pub seed: u64,
     /// Least validation loss so far, and the step at which it was found.
     pub best: Option<(u32, f32)>,
+    /// How the network was built and trained.
     pub recipe: SeparatorRecipe,
 }
 
@@ -149,6 +151,7 @@ fn copy(
 pub struct Checkpoint {
     path: PathBuf,
     bytes: Vec<u8>,
+    /// Where training stood when it was written.
     pub state: State,
 }
 

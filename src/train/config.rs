@@ -17,6 +17,7 @@ use crate::{
 pub struct RunConfig {
     /// A corpus in the Slakh2100 layout, with the splits `train` and `validation`.
     pub corpus: PathBuf,
+    /// The model and its training.
     pub separator: SeparatorRecipe,
 }
 

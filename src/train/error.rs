@@ -11,6 +11,7 @@ pub enum TrainError {
     /// The corpus cannot be read or does not suffice.
     #[error(transparent)]
     Corpus(#[from] CorpusError),
+    /// An audio file cannot be read, or a transform's settings do not fit together.
     #[error(transparent)]
     Audio(#[from] AudioError),
     /// A file of the run could not be written.
@@ -19,31 +20,58 @@ pub enum TrainError {
     /// The operating system refused something; `what` is a verb, as in "read".
     #[error("cannot {what} {}: {source}", path.display())]
     Io {
+        /// The verb.
         what: &'static str,
+        /// The file or folder.
         path: PathBuf,
+        /// What the system said.
         source: io::Error,
     },
     /// A setting that cannot be used.
     #[error("{setting}: {message}")]
-    Setting { setting: &'static str, message: String },
+    Setting {
+        /// The key in the config.
+        setting: &'static str,
+        /// What it must be.
+        message: String,
+    },
     /// A config file that does not read as one; the message names line and key.
     #[error("{} is not a usable config: {message}", path.display())]
-    Config { path: PathBuf, message: String },
+    Config {
+        /// The config file.
+        path: PathBuf,
+        /// What does not read, with line and key.
+        message: String,
+    },
     /// A folder that is no run, or is one where a new one was to be made.
     #[error("{}: {message}", path.display())]
-    Run { path: PathBuf, message: String },
+    Run {
+        /// The run's folder.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        message: String,
+    },
     /// A checkpoint that is damaged or of another architecture.
     #[error("{} cannot be used: {message}", path.display())]
-    Checkpoint { path: PathBuf, message: String },
+    Checkpoint {
+        /// The checkpoint's file.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
     /// The loss or a parameter is no longer a finite number.
     #[error(
         "training diverged: {what} is {value} at step {step}. {kept}. Start again with a smaller learning \
          rate, or a larger batch"
     )]
     Diverged {
+        /// The loss or the parameter that is not finite.
         what: String,
+        /// NaN or an infinity.
         value: f32,
+        /// Step at which it was found.
         step: u32,
+        /// Which checkpoint is left to go back to.
         kept: String,
     },
     /// A worker thread ended without saying why.

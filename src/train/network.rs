@@ -17,6 +17,7 @@ pub(super) const LOSS_SLOT: usize = 0;
 
 /// A separator and how its training step is recorded; nothing is on a device yet.
 pub struct Network {
+    /// The network's tensors, at their initial values.
     pub parameters: Parameters,
     separator: Separator,
     batch: usize,
@@ -26,6 +27,7 @@ pub struct Network {
 
 /// A recorded validation step: inputs are mix and target magnitude, as in training.
 pub struct EvaluationStep {
+    /// The forward pass and the loss, without gradients.
     pub tape: Tape,
     /// Mean L1 over the batch.
     pub loss: Var,

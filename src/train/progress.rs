@@ -4,28 +4,50 @@ use std::path::Path;
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
     /// A track was decoded; comes from any thread.
-    Decoded { done: usize, total: usize },
+    Decoded {
+        /// Tracks decoded so far.
+        done: usize,
+        /// Tracks to decode.
+        total: usize,
+    },
     /// Everything is on the device and the first step is about to run.
     Started {
+        /// Name of the device.
         device: &'a str,
+        /// Numbers that are trained.
         parameters: usize,
         /// Bytes of the training step's buffers.
         bytes: u64,
-        /// Steps done before, and in all.
+        /// Steps done before this start.
         step: u32,
+        /// Steps in all.
         steps: u32,
     },
     /// Steps were done; their losses are known.
     Stepped {
+        /// Steps done so far.
         step: u32,
         /// Mean over the steps since the last such event.
         loss: f32,
+        /// Training segments a second since the last such event.
         segments_per_second: f64,
     },
     /// The validation segments were evaluated.
-    Validated { step: u32, loss: f32, best: bool },
+    Validated {
+        /// Steps done so far.
+        step: u32,
+        /// Mean loss over the validation segments.
+        loss: f32,
+        /// Whether this loss is the least so far.
+        best: bool,
+    },
     /// A checkpoint was written.
-    Saved { step: u32, path: &'a Path },
+    Saved {
+        /// Steps done so far.
+        step: u32,
+        /// The file.
+        path: &'a Path,
+    },
 }
 
 /// Whoever watches a run. Called from several threads while the corpus is decoded.
@@ -34,8 +56,9 @@ pub type Observer<'a> = &'a (dyn Fn(Event<'_>) + Sync);
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Summary {
-    /// Steps done, and asked for.
+    /// Steps done.
     pub step: u32,
+    /// Steps asked for.
     pub steps: u32,
     /// Whether it was stopped before its last step.
     pub interrupted: bool,

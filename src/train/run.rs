@@ -23,6 +23,7 @@ use crate::files::write_atomically;
 #[derive(Clone, Debug)]
 pub struct Run {
     folder: PathBuf,
+    /// What `config.toml` says.
     pub config: RunConfig,
 }
 
@@ -94,6 +95,7 @@ impl Run {
         })
     }
 
+    /// The folder that holds all of the run.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -108,6 +110,7 @@ impl Run {
         self.folder.join("best.safetensors")
     }
 
+    /// The log of losses.
     pub fn metrics(&self) -> PathBuf {
         self.folder.join("metrics.jsonl")
     }

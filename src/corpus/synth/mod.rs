@@ -43,10 +43,13 @@ use crate::files::write_atomically;
 /// What to synthesise. Tracks are numbered from 1: training first, then validation, then test.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SynthOptions {
+    /// Fixes every note and sample of the corpus.
     pub seed: u64,
-    /// Numbers of tracks.
+    /// Training tracks.
     pub train: u32,
+    /// Validation tracks.
     pub validation: u32,
+    /// Test tracks.
     pub test: u32,
     /// Length of every track, 6 to 3600 seconds.
     pub seconds: f64,

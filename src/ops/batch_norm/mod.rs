@@ -21,6 +21,7 @@ pub struct BatchStatistics;
 /// `γ (x − mean) / √(variance + ε) + β`. `x [N, C, …], statistics [2, C], γ [C], β [C] → [N, C, …]`
 #[derive(Debug, Clone)]
 pub struct BatchNorm {
+    /// ε, added to the variance.
     pub epsilon: f32,
     /// Whether the statistics are those of `x` itself, through which the gradient flows too.
     pub batch: bool,
@@ -30,6 +31,7 @@ pub struct BatchNorm {
 /// `x [N, C, …], dy [N, C, …], statistics [2, C] → [2, C]`
 #[derive(Debug, Clone)]
 pub struct BatchNormSums {
+    /// ε of the [`BatchNorm`].
     pub epsilon: f32,
 }
 
@@ -37,7 +39,9 @@ pub struct BatchNormSums {
 /// `x [N, C, …], dy [N, C, …], statistics [2, C], γ [C], sums [2, C] → [N, C, …]`
 #[derive(Debug, Clone)]
 pub struct BatchNormInputGradient {
+    /// ε of the [`BatchNorm`].
     pub epsilon: f32,
+    /// As in [`BatchNorm`].
     pub batch: bool,
 }
 
@@ -45,8 +49,11 @@ pub struct BatchNormInputGradient {
 /// 1 the variance, and the factor makes it unbiased. `running [C] (changed), statistics [2, C]`
 #[derive(Debug, Clone)]
 pub struct UpdateRunningStatistic {
+    /// Row of the statistics: 0 is the mean, 1 the variance.
     pub row: usize,
+    /// Weight of the new value, 0 to 1.
     pub momentum: f32,
+    /// 1 for the mean, `n / (n − 1)` for a variance over n elements.
     pub factor: f32,
 }
 

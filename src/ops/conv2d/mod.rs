@@ -23,7 +23,9 @@ use crate::{
 /// `x [N, C, H, W], w [K, C, R, S], b [K] (may be left out) → [N, K, (H + 2 padding − R) / stride + 1, …]`
 #[derive(Debug, Clone)]
 pub struct Conv2d {
+    /// Steps between outputs, `[vertical, horizontal]`.
     pub stride: [usize; 2],
+    /// Zeros on each side, `[vertical, horizontal]`.
     pub padding: [usize; 2],
 }
 
@@ -33,8 +35,11 @@ pub struct Conv2d {
 /// that a convolution would make `P × Q` of: PyTorch's output padding, said outright.
 #[derive(Debug, Clone)]
 pub struct ConvTranspose2d {
+    /// Stride of the convolution, `[vertical, horizontal]`.
     pub stride: [usize; 2],
+    /// Padding of the convolution, `[vertical, horizontal]`.
     pub padding: [usize; 2],
+    /// Size of the output, `[H, W]`.
     pub output: [usize; 2],
 }
 
@@ -43,8 +48,11 @@ pub struct ConvTranspose2d {
 /// `big [N, C, H, W], small [N, K, P, Q] → [K, C, kernel…]`
 #[derive(Debug, Clone)]
 pub struct Conv2dWeightGradient {
+    /// Stride of the convolution, `[vertical, horizontal]`.
     pub stride: [usize; 2],
+    /// Padding of the convolution, `[vertical, horizontal]`.
     pub padding: [usize; 2],
+    /// Size of the kernel, `[R, S]`.
     pub kernel: [usize; 2],
 }
 
