@@ -40,7 +40,7 @@ const CORPUS: SynthOptions = SynthOptions {
 const WIDTH: f64 = 0.25;
 const BATCH: usize = 4;
 const SEGMENT_SECONDS: f64 = 1.5;
-const STEPS: u32 = 300;
+const STEPS: u32 = 600;
 const LEARNING_RATE: f32 = 2e-3;
 
 #[derive(Args)]
