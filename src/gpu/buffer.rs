@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, atomic::Ordering, mpsc};
 
-use super::{Counters, Gpu, Submission, WAIT_LIMIT};
+use super::{Counters, Gpu, WAIT_LIMIT};
 use crate::error::{Error, Result};
 
 /// A buffer in GPU memory. Zero when new.
@@ -127,7 +127,7 @@ impl Gpu {
         let bytes = 4 * out.len() as u64;
         let mut encoder = self.device.create_command_encoder(&Default::default());
         encoder.copy_buffer_to_buffer(&buffer.raw, 4 * offset as u64, &through.buffer.raw, 0, bytes);
-        let submission = Submission(self.queue.submit([encoder.finish()]));
+        let submission = self.submit_commands(encoder.finish());
         let (sender, receiver) = mpsc::channel();
         through
             .buffer
@@ -137,7 +137,9 @@ impl Gpu {
                 let _ = sender.send(result);
             });
         self.wait(&submission)?;
-        // another thread's poll may be the one that calls back
+        // one more poll, should another thread have waited for the copy before it was to be mapped; and that
+        // thread's may be the poll that calls back. What goes wrong in it is a fault, checked below.
+        let _ = self.device.poll(wgpu::PollType::Poll);
         let mapped = receiver.recv_timeout(WAIT_LIMIT);
         self.check()?;
         let failed = |message: String| Error::Validation {

@@ -40,6 +40,7 @@ pub struct Gpu {
     features: Features,
     software: bool,
     pipelines: pipeline::Pipelines,
+    pending: recorder::Pending,
     /// The first error that no scope caught; all later work is refused with it.
     fault: Arc<Mutex<Option<Error>>>,
     counters: Arc<Counters>,
@@ -117,6 +118,7 @@ impl Gpu {
         });
         Ok(Arc::new(Gpu {
             pipelines: pipeline::Pipelines::default(),
+            pending: recorder::Pending::default(),
             limits: adapter.limits,
             features: adapter.features,
             software: adapter.kind == AdapterKind::Software,
