@@ -1,5 +1,6 @@
 //! SDR against values of museval 0.4.
 
+use approx::assert_abs_diff_eq;
 use stemwise::eval::{SdrError, median, signal_to_distortion};
 
 const RATE: usize = 44_100;
@@ -43,7 +44,7 @@ fn golden_values() {
     let found = sdr(&references, &estimates);
     assert_close(&found[0], &[13.7126, 13.7062, 13.7179], 1e-4);
     assert_close(&found[1], &[12.9847, 13.0404, 13.0143], 1e-4);
-    assert!((median(&found[0]).unwrap() - 13.7126).abs() < 1e-4);
+    assert_abs_diff_eq!(median(&found[0]).unwrap(), 13.7126, epsilon = 1e-4);
 }
 
 #[test]
