@@ -28,7 +28,7 @@ impl Shape {
         self.rank as usize
     }
 
-    /// Number of elements. Never zero for a shape that a [`Tape`](crate::tape::Tape) accepted.
+    /// Number of elements. Never zero for a shape that a tape accepted.
     pub fn len(&self) -> usize {
         self.dims().iter().product()
     }

@@ -1,6 +1,6 @@
 //! Leaky ReLU (with slope 0: ReLU) and sigmoid. Both gradients need the output only.
 
-use super::{elementwise::flat, inputs, parallel, same};
+use super::{inputs, parallel, same};
 use crate::{
     error::Result,
     kernel::Kernels,
@@ -64,7 +64,7 @@ impl Op for LeakyRelu {
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
-        flat(shader!("activation/leaky_relu"), io)
+        io.flat(shader!("activation/leaky_relu"))
             .param_f32(self.slope)
             .into()
     }
@@ -110,7 +110,7 @@ impl Op for LeakyReluGradient {
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
-        flat(shader!("activation/leaky_relu_gradient"), io)
+        io.flat(shader!("activation/leaky_relu_gradient"))
             .param_f32(self.slope)
             .into()
     }
@@ -145,7 +145,7 @@ impl Op for Sigmoid {
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
-        flat(shader!("activation/sigmoid"), io).into()
+        io.flat(shader!("activation/sigmoid")).into()
     }
 
     fn cases() -> Vec<Case> {
@@ -187,7 +187,7 @@ impl Op for SigmoidGradient {
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
-        flat(shader!("activation/sigmoid_gradient"), io).into()
+        io.flat(shader!("activation/sigmoid_gradient")).into()
     }
 
     fn cases() -> Vec<Case> {

@@ -1,21 +1,13 @@
-//! Add, copy, multiply, scale.
+//! Multiplying and scaling. Adding and copying, which the tape itself needs, are the tape's.
 
-use super::{inputs, parallel, same};
+use super::{inputs, odd_cases, parallel, same};
 use crate::{
     error::Result,
-    kernel::{Binding, Dispatch, Kernels, Shader, Slot, flat_grid},
+    kernel::Kernels,
     shader,
     shape::Shape,
     tape::{Case, Class, Cpu, Gradient, Io, Op, Real},
 };
-
-/// `a + b`. `[…], […] → […]`
-#[derive(Debug, Clone)]
-pub struct Add;
-
-/// `a`, in memory of its own. `[…] → […]`
-#[derive(Debug, Clone)]
-pub struct Copy;
 
 /// `a · b`, element by element: the Hadamard product, as of a mask and a spectrogram. `[…], […] → […]`
 #[derive(Debug, Clone)]
@@ -26,82 +18,6 @@ pub struct Multiply;
 pub struct Scale {
     /// What every element is multiplied by.
     pub factor: f32,
-}
-
-/// A kernel with one invocation per element: the inputs, the output, and the length as first parameter.
-pub(super) fn flat(shader: Shader, io: &Io<'_>) -> Dispatch {
-    let mut bindings: Vec<Binding> = (0..io.inputs.len())
-        .map(|i| Binding::Read(Slot::Input(i)))
-        .collect();
-    bindings.push(Binding::Write(Slot::Output));
-    let len = io.output.len();
-    Dispatch::new(shader, bindings, flat_grid(len)).params([len])
-}
-
-fn odd_cases<O: Op + Clone>(op: &O, arity: usize) -> Vec<Case> {
-    [
-        Shape::from([3, 5, 7, 11]),
-        Shape::from([1]),
-        Shape::from([13, 77]),
-        Shape::from([2, 3, 65, 37]),
-    ]
-    .into_iter()
-    .map(|shape| Case::new(Class::Elementwise, op.clone(), vec![shape; arity]))
-    .collect()
-}
-
-impl Op for Add {
-    const NAME: &'static str = "add";
-
-    fn shape(&self, given: &[Shape]) -> Result<Shape> {
-        let [a, b] = inputs(Self::NAME, given)?;
-        same(Self::NAME, a, b)?;
-        Ok(a)
-    }
-
-    fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
-        at.set(0, at.upstream());
-        at.set(1, at.upstream());
-        Ok(())
-    }
-
-    fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
-        parallel::map2(io.output, io.inputs[0], io.inputs[1], |a, b| a + b);
-    }
-
-    fn gpu(&self, io: &Io<'_>) -> Kernels {
-        flat(shader!("elementwise/add"), io).into()
-    }
-
-    fn cases() -> Vec<Case> {
-        odd_cases(&Add, 2)
-    }
-}
-
-impl Op for Copy {
-    const NAME: &'static str = "copy";
-
-    fn shape(&self, given: &[Shape]) -> Result<Shape> {
-        let [a] = inputs(Self::NAME, given)?;
-        Ok(a)
-    }
-
-    fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
-        at.set(0, at.upstream());
-        Ok(())
-    }
-
-    fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
-        io.output.copy_from_slice(io.inputs[0]);
-    }
-
-    fn gpu(&self, io: &Io<'_>) -> Kernels {
-        flat(shader!("elementwise/scale"), io).param_f32(1.0).into()
-    }
-
-    fn cases() -> Vec<Case> {
-        odd_cases(&Copy, 1)
-    }
 }
 
 impl Op for Multiply {
@@ -129,7 +45,7 @@ impl Op for Multiply {
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
-        flat(shader!("elementwise/multiply"), io).into()
+        io.flat(shader!("elementwise/multiply")).into()
     }
 
     fn cases() -> Vec<Case> {
@@ -161,7 +77,7 @@ impl Op for Scale {
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
-        flat(shader!("elementwise/scale"), io)
+        io.flat(shader!("elementwise/scale"))
             .param_f32(self.factor)
             .into()
     }

@@ -10,7 +10,6 @@ mod dropout;
 mod elementwise;
 mod linear;
 mod loss;
-mod parallel;
 mod pool;
 mod record;
 mod reduce;
@@ -25,7 +24,7 @@ pub use batch_norm::{
 pub use channels::{ChannelMask, ChannelSum, ConcatChannels, PadChannels, SliceChannels};
 pub use conv2d::{Conv2d, Conv2dWeightGradient, ConvTranspose2d};
 pub use dropout::Dropout;
-pub use elementwise::{Add, Copy, Multiply, Scale};
+pub use elementwise::{Multiply, Scale};
 pub use linear::{Linear, MatMul};
 pub use loss::{L1Loss, Loss, LossGradient, MseLoss};
 pub use pool::{MaxPool2d, MaxPool2dGradient};
@@ -34,10 +33,12 @@ pub use reduce::{Mean, Spread, SquaredNorm, Sum};
 pub use time::{MeanTime, SpreadTime};
 pub use view::Reshape;
 
+pub use crate::tape::{Add, Copy};
+
 use crate::{
     error::{Error, Result},
     shape::{Channels, Shape},
-    tape::{Case, Op},
+    tape::{Case, Op, inputs, odd_cases, parallel, same},
 };
 
 /// Registers operations: their cases are what tests and benches run.
@@ -95,21 +96,6 @@ registry![
     AdamUpdate,
     Record,
 ];
-
-/// The `N` inputs of an operation, or an error that counts them.
-fn inputs<const N: usize>(op: &'static str, given: &[Shape]) -> Result<[Shape; N]> {
-    given
-        .try_into()
-        .map_err(|_| Error::shape(op, format!("takes {N} inputs, not {}", given.len())))
-}
-
-/// An error unless all shapes are equal.
-fn same(op: &'static str, a: Shape, b: Shape) -> Result<()> {
-    match a == b {
-        true => Ok(()),
-        false => Err(Error::shape(op, format!("[{a}] and [{b}] must be equal"))),
-    }
-}
 
 /// A shape as `[batch, channels, inner]`, or an error.
 fn channels(op: &'static str, shape: Shape) -> Result<Channels> {

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{elementwise::flat, image, inputs};
+use super::{image, inputs};
 use crate::{
     error::{Error, Result},
     kernel::Kernels,
@@ -106,7 +106,7 @@ impl Op for MaxPool2d {
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
         let (x, out) = (io.inputs[0], io.output);
-        flat(shader!("pool/max"), io)
+        io.flat(shader!("pool/max"))
             .params([x[2], x[3], out[2], out[3]])
             .params(self.params())
             .into()
@@ -166,7 +166,7 @@ impl Op for MaxPool2dGradient {
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
         let (x, dy) = (io.inputs[0], io.inputs[1]);
-        flat(shader!("pool/max_gradient"), io)
+        io.flat(shader!("pool/max_gradient"))
             .params([x[2], x[3], dy[2], dy[3]])
             .params(self.pool.params())
             .into()

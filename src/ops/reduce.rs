@@ -204,9 +204,7 @@ impl Op for Spread {
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
-        super::elementwise::flat(shader!("reduce/spread"), io)
-            .param_f32(self.factor)
-            .into()
+        io.flat(shader!("reduce/spread")).param_f32(self.factor).into()
     }
 
     fn cases() -> Vec<Case> {

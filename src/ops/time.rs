@@ -1,6 +1,6 @@
 //! The mean over the last axis, which is time, and its gradient.
 
-use super::{elementwise::flat, inputs, parallel};
+use super::{inputs, parallel};
 use crate::{
     error::{Error, Result},
     kernel::Kernels,
@@ -57,7 +57,7 @@ impl Op for MeanTime {
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
-        flat(shader!("time/mean"), io)
+        io.flat(shader!("time/mean"))
             .params([io.inputs[0].len() / io.output.len()])
             .into()
     }
@@ -95,7 +95,7 @@ impl Op for SpreadTime {
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
-        flat(shader!("time/spread"), io).params([self.frames]).into()
+        io.flat(shader!("time/spread")).params([self.frames]).into()
     }
 
     fn cases() -> Vec<Case> {

@@ -1,9 +1,8 @@
 //! Reverse-mode differentiation: appends the gradient operations to the tape.
 
-use super::{Flat, Gradient, Node, Tape, Var};
+use super::{Add, Copy, Flat, Gradient, Node, Tape, Var};
 use crate::{
     error::{Error, Result},
-    ops::{Add, Copy},
     shape::Shape,
 };
 

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use super::{Case, Real, Tape, Var};
 use crate::{
     error::{Error, Result},
-    kernel::{Kernels, StepValues, Traits},
+    kernel::{Binding, Dispatch, Kernels, Shader, Slot, StepValues, Traits, flat_grid},
     shape::Shape,
 };
 
@@ -69,6 +69,19 @@ pub struct Io<'a> {
     pub output: Shape,
     /// What is known of the device.
     pub traits: Traits,
+}
+
+impl Io<'_> {
+    /// A dispatch with one invocation per output element: it binds the inputs, then the output, and its
+    /// first parameter is the output's length.
+    pub fn flat(&self, shader: Shader) -> Dispatch {
+        let mut bindings: Vec<Binding> = (0..self.inputs.len())
+            .map(|i| Binding::Read(Slot::Input(i)))
+            .collect();
+        bindings.push(Binding::Write(Slot::Output));
+        let len = self.output.len();
+        Dispatch::new(shader, bindings, flat_grid(len)).params([len])
+    }
 }
 
 /// Everything that an operation's CPU implementation may touch.
@@ -156,6 +169,21 @@ impl Gradient<'_> {
             self.name,
             "has no gradient; nothing that is trained may depend on it",
         ))
+    }
+}
+
+/// The `N` inputs of an operation, or an error that counts them.
+pub(crate) fn inputs<const N: usize>(op: &'static str, given: &[Shape]) -> Result<[Shape; N]> {
+    given
+        .try_into()
+        .map_err(|_| Error::shape(op, format!("takes {N} inputs, not {}", given.len())))
+}
+
+/// An error unless all shapes are equal.
+pub(crate) fn same(op: &'static str, a: Shape, b: Shape) -> Result<()> {
+    match a == b {
+        true => Ok(()),
+        false => Err(Error::shape(op, format!("[{a}] and [{b}] must be equal"))),
     }
 }
 

@@ -3,10 +3,7 @@
 use super::UpdateRunningStatistic;
 use crate::{
     kernel::{Binding, Dispatch, Kernels, Slot, flat_grid, fold},
-    ops::{
-        elementwise::flat,
-        reduce::{Reduction, slices},
-    },
+    ops::reduce::{Reduction, slices},
     shader,
     tape::Io,
 };
@@ -40,7 +37,7 @@ pub fn statistics(io: &Io<'_>) -> Kernels {
 
 pub fn normalise(io: &Io<'_>, epsilon: f32) -> Kernels {
     let [_, channels, inner] = sizes(io);
-    flat(shader!("batch_norm/normalise"), io)
+    io.flat(shader!("batch_norm/normalise"))
         .params([channels, inner])
         .param_f32(epsilon)
         .into()
@@ -62,7 +59,8 @@ pub fn sums(io: &Io<'_>, epsilon: f32) -> Kernels {
 
 pub fn input_gradient(io: &Io<'_>, epsilon: f32, batch: bool) -> Kernels {
     let [items, channels, inner] = sizes(io);
-    let mut dispatch = flat(shader!("batch_norm/input_gradient"), io)
+    let mut dispatch = io
+        .flat(shader!("batch_norm/input_gradient"))
         .params([channels, inner])
         .param_f32(epsilon)
         .param_f32(1.0 / (items * inner) as f32);

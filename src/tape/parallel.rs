@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::tape::Real;
+use super::Real;
 
 /// Elements per task: enough to pay for the task, little enough for the caches.
 const CHUNK: usize = 1 << 14;
