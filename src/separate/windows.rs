@@ -127,3 +127,29 @@ impl Windows {
         joined
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two windows whose masks disagree: all 0, then all 1.
+    #[test]
+    fn neighbours_fade_into_each_other() {
+        let (bins, frames, overlap) = (2, 5, 3);
+        let mut windows = Windows {
+            pending: vec![Vec::new()],
+            bins,
+            frames,
+            overlap,
+            magnitude: vec![0.0; bins * frames],
+            tails: vec![vec![0.0; overlap * bins]],
+            started: false,
+        };
+        assert_eq!(windows.join(0, &[0.0; 10]), [0.0; 10]);
+        windows.started = true;
+        let joined = windows.join(0, &[1.0; 10]);
+        for (frame, expected) in [0.25, 0.5, 0.75, 1.0, 1.0].into_iter().enumerate() {
+            assert_eq!(joined[frame * bins..][..bins], [expected; 2], "frame {frame}");
+        }
+    }
+}
