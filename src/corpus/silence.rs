@@ -34,17 +34,26 @@ pub struct SoundingStarts {
 impl SoundingStarts {
     /// Every `start` for which `!is_silent(&samples[start..start + len])`, in time linear in the signal.
     pub fn find(samples: &[f32], len: usize) -> Self {
-        if len == 0 || samples.len() < len {
-            return Self::default();
+        Self::of(&QuietStretches::find(samples, window(len)), len).unwrap_or_default()
+    }
+
+    /// The same from what is known of the signal's quiet stretches; `None` if those that matter for segments of
+    /// this length were too short to be listed, that is if `len / 4 < quiet.least()`.
+    pub fn of(quiet: &QuietStretches, len: usize) -> Option<Self> {
+        let (window, len) = (window(len) as u64, len as u64);
+        if window < quiet.least {
+            return None;
         }
-        let window = window(len);
-        let starts = samples.len() - len + 1;
-        let quiet = quiet_windows(samples, window);
+        if len == 0 || quiet.frames < len {
+            return Some(Self::default());
+        }
+        let starts = quiet.frames - len + 1;
         // A quiet window at t silences the segments that have one of their windows there.
         let mut silent = Vec::new();
         for offset in (0..=len - window).step_by(STEP) {
-            for run in &quiet {
-                let run = run.start.saturating_sub(offset)..run.end.saturating_sub(offset).min(starts);
+            for stretch in quiet.stretches.iter().filter(|s| s.end - s.start >= window) {
+                let run = stretch.start.saturating_sub(offset)
+                    ..(stretch.end - window + 1).saturating_sub(offset).min(starts);
                 if run.start < run.end {
                     silent.push(run);
                 }
@@ -54,15 +63,15 @@ impl SoundingStarts {
         let (mut ranges, mut at) = (Vec::new(), 0);
         for run in silent {
             if at < run.start {
-                ranges.push(at as u64..run.start as u64);
+                ranges.push(at..run.start);
             }
             at = at.max(run.end);
         }
         if at < starts {
-            ranges.push(at as u64..starts as u64);
+            ranges.push(at..starts);
         }
         let count = ranges.iter().map(|r| r.end - r.start).sum();
-        Self { ranges, count }
+        Some(Self { ranges, count })
     }
 
     /// How many there are.
@@ -83,36 +92,86 @@ impl SoundingStarts {
     }
 }
 
-/// The positions of all quiet windows, as runs.
-fn quiet_windows(samples: &[f32], window: usize) -> Vec<Range<usize>> {
-    let mut runs: Vec<Range<usize>> = Vec::new();
-    // Indices of candidates for the window's highest and lowest sample, best first.
-    let (mut high, mut low) = (VecDeque::new(), VecDeque::new());
-    for (i, &x) in samples.iter().enumerate() {
-        slide(&mut high, i, window, |j| samples[j] <= x);
-        slide(&mut low, i, window, |j| samples[j] >= x);
-        let Some(start) = (i + 1).checked_sub(window) else {
-            continue;
-        };
-        if samples[high[0]] - samples[low[0]] < AMPLITUDE {
-            match runs.last_mut() {
-                Some(run) if run.end == start => run.end = start + 1,
-                _ => runs.push(start..start + 1),
-            }
-        }
-    }
-    runs
+/// The stretches of a signal in which the highest and the lowest sample differ by less than 1e-4: each as long as
+/// it can be, so that a window is quiet exactly if one of them holds all of it. They may overlap. From these,
+/// [`SoundingStarts`] follow for any length of segment, without the signal.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QuietStretches {
+    frames: u64,
+    least: u64,
+    stretches: Vec<Range<u64>>,
 }
 
-/// Moves the window on to sample `i`: forgets what has left it and what `i` beats.
-fn slide(candidates: &mut VecDeque<usize>, i: usize, window: usize, beaten: impl Fn(usize) -> bool) {
+impl QuietStretches {
+    /// The stretches of at least `least` samples, in time linear in the signal.
+    pub fn find(samples: &[f32], least: usize) -> Self {
+        let least = least.max(1) as u64;
+        let mut stretches = Vec::new();
+        // The longest quiet stretch that ends before sample i begins at `start`.
+        let mut start = 0;
+        let mut emit = |range: Range<usize>| {
+            let range = range.start as u64..range.end as u64;
+            if range.end - range.start >= least {
+                stretches.push(range);
+            }
+        };
+        // Indices of candidates for the stretch's highest and lowest sample, best first.
+        let (mut high, mut low) = (VecDeque::new(), VecDeque::new());
+        for (i, &x) in samples.iter().enumerate() {
+            admit(&mut high, i, |j| samples[j] <= x);
+            admit(&mut low, i, |j| samples[j] >= x);
+            if samples[high[0]] - samples[low[0]] < AMPLITUDE {
+                continue;
+            }
+            emit(start..i);
+            while samples[high[0]] - samples[low[0]] >= AMPLITUDE {
+                start += 1;
+                for candidates in [&mut high, &mut low] {
+                    if candidates[0] < start {
+                        candidates.pop_front();
+                    }
+                }
+            }
+        }
+        emit(start..samples.len());
+        QuietStretches {
+            frames: samples.len() as u64,
+            least,
+            stretches,
+        }
+    }
+
+    /// What [`QuietStretches::find`] found in a signal of `frames` samples.
+    pub fn from_parts(frames: u64, least: u64, stretches: Vec<Range<u64>>) -> Self {
+        QuietStretches {
+            frames,
+            least,
+            stretches,
+        }
+    }
+
+    /// Length of the signal.
+    pub fn frames(&self) -> u64 {
+        self.frames
+    }
+
+    /// Length of the shortest stretches that are listed.
+    pub fn least(&self) -> u64 {
+        self.least
+    }
+
+    /// The stretches; their starts and their ends ascend.
+    pub fn stretches(&self) -> &[Range<u64>] {
+        &self.stretches
+    }
+}
+
+/// Appends sample `i`, and forgets what it beats.
+fn admit(candidates: &mut VecDeque<usize>, i: usize, beaten: impl Fn(usize) -> bool) {
     while candidates.back().is_some_and(|&j| beaten(j)) {
         candidates.pop_back();
     }
     candidates.push_back(i);
-    if candidates[0] + window <= i {
-        candidates.pop_front();
-    }
 }
 
 #[cfg(test)]
@@ -152,6 +211,11 @@ mod tests {
             }
             let len = [8_001, 12_000, 22_000, 400, 3, 16_003][case];
             let found = SoundingStarts::find(&samples, len);
+            let quiet = QuietStretches::find(&samples, 50);
+            match len {
+                3 => assert!(SoundingStarts::of(&quiet, len).is_none()),
+                _ => assert_eq!(SoundingStarts::of(&quiet, len).as_ref(), Some(&found)),
+            }
             let ideal: Vec<u64> = (0..=samples.len() - len)
                 .filter(|&s| !is_silent(&samples[s..s + len]))
                 .map(|s| s as u64)

@@ -1,20 +1,16 @@
-//! `stemwise corpus …`
+//! `stemwise corpus synth`
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::Args;
 
-use super::{bar, output::say};
-use crate::corpus::synth::{SynthOptions, synthesise};
-
-#[derive(Subcommand)]
-pub enum Verb {
-    /// Compose and synthesise a corpus in the Slakh2100 layout; an interrupted one is continued
-    Synth(Synth),
-}
+use crate::{
+    cli::{bar, output::say},
+    corpus::synth::{SynthOptions, synthesise},
+};
 
 #[derive(Args)]
-pub struct Synth {
+pub struct Arguments {
     /// New folder for the corpus
     dir: PathBuf,
     /// The corpus is a function of the seed
@@ -34,15 +30,15 @@ pub struct Synth {
     seconds: f64,
 }
 
-pub fn run(verb: Verb) -> anyhow::Result<()> {
-    let Verb::Synth(Synth {
+pub fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let Arguments {
         dir,
         seed,
         train,
         validation,
         test,
         seconds,
-    }) = verb;
+    } = arguments;
     let options = SynthOptions {
         seed,
         train,
