@@ -56,7 +56,7 @@ impl Gpu {
     /// [`Error::OutOfMemory`], or what else the driver reports.
     pub fn buffer(&self, label: &str, len: usize) -> Result<Buffer> {
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
-        self.allocate(label, len, usage)
+        self.allocate(label, len, usage, false)
     }
 
     /// A uniform buffer of `len` 32-bit elements.
@@ -68,6 +68,7 @@ impl Gpu {
             label,
             len,
             wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+            false,
         )
     }
 
@@ -78,11 +79,17 @@ impl Gpu {
     pub fn readback(&self, len: usize) -> Result<Readback> {
         let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
         Ok(Readback {
-            buffer: self.allocate("readback", len, usage)?,
+            buffer: self.allocate("readback", len, usage, false)?,
         })
     }
 
-    fn allocate(&self, label: &str, len: usize, usage: wgpu::BufferUsages) -> Result<Buffer> {
+    pub(super) fn allocate(
+        &self,
+        label: &str,
+        len: usize,
+        usage: wgpu::BufferUsages,
+        mapped: bool,
+    ) -> Result<Buffer> {
         let bytes = 4 * len as u64;
         let limits = self.limits();
         if bytes > limits.buffer {
@@ -100,7 +107,7 @@ impl Gpu {
                 label: Some(label),
                 size: bytes,
                 usage,
-                mapped_at_creation: false,
+                mapped_at_creation: mapped,
             })
         })?;
         self.counters.buffers.fetch_add(1, Ordering::Relaxed);

@@ -5,6 +5,7 @@ mod buffer;
 mod device;
 mod pipeline;
 mod recorder;
+mod staging;
 
 use std::{
     sync::{
@@ -21,6 +22,7 @@ pub use buffer::{Buffer, Readback};
 pub use device::Device;
 pub use pipeline::{Access, Bound, Dispatchable};
 pub use recorder::Submission;
+pub use staging::Staging;
 
 use crate::{
     error::{Error, Result},

@@ -10,6 +10,7 @@ mod dropout;
 mod elementwise;
 mod linear;
 mod loss;
+mod mixdown;
 mod pool;
 mod record;
 mod reduce;
@@ -27,6 +28,7 @@ pub use dropout::Dropout;
 pub use elementwise::{Multiply, Scale};
 pub use linear::{Linear, MatMul};
 pub use loss::{L1Loss, Loss, LossGradient, MseLoss};
+pub use mixdown::Mixdown;
 pub use pool::{MaxPool2d, MaxPool2dGradient};
 pub use record::Record;
 pub use reduce::{Mean, Spread, SquaredNorm, Sum};
@@ -61,6 +63,7 @@ registry![
     Copy,
     Multiply,
     Scale,
+    Mixdown,
     LeakyRelu,
     LeakyReluGradient,
     Sigmoid,

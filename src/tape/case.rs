@@ -14,6 +14,8 @@ pub enum Values {
     AwayFromZero,
     /// Distinct values at least 0.01 apart, shuffled: for functions with a kink where two are equal.
     Distinct,
+    /// Any 16-bit samples, both extremes among them, for a [`Tape::pcm16`] input.
+    Pcm16,
 }
 
 /// How closely a GPU must follow the reference: NMSE, the squared error over the squared values.
@@ -144,6 +146,13 @@ impl Case {
                 .map(|i| {
                     let x = 2.0 * draw(i) - 1.0;
                     x + 0.1f32.copysign(x)
+                })
+                .collect(),
+            Values::Pcm16 => (0..shape.len())
+                .map(|i| match i % 7 {
+                    2 => f32::from(i16::MIN),
+                    5 => f32::from(i16::MAX),
+                    _ => (65536.0 * draw(i) - 32768.0).floor(),
                 })
                 .collect(),
             Values::Distinct => {

@@ -2,9 +2,12 @@
 
 use std::mem;
 
-use super::{Cpu, Flat, MAX_INPUTS, Parameters, Place, Plan, Real, Var, plan::Content};
+use super::{
+    Cpu, Flat, Input, MAX_INPUTS, Parameters, Place, Plan, Real, Var, input::check_inputs, parallel,
+    plan::Content,
+};
 use crate::{
-    error::{Error, Result},
+    error::Result,
     kernel::{StepValues, Traits},
 };
 
@@ -76,11 +79,26 @@ impl<T: Real> CpuProgram<T> {
     /// Writes the inputs, in the order they were recorded, and runs every step.
     ///
     /// # Errors
-    /// [`Error::Length`] if an input is missing or of the wrong length.
-    pub fn run(&mut self, store: &mut CpuStore<T>, inputs: &[&[T]], step: &StepValues) -> Result<()> {
-        check_inputs(&self.plan, inputs.iter().map(|input| input.len()))?;
-        for (place, values) in self.plan.inputs.iter().zip(inputs) {
-            self.buffers[place.buffer - Flat::ALL.len()].copy_from_slice(values);
+    /// [`Error::Length`](crate::Error::Length) if an input is missing or of the wrong length,
+    /// [`Error::Tape`](crate::Error::Tape) if it is of the wrong format.
+    pub fn run<'a, I: Into<Input<'a, T>> + Copy>(
+        &mut self,
+        store: &mut CpuStore<T>,
+        inputs: &[I],
+        step: &StepValues,
+    ) -> Result<()> {
+        let inputs: Vec<Input<T>> = inputs.iter().map(|&input| input.into()).collect();
+        check_inputs(&self.plan.expected, &inputs)?;
+        for (place, input) in self.plan.inputs.iter().zip(inputs) {
+            let buffer = &mut self.buffers[place.buffer - Flat::ALL.len()];
+            match input {
+                Input::Real(values) => buffer.copy_from_slice(values),
+                Input::Pcm16(samples) => parallel::for_chunks(buffer, |start, chunk| {
+                    for (x, &sample) in chunk.iter_mut().zip(&samples[start..]) {
+                        *x = T::of(f64::from(sample));
+                    }
+                }),
+            }
         }
         for index in 0..self.plan.steps.len() {
             self.run_step(store, index, step);
@@ -145,7 +163,7 @@ impl<T: Real> CpuProgram<T> {
     /// An output of the last run.
     ///
     /// # Errors
-    /// [`Error::Tape`] if it was not named an output.
+    /// [`Error::Tape`](crate::Error::Tape) if it was not named an output.
     pub fn read<'a>(&'a self, store: &'a CpuStore<T>, var: Var) -> Result<&'a [T]> {
         let place = self.plan.output(var)?;
         Ok(match place.buffer.checked_sub(Flat::ALL.len()) {
@@ -164,30 +182,4 @@ fn buffer<'a, T>(flats: &'a mut [Vec<T>], own: &'a mut [Vec<T>], index: usize) -
 
 fn range<T>(whole: &[T], place: Place) -> &[T] {
     &whole[place.offset..place.offset + place.len]
-}
-
-/// Checks the number and lengths of a replay's inputs.
-pub(super) fn check_inputs(plan: &Plan, lengths: impl ExactSizeIterator<Item = usize>) -> Result<()> {
-    if lengths.len() != plan.inputs.len() {
-        let what = "inputs of the plan".to_string();
-        return Err(Error::Length {
-            what,
-            given: lengths.len(),
-            expected: plan.inputs.len(),
-        });
-    }
-    for (place, given) in plan.inputs.iter().zip(lengths) {
-        if given != place.len {
-            let what = match &plan.contents[place.buffer - Flat::ALL.len()] {
-                Content::Input(name) => format!("input '{name}'"),
-                _ => "input".to_string(),
-            };
-            return Err(Error::Length {
-                what,
-                given,
-                expected: place.len,
-            });
-        }
-    }
-    Ok(())
 }

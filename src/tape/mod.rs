@@ -4,6 +4,7 @@
 mod case;
 mod cpu;
 mod differentiate;
+mod input;
 mod layout;
 mod op;
 pub(crate) mod parallel;
@@ -13,11 +14,13 @@ mod primitives;
 mod real;
 mod replay;
 mod session;
+mod slot;
 
 use std::{fmt, sync::Arc};
 
 pub use case::{Case, Class, Values};
 pub use cpu::{CpuProgram, CpuStore};
+pub use input::{Format, Input};
 pub use op::{Cpu, Gradient, Io, MAX_INPUTS, MAX_MUTATED, Op};
 pub(crate) use op::{inputs, same};
 pub use parameters::{Flat, HISTORY_SLOTS, HISTORY_STEPS, Parameter, ParameterId, Parameters, Role};
@@ -26,6 +29,7 @@ pub(crate) use primitives::odd_cases;
 pub use primitives::{Add, Copy};
 pub use real::{Real, with_scratch};
 pub use session::{Program, Session};
+pub use slot::Slot;
 
 use self::op::ErasedOp;
 use crate::{
@@ -49,6 +53,7 @@ enum Node {
     /// Written by the host before every replay.
     Input {
         name: String,
+        format: Format,
     },
     /// Written once.
     Constant {
@@ -113,12 +118,18 @@ impl Tape {
     /// A tensor that the host writes before every replay, in the order in which inputs are recorded.
     /// Must not be empty.
     pub fn input(&mut self, name: &str, shape: impl Into<Shape>) -> Var {
-        let var = self.add(
-            Node::Input {
-                name: name.to_string(),
-            },
-            shape.into(),
-        );
+        self.add_input(name, Format::F32, shape.into())
+    }
+
+    /// The same as 16-bit samples, whole numbers from −32768 to 32767. Only operations that unpack them take it:
+    /// [`Mixdown`](crate::ops::Mixdown).
+    pub fn pcm16(&mut self, name: &str, shape: impl Into<Shape>) -> Var {
+        self.add_input(name, Format::Pcm16, shape.into())
+    }
+
+    fn add_input(&mut self, name: &str, format: Format, shape: Shape) -> Var {
+        let name = name.to_string();
+        let var = self.add(Node::Input { name, format }, shape);
         self.inputs.push(var);
         var
     }
@@ -197,6 +208,15 @@ impl Tape {
                 ));
             }
         }
+        for &var in inputs {
+            if self.is_pcm16(var) != op.unpacks_pcm16() {
+                let message = match op.unpacks_pcm16() {
+                    true => format!("takes 16-bit samples, not {}", self.describe(var)),
+                    false => format!("{} is 16-bit samples: unpack it first", self.describe(var)),
+                };
+                return Err(Error::shape(op.name(), message));
+            }
+        }
         let shapes: Vec<Shape> = inputs.iter().map(|&var| self.shape(var)).collect();
         let shape = op.shape(&shapes)?;
         if shape.is_empty() || shape.len() > u32::MAX as usize / 4 {
@@ -227,6 +247,16 @@ impl Tape {
         &self.entries[var.index()].node
     }
 
+    fn is_pcm16(&self, var: Var) -> bool {
+        matches!(
+            self.node(var),
+            Node::Input {
+                format: Format::Pcm16,
+                ..
+            }
+        )
+    }
+
     /// The tensor whose memory `var` is a view of; most are their own.
     fn root(&self, mut var: Var) -> Var {
         while let Node::Op { op, inputs } = self.node(var) {
@@ -242,7 +272,7 @@ impl Tape {
     fn describe(&self, var: Var) -> String {
         let entry = &self.entries[var.index()];
         let what = match &entry.node {
-            Node::Input { name } => format!("input '{name}'"),
+            Node::Input { name, .. } => format!("input '{name}'"),
             Node::Constant { .. } => "constant".to_string(),
             Node::Flat { name, .. } => format!("'{name}'"),
             Node::Op { op, .. } => op.name().to_string(),

@@ -54,6 +54,11 @@ pub trait Op: Debug + Send + Sync + 'static {
         false
     }
 
+    /// Whether its inputs are 16-bit samples: on the GPU, two of them in each word; on the CPU, whole numbers.
+    fn unpacks_pcm16(&self) -> bool {
+        false
+    }
+
     /// Floating-point operations, two per multiply-add; 0 where memory traffic is what counts.
     fn flops(&self, _io: &Io<'_>) -> u64 {
         0
@@ -195,6 +200,7 @@ pub(super) trait ErasedOp: Debug + Send + Sync {
     fn gpu(&self, io: &Io<'_>) -> Kernels;
     fn mutates(&self) -> &'static [usize];
     fn is_view(&self) -> bool;
+    fn unpacks_pcm16(&self) -> bool;
     fn flops(&self, io: &Io<'_>) -> u64;
     fn cpu_f32(&self, io: Cpu<'_, f32>);
     fn cpu_f64(&self, io: Cpu<'_, f64>);
@@ -223,6 +229,10 @@ impl<O: Op> ErasedOp for O {
 
     fn is_view(&self) -> bool {
         Op::is_view(self)
+    }
+
+    fn unpacks_pcm16(&self) -> bool {
+        Op::unpacks_pcm16(self)
     }
 
     fn flops(&self, io: &Io<'_>) -> u64 {

@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use super::{Flat, Io, Node, Parameters, Tape, Var, layout::Colouring, op::ErasedOp};
+use super::{
+    Flat, Format, Io, Node, Parameters, Tape, Var, input::Expected, layout::Colouring, op::ErasedOp,
+};
 use crate::{
     error::{Error, Result},
     kernel::{Dispatch, Kernels, Traits},
@@ -48,7 +50,7 @@ impl Step {
 /// What a buffer beyond the flat ones is for.
 #[derive(Debug, Clone)]
 pub(super) enum Content {
-    Input(String),
+    Input,
     Constant(Arc<[f32]>),
     /// Activations and scratch, shared by liveness.
     Shared,
@@ -61,7 +63,10 @@ pub struct Plan {
     pub(super) lengths: Vec<usize>,
     /// Of the buffers after the flat ones.
     pub(super) contents: Vec<Content>,
+    /// In the order in which they were recorded.
     pub(super) inputs: Vec<Place>,
+    /// What each of them takes.
+    pub(super) expected: Vec<Expected>,
     outputs: BTreeMap<Var, Place>,
     /// The largest tensor of each shared buffer, to name it when the buffer is too large.
     largest: Vec<(usize, String, Shape)>,
@@ -105,6 +110,7 @@ impl Plan {
             lengths: vec![0; Flat::ALL.len()],
             contents: Vec::new(),
             inputs: Vec::new(),
+            expected: Vec::new(),
             outputs: BTreeMap::new(),
             largest: Vec::new(),
             traits,
@@ -121,7 +127,13 @@ impl Plan {
                 Node::Flat { flat, offset, .. } if live[index] => {
                     Some(plan.flat_place(parameters, *flat, *offset, len))
                 }
-                Node::Input { name } => Some(plan.own_buffer(Content::Input(name.clone()), len)),
+                Node::Input { name, format } => {
+                    let (name, format) = (name.clone(), *format);
+                    plan.expected.push(Expected { name, format, len });
+                    // only a GPU keeps samples packed
+                    let len = if dispatches { format.words(len) } else { len };
+                    Some(plan.own_buffer(Content::Input, len))
+                }
                 Node::Constant { values } if live[index] => {
                     Some(plan.own_buffer(Content::Constant(values.clone()), len))
                 }
@@ -289,6 +301,11 @@ impl Plan {
         place.ok_or_else(|| Error::Tape(format!("{var:?} is no output of this plan")))
     }
 
+    /// How the inputs are stored, in the order in which they were recorded.
+    pub fn formats(&self) -> impl Iterator<Item = Format> {
+        self.expected.iter().map(|expected| expected.format)
+    }
+
     /// Bytes of all buffers, before anything is allocated.
     pub fn bytes(&self) -> u64 {
         self.lengths.iter().map(|&len| 4 * len as u64).sum()
@@ -317,6 +334,12 @@ impl Plan {
     /// Floating-point operations of convolutions and matrix products in one replay.
     pub fn flops(&self) -> u64 {
         self.steps.iter().map(|s| s.op.flops(&s.io(self.traits))).sum()
+    }
+
+    fn input_name(&self, buffer: usize) -> String {
+        let input = self.inputs.iter().position(|place| place.buffer == buffer);
+        let name = input.and_then(|i| self.expected.get(i)).map(|e| e.name.as_str());
+        format!("input '{}'", name.unwrap_or_default())
     }
 
     /// Checks every buffer against what an adapter can bind and hold.
@@ -361,7 +384,7 @@ impl Plan {
                 self.contents.get(index.wrapping_sub(Flat::ALL.len())),
             ) {
                 (Some(flat), _) => format!("the {} buffer", flat.name()),
-                (_, Some(Content::Input(name))) => format!("input '{name}'"),
+                (_, Some(Content::Input)) => self.input_name(index),
                 _ => "a constant".to_string(),
             };
             return too_large(name, bytes, "Use a smaller batch, width or segment".to_string());
@@ -434,7 +457,7 @@ impl fmt::Display for Plan {
                 self.contents.get(index.wrapping_sub(Flat::ALL.len())),
             ) {
                 (Some(flat), _) => flat.name().to_string(),
-                (_, Some(Content::Input(name))) => format!("input '{name}'"),
+                (_, Some(Content::Input)) => self.input_name(index),
                 (_, Some(Content::Constant(_))) => "constant".to_string(),
                 _ => "activations".to_string(),
             };

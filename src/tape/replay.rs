@@ -6,10 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Flat, Parameters, Place, Plan, cpu::check_inputs, plan::Content};
+use super::{Flat, Input, Parameters, Place, Plan, input::check_inputs, plan::Content};
 use crate::{
     error::Result,
-    gpu::{Access, Bound, Buffer, Dispatchable, Gpu, Readback, Submission},
+    gpu::{Access, Bound, Buffer, Dispatchable, Gpu, Readback, Staging, Submission},
     kernel::{Binding, Slot, StepValues},
 };
 
@@ -113,7 +113,7 @@ impl GpuProgram {
         let mut buffers = Vec::with_capacity(own.len());
         for (&len, content) in own.iter().zip(&plan.contents) {
             let label = match content {
-                Content::Input(name) => name.as_str(),
+                Content::Input => "input",
                 Content::Constant(_) => "constant",
                 Content::Shared => "activations",
             };
@@ -186,14 +186,46 @@ impl GpuProgram {
         })
     }
 
-    pub fn run(&mut self, plan: &Plan, gpu: &Gpu, inputs: &[&[f32]], step: &StepValues) -> Result<()> {
-        check_inputs(plan, inputs.iter().map(|input| input.len()))?;
-        if let Some(before) = self.in_flight.take() {
-            gpu.wait(&before)?;
+    pub fn run(&mut self, plan: &Plan, gpu: &Gpu, inputs: &[Input<'_>], step: &StepValues) -> Result<()> {
+        check_inputs(&plan.expected, inputs)?;
+        self.wait(gpu)?;
+        for (place, input) in plan.inputs.iter().zip(inputs) {
+            let buffer = &self.buffers[place.buffer - Flat::ALL.len()];
+            match input {
+                Input::Real(values) => gpu.write(buffer, 0, values),
+                Input::Pcm16(samples) => write_pcm16(gpu, buffer, samples),
+            }
         }
-        for (place, values) in plan.inputs.iter().zip(inputs) {
-            gpu.write(&self.buffers[place.buffer - Flat::ALL.len()], 0, values);
+        self.replay(gpu, step)
+    }
+
+    /// The same with inputs from a staging buffer, where they begin at these elements; `done` gets it back.
+    pub fn run_staged(
+        &mut self,
+        plan: &Plan,
+        gpu: &Gpu,
+        staging: Staging,
+        starts: impl Iterator<Item = usize>,
+        done: impl FnOnce(Staging) + Send + 'static,
+        step: &StepValues,
+    ) -> Result<()> {
+        self.wait(gpu)?;
+        let buffers = plan
+            .inputs
+            .iter()
+            .map(|place| &self.buffers[place.buffer - Flat::ALL.len()]);
+        gpu.upload(staging, starts.zip(buffers), done)?;
+        self.replay(gpu, step)
+    }
+
+    fn wait(&mut self, gpu: &Gpu) -> Result<()> {
+        match self.in_flight.take() {
+            Some(before) => gpu.wait(&before),
+            None => Ok(()),
         }
+    }
+
+    fn replay(&mut self, gpu: &Gpu, step: &StepValues) -> Result<()> {
         gpu.write(&self.step, 0, std::slice::from_ref(step));
         if !self.measured {
             return self.run_measuring(gpu);
@@ -236,6 +268,15 @@ impl GpuProgram {
             read(gpu, readback, buffer, place.offset, &mut values)?;
         }
         Ok(values)
+    }
+}
+
+/// Two samples to a word; the last word of an odd number is filled up with 0.
+fn write_pcm16(gpu: &Gpu, buffer: &Buffer, samples: &[i16]) {
+    let (pairs, rest) = samples.split_at(samples.len() / 2 * 2);
+    gpu.write(buffer, 0, pairs);
+    if let [last] = rest {
+        gpu.write(buffer, pairs.len() / 2, &[*last, 0]);
     }
 }
 

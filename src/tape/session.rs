@@ -1,11 +1,15 @@
 //! A model's lasting state on a device, and programs that run on it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use super::{
-    CpuProgram, CpuStore, Flat, HISTORY_STEPS, Parameters, Plan, Tape, Var,
+    CpuProgram, CpuStore, Flat, HISTORY_STEPS, Input, Parameters, Plan, Slot, Tape, Var,
     plan::Target,
     replay::{GpuProgram, GpuStore},
+    slot::{Layout, Memory},
 };
 use crate::{error::Result, gpu::Device, kernel::StepValues};
 
@@ -28,6 +32,7 @@ enum Store {
 /// A tape made ready for one session's device.
 pub struct Program {
     session: u64,
+    layout: Arc<Layout>,
     body: Body,
 }
 
@@ -87,6 +92,7 @@ impl Session {
             Device::Gpu(gpu) => Target::Gpu(gpu.traits()),
         };
         let plan = Plan::new(tape, &self.parameters, outputs, target)?;
+        let layout = Arc::new(Layout::new(&plan.expected));
         let body = match &mut self.store {
             Store::Cpu(store) => Body::Cpu(CpuProgram::new(plan, store)),
             Store::Gpu(store) => {
@@ -96,6 +102,7 @@ impl Session {
         };
         Ok(Program {
             session: self.id,
+            layout,
             body,
         })
     }
@@ -114,14 +121,92 @@ impl Session {
     /// for the GPU.
     ///
     /// # Errors
-    /// [`Error::Length`](crate::Error::Length) for inputs that do not fit;
-    /// [`Error::Tape`](crate::Error::Tape) for a program of another session; a fault of the device.
-    pub fn run(&mut self, program: &mut Program, inputs: &[&[f32]], step: &StepValues) -> Result<()> {
+    /// [`Error::Length`](crate::Error::Length) for inputs that do not fit; [`Error::Tape`](crate::Error::Tape) for
+    /// those of another format, or a program of another session; a fault of the device.
+    pub fn run<'a, I: Into<Input<'a>> + Copy>(
+        &mut self,
+        program: &mut Program,
+        inputs: &[I],
+        step: &StepValues,
+    ) -> Result<()> {
+        let inputs: Vec<Input> = inputs.iter().map(|&input| input.into()).collect();
         match self.own(program)? {
-            (Store::Cpu(store), Body::Cpu(program)) => program.run(store, inputs, step),
-            (Store::Gpu(store), Body::Gpu { plan, program }) => program.run(plan, &store.gpu, inputs, step),
+            (Store::Cpu(store), Body::Cpu(program)) => program.run(store, &inputs, step),
+            (Store::Gpu(store), Body::Gpu { plan, program }) => program.run(plan, &store.gpu, &inputs, step),
             // a session's programs are all of its device's kind
             (Store::Cpu(_), Body::Gpu { .. }) | (Store::Gpu(_), Body::Cpu(_)) => Err(mixed()),
+        }
+    }
+
+    /// Memory for the inputs of one replay of a program, from which the device takes them without a further copy.
+    ///
+    /// # Errors
+    /// What allocating on the device gives.
+    pub fn slot(&self, program: &Program) -> Result<Slot> {
+        let layout = program.layout.clone();
+        match &self.device {
+            Device::Cpu => Ok(Slot::host(layout)),
+            Device::Gpu(gpu) => {
+                let memory = Memory::Staging(gpu.staging(layout.bytes / 4)?);
+                Ok(Slot { layout, memory })
+            }
+        }
+    }
+
+    /// Replays a program once with the inputs of a slot. `done` gets the slot back when it may be written again:
+    /// before this returns, or from a later call that waits for the GPU; not at all if the device fails.
+    ///
+    /// # Errors
+    /// [`Error::Tape`](crate::Error::Tape) for a slot of another program, or a program of another session; a fault
+    /// of the device.
+    pub fn run_slot(
+        &mut self,
+        program: &mut Program,
+        slot: Slot,
+        step: &StepValues,
+        done: impl FnOnce(Slot) + Send + 'static,
+    ) -> Result<()> {
+        let Slot { layout, memory } = slot;
+        if !Arc::ptr_eq(&layout, &program.layout) {
+            let message = "a slot holds the inputs of the program that it was made for, and no other's";
+            return Err(crate::Error::Tape(message.to_string()));
+        }
+        match (self.own(program)?, memory) {
+            ((Store::Cpu(store), Body::Cpu(program)), Memory::Host(words)) => {
+                let inputs: Vec<Input> = layout.inputs_in(&words).collect();
+                program.run(store, &inputs, step)?;
+                let memory = Memory::Host(words);
+                done(Slot { layout, memory });
+                Ok(())
+            }
+            ((Store::Gpu(store), Body::Gpu { plan, program }), Memory::Staging(staging)) => {
+                let starts: Vec<usize> = layout.inputs.iter().map(|(_, start)| start / 4).collect();
+                let done = move |staging| {
+                    let memory = Memory::Staging(staging);
+                    done(Slot { layout, memory });
+                };
+                program.run_staged(plan, &store.gpu, staging, starts.into_iter(), done, step)
+            }
+            _ => Err(mixed()),
+        }
+    }
+
+    /// Whether the device has done all that it was given. Does not wait.
+    pub fn is_idle(&self) -> bool {
+        match &self.device {
+            Device::Cpu => true,
+            Device::Gpu(gpu) => gpu.is_idle(),
+        }
+    }
+
+    /// The error that broke the device, if one did.
+    ///
+    /// # Errors
+    /// That error.
+    pub fn check(&self) -> Result<()> {
+        match &self.device {
+            Device::Cpu => Ok(()),
+            Device::Gpu(gpu) => gpu.check(),
         }
     }
 

@@ -6,12 +6,12 @@ use stemwise::{
     Result,
     gpu::{Access, Bound, Buffer, Gpu},
     kernel::{Binding, Slot, Traits},
-    tape::{Case, Plan},
+    tape::{Case, Plan, Values},
 };
 
 use super::{
     harness::{self, Recorded},
-    widen,
+    whole, widen,
 };
 
 /// Elements behind every tensor.
@@ -38,6 +38,24 @@ pub fn has_kernels(case: &Case) -> bool {
     alone.is_ok_and(|plan| plan.operations() == 1)
 }
 
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|v| v.to_bits()).collect()
+}
+
+/// An input as it lies in the GPU's memory.
+fn words(case: &Case, input: usize) -> Vec<f32> {
+    let values = case.values(input);
+    if case.inputs[input].1 != Values::Pcm16 {
+        return values;
+    }
+    let mut samples = whole(&values);
+    samples.resize(samples.len().next_multiple_of(2), 0);
+    let pairs = samples.chunks_exact(2);
+    pairs
+        .map(|pair| f32::from_bits(u32::from(pair[0] as u16) | u32::from(pair[1] as u16) << 16))
+        .collect()
+}
+
 /// Computes a case with the kernels for devices of these traits, whatever the device's own are.
 /// Returns the values of the output, or of the first changed input, and what was touched that must not be.
 pub fn run(gpu: &Gpu, case: &Case, traits: Traits) -> Result<(Vec<f64>, Vec<String>)> {
@@ -54,7 +72,7 @@ pub fn run(gpu: &Gpu, case: &Case, traits: Traits) -> Result<(Vec<f64>, Vec<Stri
         gpu.write(&buffer, 0, &values);
         Ok(buffer)
     };
-    let inputs = (0..case.inputs.len()).map(|i| fill(case.values(i), IN_INPUT));
+    let inputs = (0..case.inputs.len()).map(|i| fill(words(case, i), IN_INPUT));
     let inputs: Vec<Buffer> = inputs.collect::<Result<_>>()?;
     let made = fill(vec![ELSEWHERE; tape.shape(output).len()], ELSEWHERE)?;
     // an operation that changes its inputs has no other output
@@ -115,9 +133,9 @@ pub fn run(gpu: &Gpu, case: &Case, traits: Traits) -> Result<(Vec<f64>, Vec<Stri
     };
     let mut touched = Vec::new();
     for (i, buffer) in inputs.iter().enumerate() {
-        let (values, before) = (read(buffer)?, case.values(i));
+        let (values, before) = (read(buffer)?, words(case, i));
         let (inside, guard) = values.split_at(before.len());
-        if !case.mutates().contains(&i) && inside != before {
+        if !case.mutates().contains(&i) && bits(inside) != bits(&before) {
             touched.push(format!("input {i}"));
         }
         if guard.iter().any(|&v| v != IN_INPUT) {

@@ -4,7 +4,7 @@ use stemwise::{
     Result,
     kernel::StepValues,
     ops::{Multiply, Scale, Sum},
-    tape::{Case, CpuProgram, CpuStore, Flat, Parameters, Plan, Role, Tape, Var},
+    tape::{Case, CpuProgram, CpuStore, Flat, Parameters, Plan, Role, Tape, Values, Var},
 };
 
 use super::{Engine, Target, noise, widen};
@@ -42,7 +42,7 @@ type Start = (Parameters, Tape, Vec<Var>, Vec<Vec<f32>>);
 fn leaves(case: &Case) -> Result<Start> {
     let (mut parameters, mut tape) = (Parameters::default(), Tape::new());
     let (mut leaves, mut inputs) = (Vec::new(), Vec::new());
-    for (i, (shape, _)) in case.inputs.iter().enumerate() {
+    for (i, (shape, values)) in case.inputs.iter().enumerate() {
         let name = format!("input {i}");
         leaves.push(match case.mutates().iter().position(|&m| m == i) {
             Some(k) => {
@@ -51,7 +51,10 @@ fn leaves(case: &Case) -> Result<Start> {
             }
             None => {
                 inputs.push(case.values(i));
-                tape.input(&name, *shape)
+                match values {
+                    Values::Pcm16 => tape.pcm16(&name, *shape),
+                    _ => tape.input(&name, *shape),
+                }
             }
         });
     }

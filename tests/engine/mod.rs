@@ -16,7 +16,7 @@ use stemwise::{
     Result,
     gpu::{self, Choice, Device, Gpu},
     kernel::StepValues,
-    tape::{CpuProgram, CpuStore, Flat, Parameters, Plan, Program, Session, Tape, Var},
+    tape::{CpuProgram, CpuStore, Flat, Format, Input, Parameters, Plan, Program, Session, Tape, Var},
 };
 
 /// Names the adapter to test on, by index or part of its name; without it the first of any kind.
@@ -111,16 +111,17 @@ impl Engine {
     }
 
     pub fn run(&mut self, program: &mut Compiled, inputs: &[Vec<f32>], step: &StepValues) -> Result<()> {
+        let pcm: Vec<Vec<i16>> = inputs.iter().map(|values| whole(values)).collect();
         match (self, program) {
             (Engine::Reference { store, .. }, Compiled::Reference(program)) => {
                 let inputs: Vec<Vec<f64>> = inputs.iter().map(|values| widen(values)).collect();
-                program.run(store, &inputs.iter().map(Vec::as_slice).collect::<Vec<_>>(), step)
+                let inputs = typed(program.plan(), &inputs, &pcm);
+                program.run(store, &inputs, step)
             }
-            (Engine::Session(session), Compiled::Session(program)) => session.run(
-                program,
-                &inputs.iter().map(Vec::as_slice).collect::<Vec<_>>(),
-                step,
-            ),
+            (Engine::Session(session), Compiled::Session(program)) => {
+                let inputs = typed(program.plan(), inputs, &pcm);
+                session.run(program, &inputs, step)
+            }
             _ => unreachable!("compiled by this engine"),
         }
     }
@@ -171,6 +172,21 @@ impl Engine {
             Engine::Session(session) => session.set_flat(flat, values),
         }
     }
+}
+
+/// Each input in the format that the plan takes it in.
+fn typed<'a, T>(plan: &Plan, real: &'a [Vec<T>], pcm: &'a [Vec<i16>]) -> Vec<Input<'a, T>> {
+    let both = real.iter().zip(pcm).zip(plan.formats());
+    both.map(|((real, pcm), format)| match format {
+        Format::F32 => Input::Real(real),
+        Format::Pcm16 => Input::Pcm16(pcm),
+    })
+    .collect()
+}
+
+/// Whole numbers as 16-bit samples.
+pub fn whole(values: &[f32]) -> Vec<i16> {
+    values.iter().map(|&v| v as i16).collect()
 }
 
 /// Compiles, runs once and reads `outputs`.
