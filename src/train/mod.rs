@@ -20,6 +20,7 @@ mod batches;
 pub mod checkpoint;
 mod config;
 mod error;
+pub mod loader;
 mod log;
 mod network;
 mod progress;
