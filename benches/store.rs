@@ -95,7 +95,8 @@ fn write_store(root: &Path, rng: &mut ChaCha8Rng) -> Result<usize, Box<dyn Error
             let mut quiet = Vec::new();
             for _ in 0..QUIET {
                 let length = rng.random_range(1024..FRAMES / QUIET / 2);
-                quiet.push(format!("[{},{length}]", rng.random_range(length..FRAMES / QUIET)));
+                let gap = rng.random_range(FRAMES / QUIET / 2..FRAMES / QUIET);
+                quiet.push(format!("[{gap},{length}]"));
             }
             quiet[0] = "[0,5000]".into();
             parts.push(format!(

@@ -18,6 +18,9 @@ use crate::{
     },
 };
 
+/// A corpus of another kind may be beyond full scale everywhere.
+const CLIPPED_LINES: usize = 10;
+
 #[derive(Args)]
 pub struct Arguments {
     /// Corpus in the Slakh2100 layout
@@ -99,10 +102,16 @@ fn report(summary: &Summary) {
             failure.split, failure.id, failure.error
         ));
     }
-    for c in &summary.clipped {
+    for c in summary.clipped.iter().take(CLIPPED_LINES) {
         note(format!(
             "{}/Track{:05}: {} samples of {} are beyond full scale and cut to it",
             c.split, c.id, c.samples, c.instrument
+        ));
+    }
+    if summary.clipped.len() > CLIPPED_LINES {
+        note(format!(
+            "and {} more such instruments",
+            summary.clipped.len() - CLIPPED_LINES
         ));
     }
     if summary.without_tempo > 0 {

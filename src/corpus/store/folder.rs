@@ -15,14 +15,6 @@ use crate::{
 };
 
 const LOCK: &str = "store.lock";
-const SPLITS: [Split; 5] = [
-    Split::Train,
-    Split::Validation,
-    Split::Test,
-    Split::Omitted,
-    Split::Unsplit,
-];
-
 /// A folder that is ours alone, as long as this lives.
 pub struct Folder {
     root: PathBuf,
@@ -97,7 +89,7 @@ impl Folder {
     /// Forgets all tracks but those given, and returns how many there were.
     pub fn keep_only(&self, tracks: &BTreeSet<(Split, u32)>) -> Result<usize, CorpusError> {
         let mut others = BTreeSet::new();
-        for split in SPLITS {
+        for split in splits() {
             for (file, _) in entries(&self.root.join(split.name()))? {
                 let track = [".pcm", ".json"].iter().find_map(|end| file.strip_suffix(end));
                 let id = track.and_then(|track| track.strip_prefix("Track")?.parse().ok());
@@ -108,17 +100,22 @@ impl Folder {
         for &(split, id) in &others {
             self.forget(split, id)?;
         }
-        for split in SPLITS {
+        for split in splits() {
             // Refused where there is something in it.
             let _ = fs::remove_dir(self.root.join(split.name()));
         }
         Ok(others.len())
     }
 
+    /// Where files of the store are.
     fn places(&self) -> impl Iterator<Item = PathBuf> {
-        let splits = SPLITS.iter().map(|split| self.root.join(split.name()));
-        splits.chain([self.root.clone()])
+        let folders = splits().map(|split| self.root.join(split.name()));
+        folders.chain([self.root.clone()])
     }
+}
+
+fn splits() -> impl Iterator<Item = Split> {
+    Split::FOLDERS.into_iter().chain([Split::Unsplit])
 }
 
 /// Name and path of what is in a folder; nothing, if there is no such folder.

@@ -285,11 +285,11 @@ impl Plan {
         if self.needed <= self.free {
             return Ok(());
         }
-        let gigabytes = |bytes: u64| bytes as f64 / 1e9;
+        let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
         Err(CorpusError::invalid(format!(
-            "the store needs {:.2} GB more, but only {:.2} GB are free at {}: free some, or give a folder on another disk",
-            gigabytes(self.needed),
-            gigabytes(self.free),
+            "the store needs {:.2} GiB more, but only {:.2} GiB are free at {}: free some, or give a folder on another disk",
+            gib(self.needed),
+            gib(self.free),
             root.display()
         )))
     }

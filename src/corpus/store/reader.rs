@@ -1,7 +1,6 @@
 //! A finished store, mapped.
 
 use std::{
-    collections::BTreeSet,
     fs::File,
     path::{Path, PathBuf},
     sync::atomic::{AtomicUsize, Ordering},
@@ -115,13 +114,12 @@ impl Store {
             progress(done.fetch_add(1, Ordering::Relaxed) + 1, self.tracks.len());
             differs
         });
-        let damaged: BTreeSet<_> = damaged
-            .map(|track| pcm_path(&self.root, track.split, track.id))
+        let names: Vec<_> = damaged
+            .map(|track| pcm_path(&self.root, track.split, track.id).display().to_string())
             .collect();
-        if damaged.is_empty() {
+        if names.is_empty() {
             return Ok(());
         }
-        let names: Vec<_> = damaged.iter().map(|path| path.display().to_string()).collect();
         Err(CorpusError::invalid(format!(
             "the samples are not those that were written in: {}; remove these files and run 'stemwise corpus prepare' \
              again",
