@@ -60,11 +60,14 @@ pub fn write_atomically(
     persist(file, path)
 }
 
+/// How the names of temporary files begin: a killed process leaves them behind.
+pub(crate) const PARTIAL_PREFIX: &str = ".partial-";
+
 /// An empty temporary file beside `path`; it disappears when dropped, unless [`persist`]ed.
 pub(crate) fn create_temporary(path: &Path) -> Result<NamedTempFile, FileError> {
     let folder = folder_of(path);
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".partial-");
+    builder.prefix(PARTIAL_PREFIX);
     // The default of `tempfile` is private to its owner; a finished corpus is to be read like any other file.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));

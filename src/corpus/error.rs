@@ -1,4 +1,7 @@
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use crate::{audio::AudioError, files::FileError};
 
@@ -47,6 +50,14 @@ pub enum CorpusError {
         /// What the parser met.
         message: String,
     },
+    /// A file of a store that is damaged, or not what it should be.
+    #[error("{}: {message}", path.display())]
+    Store {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        message: String,
+    },
     /// A request that cannot be met, with the reason and what to change.
     #[error("{message}")]
     Invalid {
@@ -59,6 +70,13 @@ impl CorpusError {
     /// [`CorpusError::Invalid`] from anything printable.
     pub fn invalid(message: impl Into<String>) -> Self {
         CorpusError::Invalid {
+            message: message.into(),
+        }
+    }
+
+    pub(super) fn store(path: &Path, message: impl Into<String>) -> Self {
+        CorpusError::Store {
+            path: path.into(),
             message: message.into(),
         }
     }

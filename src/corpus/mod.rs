@@ -8,6 +8,7 @@ pub mod midi;
 pub mod segment;
 pub mod silence;
 pub mod source;
+pub mod store;
 pub mod synth;
 pub mod write;
 
@@ -18,3 +19,4 @@ pub use metadata::{Metadata, StemMetadata};
 pub use segment::{load_all, load_instrument, track_frames};
 pub use silence::{QuietStretches, SoundingStarts, is_silent};
 pub use source::{Place, Segment, SegmentOptions, SegmentSource};
+pub use store::{Store, StoredTrack};

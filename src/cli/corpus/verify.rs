@@ -1,0 +1,29 @@
+//! `stemwise corpus verify`
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::{
+    cli::{bar, output::say},
+    corpus::Store,
+};
+
+#[derive(Args)]
+pub struct Arguments {
+    /// A store of 'stemwise corpus prepare'
+    store: PathBuf,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let store = Store::open(&arguments.store)?;
+    let progress = bar::counter("tracks read");
+    let verified = store.verify(&|done, total| bar::count(&progress, done, total));
+    progress.finish_and_clear();
+    verified?;
+    say(format!(
+        "{} tracks are as they were written, hash {}",
+        store.tracks().len(),
+        store.hash()
+    ))
+}
