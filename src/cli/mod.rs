@@ -30,7 +30,7 @@ struct Arguments {
 enum Verb {
     /// List the devices that models can run on
     Devices,
-    /// Make corpora
+    /// Check and make corpora
     #[command(subcommand)]
     Corpus(corpus::Verb),
     /// Train a model

@@ -6,7 +6,7 @@ use std::{
     str::FromStr,
 };
 
-use super::{CorpusError, Instrument, Metadata, StemMetadata};
+use super::{CorpusError, ExcludeList, Instrument, Metadata, StemMetadata, exclude::EXCLUDE_FILE};
 
 /// A part of a corpus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -63,12 +63,30 @@ pub struct Corpus {
 }
 
 impl Corpus {
-    /// Finds the tracks under `root`: in split folders, or directly in `root` if it has none of these.
+    /// Finds the tracks under `root`, less what the file [`EXCLUDE_FILE`] there leaves out, if there is one.
+    ///
+    /// # Errors
+    /// As [`Corpus::open_whole`] and [`ExcludeList::read`]; [`CorpusError::Invalid`] if nothing is left.
+    pub fn open(root: impl Into<PathBuf>) -> Result<Self, CorpusError> {
+        let corpus = Self::open_whole(root)?;
+        let list = ExcludeList::of_corpus(corpus.root())?;
+        let corpus = corpus.excluding(&list);
+        if corpus.tracks.is_empty() {
+            let path = corpus.root.join(EXCLUDE_FILE);
+            return Err(CorpusError::invalid(format!(
+                "{} leaves out every track",
+                path.display()
+            )));
+        }
+        Ok(corpus)
+    }
+
+    /// Finds all tracks under `root`: in split folders, or directly in `root` if it has none of these.
     ///
     /// # Errors
     /// [`CorpusError::Missing`] if there is no such folder or no track in it, [`CorpusError::Io`] if a
     /// folder cannot be listed, [`CorpusError::Invalid`] for a number that occurs twice in one split.
-    pub fn open(root: impl Into<PathBuf>) -> Result<Self, CorpusError> {
+    pub fn open_whole(root: impl Into<PathBuf>) -> Result<Self, CorpusError> {
         let root = root.into();
         if !root.is_dir() {
             let hint = "give the folder that holds train/, validation/ and test/, or the tracks themselves";
@@ -111,6 +129,16 @@ impl Corpus {
         Ok(Self { root, tracks })
     }
 
+    /// Without the tracks and stems that `list` leaves out.
+    pub fn excluding(mut self, list: &ExcludeList) -> Self {
+        self.tracks
+            .retain(|track| !list.excludes(track.split, track.id, None));
+        for track in &mut self.tracks {
+            track.excluded.extend(list.stems(track.split, track.id));
+        }
+        self
+    }
+
     /// The folder it was opened at.
     pub fn root(&self) -> &Path {
         &self.root
@@ -138,6 +166,8 @@ pub struct Track {
     pub split: Split,
     /// The folder.
     pub path: PathBuf,
+    /// Names of stems that are left out, as if the track did not have them.
+    pub excluded: Vec<String>,
 }
 
 /// A stem whose audio is there.
@@ -212,7 +242,8 @@ impl Track {
         })
     }
 
-    /// The stems that exist as files, whatever the metadata's flags say, and those that do not.
+    /// The stems that exist as files, whatever the metadata's flags say, and those that do not. Without those
+    /// that are [`Track::excluded`].
     ///
     /// # Errors
     /// As [`Track::metadata`]; [`CorpusError::Io`] if the stems folder cannot be listed. A missing stems folder is
@@ -222,6 +253,10 @@ impl Track {
         let mut stems = Stems::default();
         let mut listed = Vec::new();
         for (name, metadata) in self.metadata()?.stems {
+            if self.excluded.contains(&name) {
+                listed.push(name);
+                continue;
+            }
             match audio_file(&folder, &name) {
                 Some(path) => stems.present.push(Stem {
                     name: name.clone(),
@@ -308,7 +343,12 @@ fn find_tracks(folder: &Path, split: Split, tracks: &mut Vec<Track>) -> Result<(
             .unwrap_or_default();
         let id = name.strip_prefix("Track").and_then(|digits| digits.parse().ok());
         if let Some(id) = id.filter(|_| path.is_dir()) {
-            tracks.push(Track { id, split, path });
+            tracks.push(Track {
+                id,
+                split,
+                path,
+                excluded: Vec::new(),
+            });
         }
     }
     Ok(())

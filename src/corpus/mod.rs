@@ -1,6 +1,8 @@
 //! The corpus: Slakh2100's layout, read, checked, made.
 
+pub mod check;
 mod error;
+pub mod exclude;
 pub mod instrument;
 pub mod layout;
 pub mod metadata;
@@ -13,6 +15,7 @@ pub mod synth;
 pub mod write;
 
 pub use error::CorpusError;
+pub use exclude::{ExcludeList, Exclusion};
 pub use instrument::Instrument;
 pub use layout::{Corpus, Split, Stem, Stems, Track};
 pub use metadata::{Metadata, StemMetadata};

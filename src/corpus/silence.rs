@@ -5,7 +5,7 @@ use std::{collections::VecDeque, ops::Range};
 /// Samples from one window of the rule to the next.
 const STEP: usize = 5000;
 /// Least peak-to-peak amplitude of a window that sounds.
-const AMPLITUDE: f32 = 1e-4;
+pub(super) const AMPLITUDE: f32 = 1e-4;
 
 /// Length of the rule's windows: a quarter of the segment.
 fn window(segment: usize) -> usize {

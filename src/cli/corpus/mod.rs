@@ -1,6 +1,7 @@
 //! `stemwise corpus …`: one file a verb.
 
 mod prepare;
+mod check;
 mod synth;
 mod verify;
 
@@ -10,6 +11,11 @@ use clap::Subcommand;
 pub enum Verb {
     /// Decode a corpus once, into a store that training maps into memory; an interrupted one is continued
     Prepare(prepare::Arguments),
+    /// Read every file of a corpus and report what is wrong with it
+    ///
+    /// Looks at the files and listens to the audio, and believes neither names nor flags. Exit code 0 if nothing needs
+    /// to be left out beyond what DIR/exclude.txt lists already, else 1.
+    Check(check::Arguments),
     /// Compose and synthesise a corpus in the Slakh2100 layout; an interrupted one is continued
     Synth(synth::Arguments),
     /// Read all of a prepared store and compare it with its hashes
@@ -19,6 +25,7 @@ pub enum Verb {
 pub fn run(verb: Verb) -> anyhow::Result<()> {
     match verb {
         Verb::Prepare(arguments) => prepare::run(&arguments),
+        Verb::Check(arguments) => check::run(&arguments),
         Verb::Synth(arguments) => synth::run(arguments),
         Verb::Verify(arguments) => verify::run(&arguments),
     }
