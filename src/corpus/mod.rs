@@ -1,10 +1,13 @@
 //! The corpus: Slakh2100's layout, read, checked, made.
 
 mod error;
+pub mod general_midi;
 pub mod instrument;
 pub mod layout;
 pub mod metadata;
 pub mod midi;
+mod record;
+pub mod render;
 pub mod segment;
 pub mod silence;
 pub mod source;
