@@ -58,6 +58,14 @@ pub enum CorpusError {
         /// What is wrong, and what to do.
         message: String,
     },
+    /// A SoundFont that does not read as one.
+    #[error("{} is not a usable SoundFont: {message}", path.display())]
+    SoundFont {
+        /// The file.
+        path: PathBuf,
+        /// What the parser met.
+        message: String,
+    },
     /// A request that cannot be met, with the reason and what to change.
     #[error("{message}")]
     Invalid {

@@ -3,10 +3,13 @@
 pub mod check;
 mod error;
 pub mod exclude;
+pub mod general_midi;
 pub mod instrument;
 pub mod layout;
 pub mod metadata;
 pub mod midi;
+mod record;
+pub mod render;
 pub mod segment;
 pub mod silence;
 pub mod source;

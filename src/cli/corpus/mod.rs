@@ -1,7 +1,8 @@
 //! `stemwise corpus …`: one file a verb.
 
-mod prepare;
 mod check;
+mod prepare;
+mod render;
 mod synth;
 mod verify;
 
@@ -16,6 +17,8 @@ pub enum Verb {
     /// Looks at the files and listens to the audio, and believes neither names nor flags. Exit code 0 if nothing needs
     /// to be left out beyond what DIR/exclude.txt lists already, else 1.
     Check(check::Arguments),
+    /// Render General MIDI files through SoundFonts; an interrupted corpus is continued
+    Render(render::Arguments),
     /// Compose and synthesise a corpus in the Slakh2100 layout; an interrupted one is continued
     Synth(synth::Arguments),
     /// Read all of a prepared store and compare it with its hashes
@@ -26,6 +29,7 @@ pub fn run(verb: Verb) -> anyhow::Result<()> {
     match verb {
         Verb::Prepare(arguments) => prepare::run(&arguments),
         Verb::Check(arguments) => check::run(&arguments),
+        Verb::Render(arguments) => render::run(arguments),
         Verb::Synth(arguments) => synth::run(arguments),
         Verb::Verify(arguments) => verify::run(&arguments),
     }

@@ -36,9 +36,9 @@ use self::{
 use super::{
     CorpusError,
     instrument::DRUM_PROGRAM,
+    record,
     write::{NewTrack, track_folder},
 };
-use crate::files::write_atomically;
 
 /// What to synthesise. Tracks are numbered from 1: training first, then validation, then test.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -69,11 +69,11 @@ const RECORD: &str = "synth.json";
 /// Changes whenever the same options would give other audio.
 const VERSION: u32 = 1;
 
-#[derive(PartialEq, Serialize, Deserialize)]
-struct Record {
+#[derive(Serialize)]
+struct Record<'a> {
     version: u32,
     #[serde(flatten)]
-    options: SynthOptions,
+    options: &'a SynthOptions,
 }
 
 impl SynthOptions {
@@ -114,7 +114,8 @@ pub fn synthesise(
         return Err(CorpusError::invalid(message));
     }
     let tracks = options.tracks();
-    claim(root, options)?;
+    let version = VERSION;
+    record::claim(root, RECORD, "synthesised", &Record { version, options })?;
     for (split, _) in &tracks {
         let path = root.join(split);
         fs::create_dir_all(&path).map_err(|source| CorpusError::Io {
@@ -139,41 +140,6 @@ pub fn synthesise(
         written,
         kept: tracks.len() - written,
     })
-}
-
-/// Makes `root` ours, or finds that it is: it is empty, or its record says the same options.
-fn claim(root: &Path, options: &SynthOptions) -> Result<(), CorpusError> {
-    let io = |what, path: &Path| {
-        let path = path.to_path_buf();
-        move |source| CorpusError::Io { what, path, source }
-    };
-    fs::create_dir_all(root).map_err(io("create", root))?;
-    let path = root.join(RECORD);
-    let wanted = Record {
-        version: VERSION,
-        options: options.clone(),
-    };
-    if path.exists() {
-        let text = fs::read_to_string(&path).map_err(io("read", &path))?;
-        return match serde_json::from_str::<Record>(&text) {
-            Ok(found) if found == wanted => Ok(()),
-            _ => Err(CorpusError::invalid(format!(
-                "{} was made with other options (see {RECORD} there): give the same ones to resume it, \
-                 or another folder",
-                root.display()
-            ))),
-        };
-    }
-    if fs::read_dir(root).map_err(io("list", root))?.next().is_some() {
-        return Err(CorpusError::invalid(format!(
-            "{} is not empty and not a synthesised corpus: give an empty or a new folder",
-            root.display()
-        )));
-    }
-    let text = serde_json::to_string_pretty(&wanted)
-        .map_err(|e| CorpusError::invalid(format!("the options cannot be recorded: {e}")))?;
-    write_atomically(&path, |file| file.write_all(text.as_bytes()))?;
-    Ok(())
 }
 
 /// The random stream of one purpose in one piece: what one player draws does not shift another's.

@@ -7,7 +7,10 @@ use super::{
     form::Song,
     perform::between,
 };
-use crate::corpus::write::{NewStem, Note};
+use crate::corpus::{
+    general_midi,
+    write::{NewStem, Note},
+};
 
 /// Room and mixing desk of one piece.
 pub(super) struct Studio {
@@ -66,7 +69,7 @@ impl Studio {
             .take(fade)
             .enumerate()
             .for_each(|(i, x)| *x *= i as f32 / fade as f32);
-        let inst_class = class(program);
+        let inst_class = general_midi::class(program);
         self.stems.push(NewStem {
             program,
             program_name: name.into(),
@@ -76,29 +79,6 @@ impl Studio {
             notes,
         });
     }
-}
-
-/// Slakh's instrument class of a program.
-fn class(program: u16) -> &'static str {
-    const CLASSES: [&str; 16] = [
-        "Piano",
-        "Chromatic Percussion",
-        "Organ",
-        "Guitar",
-        "Bass",
-        "Strings",
-        "Strings (continued)",
-        "Brass",
-        "Reed",
-        "Pipe",
-        "Synth Lead",
-        "Synth Pad",
-        "Synth Effects",
-        "Ethnic",
-        "Percussive",
-        "Sound Effects",
-    ];
-    CLASSES.get(program as usize / 8).copied().unwrap_or("Drums")
 }
 
 /// The room a piece is played in.

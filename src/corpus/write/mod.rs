@@ -1,21 +1,20 @@
 //! Writes one track in the Slakh2100 layout, whole or not at all.
 
+mod track;
+
 use std::{
     collections::BTreeMap,
-    fs,
     path::{Path, PathBuf},
 };
 
 use midly::{
-    Format, Header, MetaMessage, MidiMessage, Smf, Timing, Track, TrackEvent, TrackEventKind,
+    Format, Header, MetaMessage, MidiMessage, Timing, Track, TrackEvent, TrackEventKind,
     num::{u4, u7, u15, u24, u28},
 };
 
-use super::{
-    CorpusError,
-    instrument::DRUM_PROGRAM,
-    metadata::{Metadata, StemMetadata},
-};
+use super::{CorpusError, instrument::DRUM_PROGRAM, metadata::StemMetadata};
+
+pub(crate) use self::track::{Level, StemContent, TrackContent};
 
 /// Samples a second in a written track.
 pub const SAMPLE_RATE: u32 = 44_100;
@@ -90,33 +89,32 @@ impl NewTrack {
     /// folder exists.
     pub fn write(&self, root: &Path) -> Result<(), CorpusError> {
         self.check()?;
-        let target = self.folder(root);
-        let parent = root.join(&self.split);
-        // The name does not start with `Track`, so that no reader takes it for one.
-        let partial = parent.join(format!(".partial-Track{:05}", self.number));
-        if target.exists() {
-            return Err(CorpusError::invalid(format!(
-                "{} exists: remove it to write it anew",
-                target.display()
-            )));
+        let parts: Vec<Track> = (0..self.stems.len())
+            .map(|i| self.stems[i].part(channel(&self.stems, i)))
+            .collect();
+        let bytes = |parts: &[Track]| midi_file(self.conductor(), parts).map_err(io("write", root));
+        let mut stems = Vec::with_capacity(self.stems.len());
+        for (stem, part) in self.stems.iter().zip(&parts) {
+            stems.push(StemContent {
+                metadata: stem.metadata(),
+                samples: Some(&stem.samples),
+                midi: bytes(std::slice::from_ref(part))?,
+            });
         }
-        if partial.exists() {
-            fs::remove_dir_all(&partial).map_err(io("remove", &partial))?;
-        }
-        for folder in ["stems", "MIDI"] {
-            let path = partial.join(folder);
-            fs::create_dir_all(&path).map_err(io("create", &path))?;
-        }
-        self.fill(&partial)?;
-        fs::rename(&partial, &target).map_err(io("rename to", &target))
+        let content = TrackContent {
+            number: self.number,
+            split: &self.split,
+            uuid: &self.uuid,
+            source: "None",
+            level: Level::Peak,
+            stems,
+            midi: bytes(&parts)?,
+        };
+        content.write(root)
     }
 
     fn check(&self) -> Result<(), CorpusError> {
         let fail = |what: String| Err(CorpusError::invalid(format!("track {}: {what}", self.number)));
-        let length = self.stems.first().map_or(0, |stem| stem.samples.len());
-        if length == 0 {
-            return fail("it has no stems or no samples".into());
-        }
         if !(1..=99_999).contains(&self.number) || self.beats_per_bar == 0 {
             return fail("the number must be 1 to 99999 and the bar have at least one beat".into());
         }
@@ -127,15 +125,6 @@ impl NewTrack {
             ));
         }
         for (i, stem) in self.stems.iter().enumerate() {
-            if stem.samples.len() != length {
-                return fail(format!(
-                    "stem S{i:02} has {} samples, S00 has {length}",
-                    stem.samples.len()
-                ));
-            }
-            if let Some(at) = stem.samples.iter().position(|x| !x.is_finite()) {
-                return fail(format!("sample {at} of stem S{i:02} is not a finite number"));
-            }
             if stem.program > DRUM_PROGRAM {
                 return fail(format!(
                     "stem S{i:02} has program {}, beyond {DRUM_PROGRAM}",
@@ -144,79 +133,6 @@ impl NewTrack {
             }
         }
         Ok(())
-    }
-
-    fn fill(&self, folder: &Path) -> Result<(), CorpusError> {
-        let gain = self.gain();
-        let mut mix = vec![0i32; self.stems[0].samples.len()];
-        let mut stems = BTreeMap::new();
-        let mut parts = Vec::with_capacity(self.stems.len());
-        for (i, stem) in self.stems.iter().enumerate() {
-            let name = format!("S{i:02}");
-            let samples: Vec<i16> = stem
-                .samples
-                .iter()
-                .map(|x| (*x as f64 * gain).round() as i16)
-                .collect();
-            mix.iter_mut().zip(&samples).for_each(|(m, s)| *m += *s as i32);
-            write_wav(&folder.join(format!("stems/{name}.wav")), samples.iter().copied())?;
-            let part = stem.part(channel(&self.stems, i));
-            write_midi(
-                &folder.join(format!("MIDI/{name}.mid")),
-                vec![self.conductor(), part.clone()],
-            )?;
-            parts.push(part);
-            stems.insert(name, stem.metadata(&samples));
-        }
-        // At −1 dBFS the sum has room for the rounding of some thousand stems.
-        let mix = mix
-            .iter()
-            .map(|&x| x.clamp(i16::MIN as i32, i16::MAX as i32) as i16);
-        write_wav(&folder.join("mix.wav"), mix)?;
-        parts.insert(0, self.conductor());
-        write_midi(&folder.join("all_src.mid"), parts)?;
-        self.write_metadata(&folder.join("metadata.yaml"), stems, gain / i16::MAX as f64)
-    }
-
-    /// From samples to 16-bit steps: the mix peaks at [`TARGET_PEAK`], and no stem alone clips.
-    fn gain(&self) -> f64 {
-        let mut mix = vec![0f64; self.stems[0].samples.len()];
-        let mut loudest = 0f64;
-        for stem in &self.stems {
-            for (sum, x) in mix.iter_mut().zip(&stem.samples) {
-                *sum += *x as f64;
-                loudest = loudest.max(x.abs() as f64);
-            }
-        }
-        let peak = mix.iter().fold(0f64, |peak, x| peak.max(x.abs()));
-        let full = i16::MAX as f64;
-        let wanted = 10f64.powf(TARGET_PEAK / 20.0) * full / peak.max(1e-9);
-        wanted.min((full - 1.0) / loudest.max(1e-9))
-    }
-
-    fn write_metadata(
-        &self,
-        path: &Path,
-        stems: BTreeMap<String, StemMetadata>,
-        gain: f64,
-    ) -> Result<(), CorpusError> {
-        let track = format!("Track{:05}", self.number);
-        let metadata = Metadata {
-            uuid: self.uuid.clone(),
-            audio_dir: format!("{track}/stems"),
-            lmd_midi_dir: "None".into(),
-            midi_dir: format!("{track}/MIDI"),
-            normalization_factor: TARGET_PEAK,
-            normalized: true,
-            overall_gain: gain,
-            stems,
-            target_peak: TARGET_PEAK,
-        };
-        let text = serde_saphyr::to_string(&metadata).map_err(|e| CorpusError::Metadata {
-            path: path.into(),
-            message: e.to_string(),
-        })?;
-        fs::write(path, text).map_err(io("write", path))
     }
 
     /// The track of a MIDI file that holds tempo and metre.
@@ -296,14 +212,11 @@ impl NewStem {
         track
     }
 
-    fn metadata(&self, samples: &[i16]) -> StemMetadata {
-        let full = i16::MAX as f64;
-        let power = samples.iter().map(|x| (*x as f64 / full).powi(2)).sum::<f64>() / samples.len() as f64;
+    fn metadata(&self) -> StemMetadata {
         StemMetadata {
             audio_rendered: true,
             inst_class: self.inst_class.clone(),
-            // Hundredths of a dB, as a reader would want to see them.
-            integrated_loudness: (10.0 * power.max(1e-12).log10() * 100.0).round() / 100.0,
+            integrated_loudness: 0.0,
             is_drum: self.program == DRUM_PROGRAM,
             midi_program_name: self.program_name.clone(),
             midi_saved: true,
@@ -336,33 +249,12 @@ fn channel(stems: &[NewStem], index: usize) -> u4 {
     })
 }
 
-fn write_wav(path: &Path, samples: impl Iterator<Item = i16>) -> Result<(), CorpusError> {
-    let spec = hound::WavSpec {
-        channels: 1,
-        sample_rate: SAMPLE_RATE,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let write = || -> Result<(), hound::Error> {
-        let mut writer = hound::WavWriter::create(path, spec)?;
-        for sample in samples {
-            writer.write_sample(sample)?;
-        }
-        writer.finalize()
-    };
-    write().map_err(|error| match error {
-        hound::Error::IoError(source) => CorpusError::Io {
-            what: "write",
-            path: path.into(),
-            source,
-        },
-        other => CorpusError::invalid(format!("cannot write {}: {other}", path.display())),
-    })
-}
-
-fn write_midi(path: &Path, tracks: Vec<Track>) -> Result<(), CorpusError> {
+fn midi_file(conductor: Track, parts: &[Track]) -> std::io::Result<Vec<u8>> {
     let header = Header::new(Format::Parallel, Timing::Metrical(u15::new(TICKS_PER_BEAT)));
-    Smf { header, tracks }.save(path).map_err(io("write", path))
+    let tracks: Vec<&Track> = std::iter::once(&conductor).chain(parts).collect();
+    let mut bytes = Vec::new();
+    midly::write_std(&header, tracks.iter().map(|track| track.iter()), &mut bytes)?;
+    Ok(bytes)
 }
 
 fn io(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> CorpusError {

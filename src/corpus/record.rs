@@ -1,0 +1,44 @@
+//! What a made corpus was made of: a file at its root, by which it is resumed and nothing else.
+
+use std::{fs, path::Path};
+
+use serde::Serialize;
+
+use super::CorpusError;
+use crate::files::write_atomically;
+
+/// Makes `root` ours, or finds that it is: it is empty, or its file `name` says what `wanted` says. `made` is a word
+/// for how the corpus was made.
+///
+/// # Errors
+/// [`CorpusError::Invalid`] if `root` holds something else or a corpus with other options; the others if a file
+/// cannot be read or written.
+pub(super) fn claim(root: &Path, name: &str, made: &str, wanted: &impl Serialize) -> Result<(), CorpusError> {
+    let io = |what, path: &Path| {
+        let path = path.to_path_buf();
+        move |source| CorpusError::Io { what, path, source }
+    };
+    fs::create_dir_all(root).map_err(io("create", root))?;
+    let path = root.join(name);
+    let text = serde_json::to_string_pretty(wanted)
+        .map_err(|e| CorpusError::invalid(format!("the options cannot be recorded: {e}")))?;
+    if path.exists() {
+        let found = fs::read(&path).map_err(io("read", &path))?;
+        if found == text.as_bytes() {
+            return Ok(());
+        }
+        return Err(CorpusError::invalid(format!(
+            "{} was made with other options (see {name} there): give the same ones to resume it, \
+             or another folder",
+            root.display()
+        )));
+    }
+    if fs::read_dir(root).map_err(io("list", root))?.next().is_some() {
+        return Err(CorpusError::invalid(format!(
+            "{} is not empty and not a {made} corpus: give an empty or a new folder",
+            root.display()
+        )));
+    }
+    write_atomically(&path, |file| file.write_all(text.as_bytes()))?;
+    Ok(())
+}

@@ -1,0 +1,117 @@
+//! SoundFonts, and which of them plays a stem.
+
+use std::{collections::BTreeSet, fs, io::Cursor, panic::catch_unwind, path::Path, sync::Arc};
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rustysynth::SoundFont;
+
+use super::content::Digest;
+use crate::corpus::{CorpusError, instrument::DRUM_PROGRAM};
+
+/// The bank of a SoundFont that holds drum kits.
+const DRUM_BANK: i32 = 128;
+
+/// A SoundFont and what it has.
+pub(super) struct Font {
+    /// The file's name.
+    pub name: String,
+    /// Of the file's bytes.
+    pub digest: u128,
+    pub data: Arc<SoundFont>,
+    /// Programs of the bank that General MIDI has.
+    programs: BTreeSet<u8>,
+    pub kits: BTreeSet<u8>,
+}
+
+/// What plays a stem.
+#[derive(Clone, Copy)]
+pub(super) struct Voicing<'a> {
+    pub font: &'a Font,
+    /// The program in the font, that of the stem or a relative; `None` for drums.
+    pub program: Option<u8>,
+}
+
+impl Font {
+    /// # Errors
+    /// [`CorpusError::Io`]; [`CorpusError::SoundFont`] for what is no SoundFont 2, or an empty one.
+    pub fn load(path: &Path) -> Result<Self, CorpusError> {
+        let bytes = fs::read(path).map_err(|source| CorpusError::Io {
+            what: "read",
+            path: path.into(),
+            source,
+        })?;
+        let unusable = |message: String| CorpusError::SoundFont {
+            path: path.into(),
+            message,
+        };
+        // the parser computes with what it reads, and may overflow
+        let parsed = catch_unwind(|| SoundFont::new(&mut Cursor::new(&bytes)));
+        let data = match parsed {
+            Ok(parsed) => parsed.map_err(|error| unusable(error.to_string()))?,
+            Err(_) => return Err(unusable("its numbers make no sense".into())),
+        };
+        let of_bank = |bank| {
+            let presets = data.get_presets().iter();
+            let inside = presets.filter(move |preset| preset.get_bank_number() == bank);
+            inside
+                .filter_map(|preset| u8::try_from(preset.get_patch_number()).ok())
+                .collect::<BTreeSet<_>>()
+        };
+        let (programs, kits) = (of_bank(0), of_bank(DRUM_BANK));
+        if programs.is_empty() && kits.is_empty() {
+            return Err(unusable("it has no General MIDI program and no drum kit".into()));
+        }
+        let mut digest = Digest::new();
+        digest.add(&bytes);
+        Ok(Font {
+            name: path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
+            digest: digest.finish(),
+            data: Arc::new(data),
+            programs,
+            kits,
+        })
+    }
+
+    fn exact(&self, program: u16) -> Option<Voicing<'_>> {
+        if program == DRUM_PROGRAM {
+            let program = None;
+            return (!self.kits.is_empty()).then_some(Voicing { font: self, program });
+        }
+        let program = u8::try_from(program).ok().filter(|p| self.programs.contains(p));
+        program.map(|_| Voicing { font: self, program })
+    }
+
+    /// The nearest program of the same class.
+    fn relative(&self, program: u16) -> Option<Voicing<'_>> {
+        let program = u8::try_from(program).ok()?;
+        let family = program / 8 * 8..program / 8 * 8 + 8;
+        let program = self
+            .programs
+            .range(family)
+            .copied()
+            .min_by_key(|p| p.abs_diff(program));
+        program.map(|_| Voicing { font: self, program })
+    }
+}
+
+/// Draws the font of one stem of one piece, among those that have its program; if there is none, among those that
+/// have another program of its class.
+pub(super) fn choose(fonts: &[Font], seed: u64, content: u128, program: u16) -> Option<Voicing<'_>> {
+    let mut able: Vec<Voicing> = fonts.iter().filter_map(|font| font.exact(program)).collect();
+    if able.is_empty() {
+        able = fonts.iter().filter_map(|font| font.relative(program)).collect();
+    }
+    if able.is_empty() {
+        return None;
+    }
+    let mut key = [0; 32];
+    key[..8].copy_from_slice(&seed.to_le_bytes());
+    key[8..24].copy_from_slice(&content.to_le_bytes());
+    key[24..26].copy_from_slice(&program.to_le_bytes());
+    Some(able[ChaCha8Rng::from_seed(key).random_range(0..able.len())])
+}
