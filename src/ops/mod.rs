@@ -6,13 +6,17 @@ mod adam;
 mod batch_norm;
 mod channels;
 mod conv2d;
+mod decibel;
 mod dropout;
 mod elementwise;
+mod filterbank;
 mod linear;
 mod loss;
 mod pool;
 mod record;
 mod reduce;
+mod standardise;
+mod stft;
 mod time;
 mod view;
 
@@ -23,13 +27,17 @@ pub use batch_norm::{
 };
 pub use channels::{ChannelMask, ChannelSum, ConcatChannels, PadChannels, SliceChannels};
 pub use conv2d::{Conv2d, Conv2dWeightGradient, ConvTranspose2d};
+pub use decibel::{Decibel, DecibelGradient};
 pub use dropout::Dropout;
 pub use elementwise::{Multiply, Scale};
+pub use filterbank::{Filterbank, filterbank};
 pub use linear::{Linear, MatMul};
 pub use loss::{L1Loss, Loss, LossGradient, MseLoss};
 pub use pool::{MaxPool2d, MaxPool2dGradient};
 pub use record::Record;
 pub use reduce::{Mean, Spread, SquaredNorm, Sum};
+pub use standardise::{Standardise, StandardiseGradient, standardise};
+pub use stft::{InverseStft, Stft, StftOutput, inverse_stft, stft};
 pub use time::{MeanTime, SpreadTime};
 pub use view::Reshape;
 
@@ -95,6 +103,13 @@ registry![
     Conv2dWeightGradient,
     AdamUpdate,
     Record,
+    Stft,
+    InverseStft,
+    Filterbank,
+    Decibel,
+    DecibelGradient,
+    Standardise,
+    StandardiseGradient,
 ];
 
 /// A shape as `[batch, channels, inner]`, or an error.
