@@ -3,7 +3,7 @@
 //! stemwise trains instrument-wise source separation and similarity models on any GPU through `wgpu`, or on
 //! the CPU, with a compute engine of its own. The rooms, ground floor first:
 //!
-//! - [`shape`], [`error`], [`files`]: what everything stands on
+//! - [`shape`], [`error`], [`files`], [`signal`]: what everything stands on
 //! - [`kernel`]: what a dispatch is; [`gpu`]: the device that runs it
 //! - [`tape`]: recording, differentiating, planning and replaying a computation; [`ops`]: its operations
 //! - [`nn`], [`optim`]: layers and their initialisation; Adam
@@ -28,6 +28,7 @@ pub mod ops;
 pub mod optim;
 pub mod separate;
 pub mod shape;
+pub mod signal;
 pub mod tape;
 pub mod train;
 

@@ -1,5 +1,6 @@
 // partial[c, s] = (mean, M2) of slice s of channel c, where M2 = Σ (x − mean)²: never E[x²] − E[x]²,
-// which cancels. The slice is read twice: for its mean, then for M2 around it.
+// which cancels. The slice is read twice: for its mean, then for M2 around it. The mean is
+// summed up as a distance from the channel's first value: a constant has that mean, and no variance, exactly.
 // Grid: one workgroup per (channel, slice), folded. Lanes stride through the slice, then add as a tree.
 #import shared/grid
 #import shared/reduce
@@ -23,12 +24,14 @@ fn main(
     let slice_len = (len + params.slices - 1u) / params.slices;
     let start = slice * slice_len;
     let end = min(start + slice_len, len);
+    let first = x[channel * params.inner];
     var sum = 0.0;
     for (var k = start + lane; k < end; k += REDUCE_WIDTH) {
-        sum += x[((k / params.inner) * params.channels + channel) * params.inner + k % params.inner];
+        sum += x[((k / params.inner) * params.channels + channel) * params.inner + k % params.inner] - first;
     }
     // the last slices may be empty
-    let mean = workgroup_sum(lane, vec2<f32>(sum, 0.0)).x / max(1.0, f32(end) - f32(min(start, end)));
+    let count = max(1.0, f32(end) - f32(min(start, end)));
+    let mean = first + workgroup_sum(lane, vec2<f32>(sum, 0.0)).x / count;
     var squares = 0.0;
     for (var k = start + lane; k < end; k += REDUCE_WIDTH) {
         let from_mean = x[((k / params.inner) * params.channels + channel) * params.inner + k % params.inner] - mean;

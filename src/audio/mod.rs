@@ -4,7 +4,6 @@
 //! Samples are `f32` with full scale ±1; a *frame* of a file is one sample of every channel.
 
 mod error;
-mod fft;
 mod load;
 mod read;
 mod resample;

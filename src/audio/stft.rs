@@ -2,11 +2,8 @@
 
 use rustfft::num_complex::Complex32;
 
-use super::{
-    AudioError,
-    fft::{RealFft, Scratch},
-    stream::IstftStream,
-};
+use super::{AudioError, stream::IstftStream};
+use crate::signal::{RealFft, Scratch, hann};
 
 /// Frames transformed before their columns are written out: whole cache lines instead of single numbers.
 const TILE: usize = 16;
@@ -41,7 +38,7 @@ impl Spectrogram {
 /// `size / 2 + 1` samples first. Its number of frames still follows from its own length.
 #[derive(Clone)]
 pub struct Stft {
-    pub(super) fft: RealFft,
+    pub(super) fft: RealFft<f32>,
     pub(super) window: Vec<f32>,
     pub(super) hop: usize,
 }
@@ -67,10 +64,9 @@ impl Stft {
     }
 
     fn build(size: usize, hop: usize) -> Self {
-        let hann = |n| 0.5 - 0.5 * (std::f64::consts::TAU * n as f64 / size as f64).cos();
         Self {
             fft: RealFft::new(size),
-            window: (0..size).map(|n| hann(n) as f32).collect(),
+            window: (0..size).map(|n| hann(n, size) as f32).collect(),
             hop,
         }
     }
@@ -196,7 +192,7 @@ impl Stft {
 pub(super) struct Analysis {
     windowed: Vec<f32>,
     bins: Vec<Complex32>,
-    scratch: Scratch,
+    scratch: Scratch<f32>,
 }
 
 impl Analysis {

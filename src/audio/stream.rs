@@ -4,9 +4,9 @@ use rustfft::num_complex::Complex32;
 
 use super::{
     AudioError,
-    fft::Scratch,
     stft::{Analysis, Stft},
 };
+use crate::signal::Scratch;
 
 /// [`Stft::forward`] in pieces: samples go in, complete frames come out. Holds a few windows at most, besides
 /// the piece being pushed.
@@ -100,7 +100,7 @@ impl StftStream {
 /// [`Stft::inverse`] in pieces: frames go in, finished samples come out. Holds two windows.
 pub struct IstftStream {
     stft: Stft,
-    scratch: Scratch,
+    scratch: Scratch<f32>,
     time: Vec<f32>,
     /// Weighted sum of the frames, and of their squared windows, for the next `size` samples.
     sum: Vec<f32>,

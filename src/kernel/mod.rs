@@ -32,6 +32,7 @@ macro_rules! shader {
 /// Files that others `#import`, by the name they are imported under.
 pub const SHARED: &[Shader] = &[
     shader!("shared/convolution"),
+    shader!("shared/fft"),
     shader!("shared/grid"),
     shader!("shared/random"),
     shader!("shared/reduce"),

@@ -1,10 +1,12 @@
 //! Layers: named parameters, PyTorch's default initialisation, and how they record themselves.
 
 mod conv;
+mod front_end;
 mod init;
 mod norm;
 
 pub use conv::{Conv2dLayer, ConvTranspose2dLayer, Square};
+pub use front_end::{HOP, LogMel, LogMelConfig, WINDOW, magnitude};
 pub use init::uniform_init;
 pub use norm::BatchNorm2d;
 

@@ -6,14 +6,18 @@ mod adam;
 mod batch_norm;
 mod channels;
 mod conv2d;
+mod decibel;
 mod dropout;
 mod elementwise;
+mod filterbank;
 mod linear;
 mod loss;
 mod mixdown;
 mod pool;
 mod record;
 mod reduce;
+mod standardise;
+mod stft;
 mod time;
 mod view;
 
@@ -24,14 +28,18 @@ pub use batch_norm::{
 };
 pub use channels::{ChannelMask, ChannelSum, ConcatChannels, PadChannels, SliceChannels};
 pub use conv2d::{Conv2d, Conv2dWeightGradient, ConvTranspose2d};
+pub use decibel::{Decibel, DecibelGradient};
 pub use dropout::Dropout;
 pub use elementwise::{Multiply, Scale};
+pub use filterbank::{Filterbank, filterbank};
 pub use linear::{Linear, MatMul};
 pub use loss::{L1Loss, Loss, LossGradient, MseLoss};
 pub use mixdown::Mixdown;
 pub use pool::{MaxPool2d, MaxPool2dGradient};
 pub use record::Record;
 pub use reduce::{Mean, Spread, SquaredNorm, Sum};
+pub use standardise::{Standardise, StandardiseGradient, standardise};
+pub use stft::{InverseStft, Stft, StftOutput, inverse_stft, stft};
 pub use time::{MeanTime, SpreadTime};
 pub use view::Reshape;
 
@@ -98,6 +106,13 @@ registry![
     Conv2dWeightGradient,
     AdamUpdate,
     Record,
+    Stft,
+    InverseStft,
+    Filterbank,
+    Decibel,
+    DecibelGradient,
+    Standardise,
+    StandardiseGradient,
 ];
 
 /// A shape as `[batch, channels, inner]`, or an error.

@@ -6,7 +6,7 @@ use super::{Op, Tape, Var, op::ErasedOp};
 use crate::{error::Result, shape::Shape};
 
 /// How a case's input is filled. All are deterministic.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Values {
     /// Uniform in (low, high).
     Uniform(f32, f32),
@@ -16,6 +16,8 @@ pub enum Values {
     Distinct,
     /// Any 16-bit samples, both extremes among them, for a [`Tape::pcm16`] input.
     Pcm16,
+    /// These, as many as the shape has elements: for a table that the operation needs.
+    Exactly(Arc<[f32]>),
 }
 
 /// How closely a GPU must follow the reference: NMSE, the squared error over the squared values.
@@ -138,10 +140,10 @@ impl Case {
 
     /// The values of an input.
     pub fn values(&self, input: usize) -> Vec<f32> {
-        let (shape, values) = self.inputs[input];
+        let (shape, values) = &self.inputs[input];
         let draw = |i: usize| crate::kernel::uniform([7, 11], 0, input as u32, i as u32);
         match values {
-            Values::Uniform(low, high) => (0..shape.len()).map(|i| low + (high - low) * draw(i)).collect(),
+            &Values::Uniform(low, high) => (0..shape.len()).map(|i| low + (high - low) * draw(i)).collect(),
             Values::AwayFromZero => (0..shape.len())
                 .map(|i| {
                     let x = 2.0 * draw(i) - 1.0;
@@ -163,6 +165,7 @@ impl Case {
                     .map(|rank| 0.02 * rank as f32 - 0.01 * shape.len() as f32)
                     .collect()
             }
+            Values::Exactly(values) => values.to_vec(),
         }
     }
 }

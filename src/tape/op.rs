@@ -160,6 +160,14 @@ impl Gradient<'_> {
         self.tape.push(op, inputs)
     }
 
+    /// Records a tensor that never changes.
+    ///
+    /// # Errors
+    /// As [`Tape::constant`].
+    pub fn constant(&mut self, shape: impl Into<Shape>, values: &[f32]) -> Result<Var> {
+        self.tape.constant(shape, values)
+    }
+
     /// Sets the gradient of an input.
     pub fn set(&mut self, input: usize, gradient: Var) {
         self.given[input] = Some(gradient);

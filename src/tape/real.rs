@@ -1,8 +1,10 @@
 use std::{cell::RefCell, fmt::Debug, iter::Sum, thread::LocalKey};
 
 use num_traits::{Float, NumAssign};
+use rustfft::num_complex::Complex;
 
 use super::{Cpu, op::ErasedOp};
+use crate::signal::Fft;
 
 /// The numbers that an operation's CPU implementation is generic over: f64 is the reference, f32 the `cpu`
 /// device.
@@ -17,14 +19,24 @@ pub trait Real: Float + NumAssign + Sum + Default + Debug + Send + Sync + 'stati
     #[expect(private_interfaces, reason = "only the tape calls it")]
     fn run(op: &dyn ErasedOp, io: Cpu<'_, Self>);
 
+    /// Calls `visit(k, Σ samples[n] exp(-2πi kn / len))` for `k` in `0..=len / 2`; `len` is even.
+    #[doc(hidden)]
+    fn spectrum(samples: &[Self], visit: impl FnMut(usize, Complex<Self>));
+
+    /// The samples of which `bin(k)`, for `k` in `0..=len / 2`, is the spectrum.
+    #[doc(hidden)]
+    fn signal(samples: &mut [Self], bin: impl FnMut(usize) -> Complex<Self>);
+
     #[doc(hidden)]
     fn scratch() -> &'static LocalKey<RefCell<Vec<Vec<Self>>>>;
 }
 
 macro_rules! real {
-    ($type:ty, $run:ident, $scratch:ident) => {
+    ($type:ty, $run:ident, $scratch:ident, $ffts:ident) => {
         thread_local! {
             static $scratch: RefCell<Vec<Vec<$type>>> = const { RefCell::new(Vec::new()) };
+            // planning costs more than a transform: a thread keeps its plans
+            static $ffts: RefCell<Vec<Fft<$type>>> = const { RefCell::new(Vec::new()) };
         }
 
         impl Real for $type {
@@ -41,6 +53,17 @@ macro_rules! real {
                 op.$run(io);
             }
 
+            fn spectrum(samples: &[Self], mut visit: impl FnMut(usize, Complex<Self>)) {
+                Fft::of(&$ffts, samples.len(), |fft| {
+                    let bins = fft.forward(samples);
+                    bins.iter().enumerate().for_each(|(k, &bin)| visit(k, bin));
+                });
+            }
+
+            fn signal(samples: &mut [Self], bin: impl FnMut(usize) -> Complex<Self>) {
+                Fft::of(&$ffts, samples.len(), |fft| fft.inverse(bin, samples));
+            }
+
             fn scratch() -> &'static LocalKey<RefCell<Vec<Vec<Self>>>> {
                 &$scratch
             }
@@ -48,8 +71,8 @@ macro_rules! real {
     };
 }
 
-real!(f32, cpu_f32, SCRATCH_F32);
-real!(f64, cpu_f64, SCRATCH_F64);
+real!(f32, cpu_f32, SCRATCH_F32, FFTS_F32);
+real!(f64, cpu_f64, SCRATCH_F64, FFTS_F64);
 
 /// Calls `body` with `len` numbers of working memory that this thread keeps from call to call, so that a
 /// replay allocates nothing. Their values are whatever was left there.

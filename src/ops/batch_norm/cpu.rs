@@ -42,10 +42,10 @@ pub fn statistics<T: Real>(shape: Channels, x: &[T], out: &mut [T]) {
     let (means, variances) = out.split_at_mut(shape.channels);
     let per_channel = shape.batch * shape.inner;
     parallel_channels(means, per_channel, |c| {
-        rows(shape, x, c)
-            .map(|row| parallel::sum_slice(row, |v| v))
-            .sum::<T>()
-            / count
+        // as a distance from the first value: a constant has that mean, and no variance, exactly
+        let first = x[c * shape.inner];
+        let distances = rows(shape, x, c).map(|row| parallel::sum_slice(row, |v| v - first));
+        first + distances.sum::<T>() / count
     });
     let means = &*means;
     parallel_channels(variances, per_channel, |c| {
