@@ -56,7 +56,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         } => println!("{parameters} parameters on {device}"),
         Event::Stepped { step, loss, .. } => println!("step {step:>3}  training loss   {loss:.4}"),
         Event::Validated { step, loss, .. } => println!("step {step:>3}  validation loss {loss:.4}"),
-        Event::Decoded { .. } | Event::Saved { .. } => {}
+        Event::Undecoded { .. } | Event::Decoded { .. } | Event::Saved { .. } => {}
     })?;
     println!(
         "{} steps done, best validation loss (step, loss): {:?}",

@@ -69,6 +69,11 @@ impl Training {
     pub fn observe(&self, event: Event<'_>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
+            Event::Undecoded { root } => self.line(format!(
+                "{}: {} is decoded at every start and drawn from more slowly than a store: 'stemwise corpus prepare' makes one",
+                self.name,
+                root.display()
+            )),
             Event::Decoded { done, total } => {
                 if state.steps != total as u32 {
                     self.bar.set_position(0); // another split
@@ -101,6 +106,7 @@ impl Training {
                 step,
                 loss,
                 segments_per_second,
+                waiting: _,
             } => {
                 (state.loss, state.rate) = (Some(loss), segments_per_second);
                 self.bar.set_position(step.into());

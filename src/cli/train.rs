@@ -97,6 +97,11 @@ pub fn run(verb: Verb) -> anyhow::Result<()> {
         );
     }
     say(format!("{} steps done, the run is in {folder}", summary.step))?;
+    let (waited, training) = (summary.waited.as_secs_f64(), summary.training.as_secs_f64());
+    say(format!(
+        "the device waited {waited:.2} s of {training:.1} s for data ({:.1} %)",
+        100.0 * waited / training.max(1e-9)
+    ))?;
     if let Some((step, loss)) = summary.best {
         say(format!("best validation loss {loss:.5}, at step {step}"))?;
     }

@@ -1,7 +1,7 @@
 //! The corpus: Slakh2100's layout, read, checked, made.
 
-pub mod check;
 pub mod catalogue;
+pub mod check;
 mod error;
 pub mod exclude;
 pub mod general_midi;
@@ -9,6 +9,7 @@ pub mod instrument;
 pub mod layout;
 pub mod metadata;
 pub mod midi;
+pub mod pieces;
 mod record;
 pub mod render;
 pub mod sample;
@@ -26,9 +27,10 @@ pub use exclude::{ExcludeList, Exclusion};
 pub use instrument::Instrument;
 pub use layout::{Corpus, Split, Stem, Stems, Track};
 pub use metadata::{Metadata, StemMetadata};
+pub use pieces::Pieces;
 pub use sample::{Excerpt, Mix, Sampler, SamplerOptions, Sampling, Triplet};
 pub use segment::{load_all, load_instrument, track_frames};
 pub use silence::{QuietStretches, SoundingStarts, is_silent};
-pub use source::{Place, Segment, SegmentOptions, SegmentSource};
+pub use source::{PieceOptions, Source};
 pub use store::{Store, StoredTrack};
 pub use tempo::TempoClasses;

@@ -92,6 +92,24 @@ impl StemFiles {
     }
 }
 
+/// Full scale of a 16-bit sample.
+pub(super) const SCALE: f32 = 32768.0;
+
+/// Rounds samples to 16 bits; what exceeds full scale is cut to it. The samples themselves become what was kept of
+/// them. Also counts those that were cut.
+pub(super) fn to_pcm16(samples: &mut [f32]) -> (Vec<i16>, u64) {
+    let mut cut = 0;
+    let round = |x: &mut f32| {
+        let wide = (*x * SCALE).round();
+        let sample = wide as i16; // saturates
+        cut += u64::from(f32::from(sample) != wide);
+        *x = f32::from(sample) / SCALE;
+        sample
+    };
+    let rounded = samples.iter_mut().map(round).collect();
+    (rounded, cut)
+}
+
 pub(super) fn add(sum: &mut [f32], samples: &[f32]) {
     for (sum, x) in sum.iter_mut().zip(samples) {
         *sum += x;

@@ -1,92 +1,67 @@
-//! Batches of magnitudes, prepared while the device works.
+//! What a separator's batches hold: the instruments of segments, in 16 bits.
 
-use std::{
-    ops::Range,
-    sync::mpsc::{Receiver, sync_channel},
-    thread::Scope,
-};
-
-use rayon::prelude::*;
-
-use super::{SeparatorRecipe, TrainError};
+use super::TrainError;
 use crate::{
-    audio::Stft,
-    corpus::{CorpusError, Instrument, Segment, SegmentSource},
+    corpus::{CorpusError, Excerpt, Instrument, Mix, Pieces, Sampler},
+    tape::Slot,
 };
 
-/// Batches that wait for the device at most; the thread holds one more.
-const AHEAD: usize = 2;
+/// Instruments, and so sources of a mix.
+pub(super) const SOURCES: usize = Instrument::ALL.len();
 
-/// Magnitudes of mix and target, `[batch, 1, bins, frames]` each.
-pub(super) struct Batch {
-    pub mix: Vec<f32>,
-    pub target: Vec<f32>,
-}
-
-/// Makes batches out of segments.
-pub(super) struct Preparer {
-    stft: Stft,
-    instrument: Instrument,
-    seed: u64,
+/// Writes batches of mixes of one split's pieces, `[batch, 5, samples]`.
+pub(super) struct Batches<'a> {
+    pieces: &'a Pieces,
     batch: usize,
-    item_len: usize,
+    len: usize,
 }
 
-impl Preparer {
-    pub fn new(recipe: &SeparatorRecipe) -> Result<Self, TrainError> {
-        let stft = recipe.stft()?;
-        Ok(Preparer {
-            item_len: stft.bins() * stft.frames(recipe.segment_samples()),
-            stft,
-            instrument: recipe.instrument,
-            seed: recipe.seed,
-            batch: recipe.batch,
-        })
+impl<'a> Batches<'a> {
+    /// Batches of `batch` segments of the length that the catalogue is for.
+    pub fn new(pieces: &'a Pieces, batch: usize) -> Self {
+        let len = pieces.catalogue().segment_len();
+        Batches { pieces, batch, len }
     }
 
-    /// The training batch of a step: a pure function of the recipe, the corpus and the step.
-    pub fn training(&self, source: &SegmentSource, step: u32) -> Result<Batch, TrainError> {
-        self.prepare(|index| source.draw(self.instrument, self.seed, step.into(), index as u64))
-    }
-
-    /// A batch of the segments that `segment` gives for each of its indices.
-    pub fn prepare(
+    /// Fills the first input of a slot with a training batch: a pure function of the sampler and the step.
+    pub fn fill(
         &self,
-        segment: impl Fn(usize) -> Result<Segment, CorpusError> + Sync,
-    ) -> Result<Batch, TrainError> {
-        let mut batch = Batch {
-            mix: vec![0.0; self.batch * self.item_len],
-            target: vec![0.0; self.batch * self.item_len],
-        };
-        let items = batch.mix.par_chunks_exact_mut(self.item_len);
-        let items = items.zip(batch.target.par_chunks_exact_mut(self.item_len));
-        items.enumerate().try_for_each(|(index, (mix, target))| {
-            let segment = segment(index)?;
-            self.stft.magnitude_into(&segment.mix, mix)?;
-            self.stft.magnitude_into(&segment.target, target)?;
-            Ok::<_, TrainError>(())
-        })?;
+        sampler: &Sampler,
+        target: Instrument,
+        step: u32,
+        slot: &mut Slot,
+    ) -> Result<(), TrainError> {
+        let mut samples = vec![0; self.len];
+        for index in 0..self.batch {
+            let Excerpt { piece, start, .. } = sampler.segment(target, step.into(), index as u64)?;
+            for (k, source) in Mix::of_piece(piece, start).sources.into_iter().enumerate() {
+                self.read(source, &mut samples)?;
+                slot.write_pcm16(0, (index * SOURCES + k) * self.len, &samples)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The mixes of given segments as one batch; the last ones repeat where there are too few.
+    pub fn of_segments(&self, segments: &[Excerpt]) -> Result<Vec<i16>, TrainError> {
+        let mut batch = vec![0; self.batch * SOURCES * self.len];
+        let segments = segments.iter().cycle();
+        for (item, segment) in batch.chunks_exact_mut(SOURCES * self.len).zip(segments) {
+            let mix = Mix::of_piece(segment.piece, segment.start);
+            for (source, samples) in mix.sources.into_iter().zip(item.chunks_exact_mut(self.len)) {
+                self.read(source, samples)?;
+            }
+        }
         Ok(batch)
     }
 
-    /// Prepares the training batches of `steps` on a thread of their own, in order. The thread ends with
-    /// the steps, at the first error, or when the receiver is dropped.
-    pub fn spawn<'scope>(
-        &'scope self,
-        scope: &'scope Scope<'scope, '_>,
-        source: &'scope SegmentSource,
-        steps: Range<u32>,
-    ) -> Receiver<Result<Batch, TrainError>> {
-        let (sender, receiver) = sync_channel(AHEAD);
-        scope.spawn(move || {
-            for step in steps {
-                let batch = self.training(source, step);
-                let failed = batch.is_err();
-                if sender.send(batch).is_err() || failed {
-                    break;
-                }
+    fn read(&self, source: Option<Excerpt>, samples: &mut [i16]) -> Result<(), CorpusError> {
+        match source {
+            Some(excerpt) => self.pieces.read(excerpt, samples),
+            None => {
+                samples.fill(0);
+                Ok(())
             }
-        });
-        receiver
+        }
     }
 }

@@ -59,7 +59,7 @@ pub struct SeparatorRecipe {
     /// Working rate in Hz.
     #[serde(default = "defaults::sample_rate")]
     pub sample_rate: u32,
-    /// Window length of the transform, in samples; `stft_size / 2 + 1` bins.
+    /// Window length of the transform, in samples, a power of two from 256 to 8192; `stft_size / 2 + 1` bins.
     #[serde(default = "defaults::stft_size")]
     pub stft_size: usize,
     /// Samples from one window to the next.
@@ -150,6 +150,10 @@ impl SeparatorRecipe {
             ));
         }
         let stft = self.stft()?;
+        if !stft.size().is_power_of_two() || !(256..=8192).contains(&stft.size()) {
+            let message = format!("{} is not a power of two from 256 to 8192", stft.size());
+            return Err(TrainError::setting("stft_size", message));
+        }
         if self.segment_samples() < stft.size() {
             let message = format!(
                 "{} s is shorter than one window of the transform",

@@ -21,6 +21,9 @@ pub(super) enum Line {
         learning_rate: f32,
         seconds: f64,
         segments_per_second: f64,
+        /// Share of the time that the device waited for data.
+        #[serde(default)]
+        waiting: f64,
     },
     Validation {
         step: u32,
@@ -108,6 +111,7 @@ mod tests {
             learning_rate: 1e-3,
             seconds: f64::from(step),
             segments_per_second: 2.0,
+            waiting: 0.0,
         };
         let validation = Line::Validation {
             step: 2,

@@ -3,11 +3,11 @@
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use super::{SeparatorRecipe, TrainError};
+use super::{SeparatorRecipe, TrainError, batches::SOURCES};
 use crate::{
     models::Separator,
     nn::Mode,
-    ops::{L1Loss, Record},
+    ops::{L1Loss, Mixdown, Record, StftOutput, stft},
     optim::Adam,
     tape::{Flat, Parameters, Role, Tape, Var},
 };
@@ -20,12 +20,10 @@ pub struct Network {
     /// The network's tensors, at their initial values.
     pub parameters: Parameters,
     separator: Separator,
-    batch: usize,
-    bins: usize,
-    frames: usize,
+    recipe: SeparatorRecipe,
 }
 
-/// A recorded validation step: inputs are mix and target magnitude, as in training.
+/// A recorded validation step: its input is that of training.
 pub struct EvaluationStep {
     /// The forward pass and the loss, without gradients.
     pub tape: Tape,
@@ -40,16 +38,13 @@ impl Network {
     /// [`TrainError::Setting`] for a recipe that cannot be used.
     pub fn new(recipe: &SeparatorRecipe) -> Result<Self, TrainError> {
         recipe.check()?;
-        let stft = recipe.stft()?;
         let mut parameters = Parameters::default();
         let mut rng = ChaCha8Rng::seed_from_u64(recipe.seed);
         let separator = Separator::new(&recipe.model(), &mut parameters, Role::Trainable, "", &mut rng)?;
         Ok(Network {
             parameters,
             separator,
-            batch: recipe.batch,
-            bins: stft.bins(),
-            frames: stft.frames(recipe.segment_samples()),
+            recipe: recipe.clone(),
         })
     }
 
@@ -58,8 +53,8 @@ impl Network {
         self.parameters.count(Role::Trainable)
     }
 
-    /// Forward, L1 against the target's magnitude, backward, update, in one tape. Its inputs are the
-    /// magnitudes of mix and target, `[batch, 1, bins, frames]` each.
+    /// Front end, forward, L1 against the target's magnitude, backward, update, in one tape. Its input is the
+    /// instruments of the batch's segments in 16 bits, `[batch, 5, samples]`, a [`Tape::pcm16`].
     ///
     /// # Errors
     /// What recording gives.
@@ -88,7 +83,7 @@ impl Network {
     /// What recording gives.
     pub fn separation_step(&self, batch: usize, frames: usize) -> Result<(Tape, Var), TrainError> {
         let mut tape = Tape::new();
-        let mix = tape.input("mix", [batch, 1, self.bins, frames]);
+        let mix = tape.input("mix", [batch, 1, self.recipe.stft()?.bins(), frames]);
         let separated = self
             .separator
             .record(&mut tape, &self.parameters, mix, Mode::Evaluate)?;
@@ -97,9 +92,27 @@ impl Network {
 
     fn loss(&self, mode: Mode) -> Result<(Tape, Var), TrainError> {
         let mut tape = Tape::new();
-        let shape = [self.batch, 1, self.bins, self.frames];
-        let mix = tape.input("mix", shape);
-        let target = tape.input("target", shape);
+        let recipe = &self.recipe;
+        let sources = tape.pcm16("instruments", [recipe.batch, SOURCES, recipe.segment_samples()]);
+        tape.set_scope("front end");
+        let mut magnitude = |mixdown| {
+            let samples = tape.push(mixdown, &[sources])?;
+            stft(
+                &mut tape,
+                samples,
+                recipe.stft_size,
+                recipe.stft_hop,
+                StftOutput::Magnitude,
+            )
+        };
+        let mix = magnitude(Mixdown {
+            first: 0,
+            count: SOURCES,
+        })?;
+        let target = magnitude(Mixdown {
+            first: recipe.instrument as usize,
+            count: 1,
+        })?;
         let separated = self.separator.record(&mut tape, &self.parameters, mix, mode)?;
         let loss = tape.push(L1Loss, &[separated.estimate, target])?;
         Ok((tape, loss))

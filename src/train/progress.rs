@@ -1,8 +1,13 @@
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 /// What a training run tells whoever watches it, in the order in which it happens.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
+    /// The corpus is a folder, which is decoded at every start: a prepared store would spare that.
+    Undecoded {
+        /// The folder.
+        root: &'a Path,
+    },
     /// A track was decoded; comes from any thread.
     Decoded {
         /// Tracks decoded so far.
@@ -31,6 +36,8 @@ pub enum Event<'a> {
         loss: f32,
         /// Training segments a second since the last such event.
         segments_per_second: f64,
+        /// Share of that time in which the device waited for data.
+        waiting: f64,
     },
     /// The validation segments were evaluated.
     Validated {
@@ -66,4 +73,8 @@ pub struct Summary {
     pub loss: Option<f32>,
     /// Least validation loss, and the step at which it was found.
     pub best: Option<(u32, f32)>,
+    /// Time spent in training steps.
+    pub training: Duration,
+    /// How much of it the device had nothing to do, because the next batch was not ready.
+    pub waited: Duration,
 }

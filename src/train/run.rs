@@ -16,7 +16,7 @@ use crate::files::write_atomically;
 /// | file | content |
 /// |---|---|
 /// | `config.toml` | the resolved config: every setting, defaults included |
-/// | `run.json` | version, git commit and device of every start, seed, number of parameters |
+/// | `run.json` | version, git commit, device and store of every start, seed, number of parameters |
 /// | `metrics.jsonl` | one line a step, and one a validation |
 /// | `last.safetensors` | the newest checkpoint |
 /// | `best.safetensors` | the checkpoint with the least validation loss |
@@ -43,6 +43,9 @@ struct Start {
     /// Of the working directory, which need not be that of the program.
     git_commit: Option<String>,
     device: String,
+    /// Hash of the store that segments came from; none if they came from a folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    store: Option<String>,
 }
 
 impl Run {
@@ -138,14 +141,36 @@ impl Run {
         })?)
     }
 
-    /// Notes in `run.json` that steps from `step` on are run by this program on `device`.
-    pub(super) fn note_start(&self, step: u32, device: &str, parameters: usize) -> Result<(), TrainError> {
+    /// Notes in `run.json` that steps from `step` on are run by this program on `device`, with the samples of the
+    /// store that has this hash.
+    ///
+    /// # Errors
+    /// [`TrainError::Run`] if the steps before were made with another store.
+    pub(super) fn note_start(
+        &self,
+        step: u32,
+        device: &str,
+        parameters: usize,
+        store: Option<&str>,
+    ) -> Result<(), TrainError> {
         let path = self.folder.join("run.json");
         let before = fs::read(&path)
             .ok()
             .and_then(|bytes| serde_json::from_slice::<Record>(&bytes).ok());
         let mut starts = before.map(|record| record.starts).unwrap_or_default();
+        let before = starts.iter().rev().find_map(|start| start.store.as_deref());
+        if let (Some(before), Some(now)) = (before, store)
+            && before != now
+        {
+            let message = format!(
+                "its steps so far were made with the store {before}, but {} holds {now} now: go on with the former, \
+                 or begin a new run",
+                self.config.corpus.display()
+            );
+            return Err(TrainError::Run { path, message });
+        }
         starts.push(Start {
+            store: store.map(str::to_string),
             step,
             version: env!("CARGO_PKG_VERSION").to_string(),
             git_commit: git_commit(),

@@ -2,10 +2,7 @@
 
 use std::{
     path::Path,
-    sync::{
-        atomic::{AtomicBool, Ordering},
-        mpsc::Receiver,
-    },
+    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -13,17 +10,18 @@ use std::{
 use super::{
     Checkpoint, EvaluationStep, Event, Network, Observer, Run, RunConfig, SeparatorRecipe, Summary,
     TrainError,
-    batches::{Batch, Preparer},
+    batches::Batches,
     checkpoint::{Snapshot, State},
+    loader::Loader,
     log::{Line, Log},
     network::LOSS_SLOT,
 };
 use crate::{
-    corpus::{Corpus, CorpusError, SegmentOptions, SegmentSource, Split, source::Place},
+    corpus::{Excerpt, PieceOptions, Pieces, Sampler, SamplerOptions, Sampling, Source, Split},
     gpu::Device,
     kernel::StepValues,
     optim::Adam,
-    tape::{HISTORY_STEPS, Program, Session, Var},
+    tape::{HISTORY_STEPS, Input, Program, Session, Slot, Var},
 };
 
 /// Losses are read from the device after so many steps, or after so long, whichever comes first: often enough
@@ -32,8 +30,14 @@ const READ_STEPS: u32 = 32;
 const READ_TIME: Duration = Duration::from_secs(1);
 const _: () = assert!(READ_STEPS as usize <= HISTORY_STEPS);
 
-/// Bytes for decoded audio.
+/// Bytes for decoded audio, where there is no store.
 const AUDIO_MEMORY: u64 = 4 << 30;
+
+/// Bytes for batches that wait for the device.
+const BATCH_MEMORY: u64 = 1 << 30;
+
+/// Threads that fill batches: copying from a store needs one, decoding from a folder's files needs more.
+const WORKERS: usize = 2;
 
 /// Begins a run in the new folder `folder` and trains to its last step, or until `stop` is set: then to the end of
 /// the step that is running. Either way the newest state is in `last.safetensors` when it returns.
@@ -55,7 +59,9 @@ pub fn start(
         ))
     };
     match prepare() {
-        Ok((data, engine)) => Trainer::new(run, engine, observer, None)?.train(&data, stop),
+        Ok((data, engine)) => {
+            Trainer::new(run, engine, data.hash.as_deref(), observer, None)?.train(&data, stop)
+        }
         Err(error) => {
             run.discard();
             Err(error)
@@ -89,51 +95,53 @@ pub fn resume(
         checkpoint.restore(&mut engine.session)?;
     }
     let data = Data::open(&run.config, observer)?;
-    Trainer::new(run, engine, observer, checkpoint.as_ref())?.train(&data, stop)
+    Trainer::new(run, engine, data.hash.as_deref(), observer, checkpoint.as_ref())?.train(&data, stop)
 }
 
 /// The segments of a run.
 struct Data {
-    train: SegmentSource,
-    validation: SegmentSource,
-    /// Where the validation segments are.
-    places: Vec<Place>,
-    preparer: Preparer,
+    /// The hash of the store that they come from, if they do.
+    hash: Option<String>,
+    train: Pieces,
+    sampler: Sampler,
+    validation: Pieces,
+    /// The segments to validate on.
+    segments: Vec<Excerpt>,
 }
 
 impl Data {
     fn open(config: &RunConfig, observer: Observer<'_>) -> Result<Self, TrainError> {
         let recipe = &config.separator;
-        let corpus = Corpus::open(&config.corpus)?;
-        if let Some(split) = [Split::Train, Split::Validation]
-            .iter()
-            .find(|s| corpus.split(**s).is_empty())
-        {
-            let root = corpus.root().display();
-            let message =
-                format!("{root} has no tracks in '{split}': training needs the splits train and validation");
-            return Err(CorpusError::invalid(message).into());
+        let source = Source::open(&config.corpus)?;
+        if let Source::Folder(corpus) = &source {
+            observer(Event::Undecoded { root: corpus.root() });
         }
-        let source = |split: Split, memory| {
-            let options = SegmentOptions {
-                targets: vec![recipe.instrument],
-                len: recipe.segment_samples(),
+        let classes = source.tempo_classes()?;
+        let pieces = |split, memory| {
+            let options = PieceOptions {
+                segment_len: recipe.segment_samples(),
                 rate: recipe.sample_rate,
                 memory,
             };
-            SegmentSource::new(corpus.split(split), options, &|done, total| {
+            source.pieces(split, &options, &classes, &|done, total| {
                 observer(Event::Decoded { done, total })
             })
         };
-        let train = source(Split::Train, AUDIO_MEMORY / 4 * 3)?;
-        let validation = source(Split::Validation, AUDIO_MEMORY / 4)?;
+        let train = pieces(Split::Train, AUDIO_MEMORY / 4 * 3)?;
+        let validation = pieces(Split::Validation, AUDIO_MEMORY / 4)?;
+        let options = SamplerOptions {
+            seed: recipe.seed,
+            batch: recipe.batch as u64,
+            sampling: Sampling::Fresh,
+        };
+        let sampler = |pieces: &Pieces| Sampler::new(pieces.catalogue().clone(), options);
         let count = recipe.validation_segments.next_multiple_of(recipe.batch);
-        let places = validation.validation_segments(recipe.instrument, count)?;
         Ok(Data {
+            hash: source.hash().map(str::to_string),
+            sampler: sampler(&train)?,
+            segments: sampler(&validation)?.validation_segments(recipe.instrument, count)?,
             train,
             validation,
-            places,
-            preparer: Preparer::new(recipe)?,
         })
     }
 }
@@ -183,17 +191,22 @@ struct Trainer<'o> {
     since: Instant,
     started: Instant,
     loss: Option<f32>,
+    /// Time spent in training steps by this start, and how much of it the device waited for data.
+    training: Duration,
+    waited: Duration,
 }
 
 impl<'o> Trainer<'o> {
     fn new(
         run: Run,
         engine: Engine,
+        store: Option<&str>,
         observer: Observer<'o>,
         checkpoint: Option<&Checkpoint>,
     ) -> Result<Self, TrainError> {
         let step = checkpoint.map_or(0, |c| c.state.step);
-        run.note_start(step, &engine.session.device().to_string(), engine.parameters)?;
+        let device = engine.session.device().to_string();
+        run.note_start(step, &device, engine.parameters, store)?;
         Ok(Trainer {
             log: Log::open(&run.metrics(), step)?,
             run,
@@ -206,6 +219,8 @@ impl<'o> Trainer<'o> {
             since: Instant::now(),
             started: Instant::now(),
             loss: None,
+            training: Duration::ZERO,
+            waited: Duration::ZERO,
         })
     }
 
@@ -218,9 +233,13 @@ impl<'o> Trainer<'o> {
             step: first,
             steps,
         });
+        let batches = Batches::new(&data.train, self.recipe().batch);
+        let target = self.recipe().instrument;
+        let fill = |step, slot: &mut Slot| batches.fill(&data.sampler, target, step, slot);
+        let slots = Loader::slots(&self.engine.session, &self.engine.training, BATCH_MEMORY)?;
         thread::scope(|scope| {
-            let batches = data.preparer.spawn(scope, &data.train, first..steps);
-            self.run_steps(data, batches, stop)
+            let mut loader = Loader::spawn(scope, slots, WORKERS, first..steps, &fill);
+            self.run_steps(data, &mut loader, stop)
         })?;
         Ok(Summary {
             step: self.step,
@@ -228,16 +247,12 @@ impl<'o> Trainer<'o> {
             interrupted: self.step < steps,
             loss: self.loss,
             best: self.best,
+            training: self.training,
+            waited: self.waited,
         })
     }
 
-    /// `batches` ends here, and with it the thread that fills it.
-    fn run_steps(
-        &mut self,
-        data: &Data,
-        batches: Receiver<Result<Batch, TrainError>>,
-        stop: &AtomicBool,
-    ) -> Result<(), TrainError> {
+    fn run_steps(&mut self, data: &Data, loader: &mut Loader, stop: &AtomicBool) -> Result<(), TrainError> {
         let SeparatorRecipe {
             seed,
             learning_rate,
@@ -247,17 +262,17 @@ impl<'o> Trainer<'o> {
         } = *self.recipe();
         (self.started, self.since) = (Instant::now(), Instant::now());
         while self.step < steps && !stop.load(Ordering::Relaxed) {
-            let batch = batches.recv().map_err(|_| TrainError::Worker)??;
             let engine = &mut self.engine;
+            let slot = loader.next(&engine.session)?;
             let values = StepValues::new(seed, self.step, learning_rate, engine.adam.betas());
             engine
                 .session
-                .run(&mut engine.training, &[&batch.mix, &batch.target], &values)?;
+                .run_slot(&mut engine.training, slot, &values, loader.give_back())?;
             self.step += 1;
             self.pending += 1;
             let validate = self.step.is_multiple_of(validate_every) || self.step == steps;
             if validate || self.pending == READ_STEPS || self.since.elapsed() >= READ_TIME {
-                self.read_losses()?;
+                self.read_losses(loader.waited())?;
             }
             if validate {
                 self.validate(data)?;
@@ -265,14 +280,14 @@ impl<'o> Trainer<'o> {
             }
         }
         if self.saved != Some(self.step) {
-            self.read_losses()?;
+            self.read_losses(loader.waited())?;
             self.save(false)?;
         }
         Ok(())
     }
 
     /// Reads the losses of the pending steps in one go, and logs them.
-    fn read_losses(&mut self) -> Result<(), TrainError> {
+    fn read_losses(&mut self, waited: Duration) -> Result<(), TrainError> {
         if self.pending == 0 {
             return Ok(());
         }
@@ -282,7 +297,9 @@ impl<'o> Trainer<'o> {
             .history(LOSS_SLOT, self.step - 1, self.pending as usize)?;
         let recipe = self.recipe();
         let segments = f64::from(self.pending) * recipe.batch as f64;
-        let segments_per_second = segments / self.since.elapsed().as_secs_f64().max(1e-9);
+        let elapsed = self.since.elapsed();
+        let segments_per_second = segments / elapsed.as_secs_f64().max(1e-9);
+        let waiting = (waited - self.waited).as_secs_f64() / elapsed.as_secs_f64().max(1e-9);
         let (learning_rate, seconds) = (recipe.learning_rate, self.seconds());
         let first = self.step + 1 - losses.len() as u32;
         let lines: Vec<Line> = (first..)
@@ -294,6 +311,7 @@ impl<'o> Trainer<'o> {
                 learning_rate,
                 seconds,
                 segments_per_second,
+                waiting,
             })
             .collect();
         self.log.append(&lines)?;
@@ -305,26 +323,24 @@ impl<'o> Trainer<'o> {
             step: self.step,
             loss,
             segments_per_second,
+            waiting,
         });
         self.loss = Some(loss);
+        self.training += elapsed;
+        self.waited = waited;
         (self.pending, self.since) = (0, Instant::now());
         Ok(())
     }
 
     /// Evaluates the validation segments and writes the checkpoints.
     fn validate(&mut self, data: &Data) -> Result<(), TrainError> {
-        let SeparatorRecipe {
-            instrument, batch, ..
-        } = *self.recipe();
-        let batches = data.places.len().div_ceil(batch).max(1);
+        let batch = self.recipe().batch;
+        let batches = Batches::new(&data.validation, batch);
         let mut sum = 0.0;
-        for b in 0..batches {
-            let place = |index: usize| data.places[(b * batch + index) % data.places.len()];
-            let inputs = data
-                .preparer
-                .prepare(|index| data.validation.segment(instrument, place(index)))?;
+        for segments in data.segments.chunks(batch) {
+            let samples = batches.of_segments(segments)?;
             let engine = &mut self.engine;
-            let inputs = [inputs.mix.as_slice(), &inputs.target];
+            let inputs = [Input::Pcm16(&samples)];
             engine
                 .session
                 .run(&mut engine.evaluation, &inputs, &StepValues::default())?;
@@ -333,7 +349,7 @@ impl<'o> Trainer<'o> {
                 .read(&mut engine.evaluation, engine.evaluation_loss)?;
             sum += loss.first().copied().map_or(f64::NAN, f64::from);
         }
-        let loss = (sum / batches as f64) as f32;
+        let loss = (sum / data.segments.len().div_ceil(batch) as f64) as f32;
         if !loss.is_finite() {
             return Err(self.diverged("the validation loss", loss, self.step));
         }

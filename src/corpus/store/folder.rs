@@ -14,7 +14,9 @@ use crate::{
     files::PARTIAL_PREFIX,
 };
 
-const LOCK: &str = "store.lock";
+/// Taken by whoever writes; it stays when the store is finished.
+pub const LOCK: &str = "store.lock";
+
 /// A folder that is ours alone, as long as this lives.
 pub struct Folder {
     root: PathBuf,

@@ -10,8 +10,10 @@ use memmap2::Mmap;
 use rayon::prelude::*;
 
 use super::{
-    folder::io,
-    format::{Content, Entry, LEAST_QUIET, Manifest, Record, absent, name, pcm_path, record_path, stride},
+    folder::{LOCK, io},
+    format::{
+        Content, Entry, LEAST_QUIET, MANIFEST, Manifest, Record, absent, name, pcm_path, record_path, stride,
+    },
 };
 use crate::corpus::{CorpusError, Instrument, QuietStretches, Split};
 
@@ -45,6 +47,11 @@ pub struct StoredTrack {
 }
 
 impl Store {
+    /// Whether a folder holds a store, finished or not.
+    pub fn is_at(root: &Path) -> bool {
+        [MANIFEST, LOCK].iter().any(|name| root.join(name).is_file())
+    }
+
     /// Opens the finished store `root` and maps all its tracks. Compares sizes and the records' hashes with the
     /// manifest; [`Store::verify`] also compares the samples'.
     ///

@@ -8,11 +8,13 @@ use super::{
     format::{Content, LEAST_QUIET, Part, Record, VERSION, gaps, pcm_path, record_path, stride},
 };
 use crate::{
-    corpus::{CorpusError, Instrument, QuietStretches, Track, midi::read_tempo, segment::StemFiles},
+    corpus::{
+        CorpusError, Instrument, QuietStretches, Track,
+        midi::read_tempo,
+        segment::{StemFiles, to_pcm16},
+    },
     files::{FileError, create_temporary, persist, write_atomically},
 };
-
-const SCALE: f32 = 32768.0;
 
 /// A track to be prepared.
 pub struct Job<'a> {
@@ -91,15 +93,7 @@ impl Job<'_> {
 
     fn decode(&self, instrument: Instrument, rate: u32) -> Result<(Vec<i16>, Part), CorpusError> {
         let mut sum = self.files.whole(instrument, self.frames, rate)?;
-        let mut clipped = 0;
-        let round = |x: &mut f32| {
-            let wide = (*x * SCALE).round();
-            let sample = wide as i16; // saturates
-            clipped += u64::from(f32::from(sample) != wide);
-            *x = f32::from(sample) / SCALE;
-            sample
-        };
-        let samples = sum.iter_mut().map(round).collect();
+        let (samples, clipped) = to_pcm16(&mut sum);
         let quiet = QuietStretches::find(&sum, LEAST_QUIET as usize);
         let part = Part {
             instrument,
