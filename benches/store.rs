@@ -5,6 +5,7 @@
 //! STEMWISE_BENCH_DIR=/mnt/disk cargo bench --bench store elsewhere
 //! ```
 //!
+//! The first 10,000 random excerpts of 3 s fault every page in, the second find what the system has kept of them.
 //! Its samples are holes: 212 GB in the folder's listing, nothing on the disk. What is touched of them takes part of
 //! the system's page cache all the same, and is counted as the process' file memory, which the system may take back.
 
@@ -65,21 +66,27 @@ fn main() -> Result<(), Box<dyn Error>> {
         milliseconds(started)
     );
 
-    let started = Instant::now();
-    let mut sum = 0i64;
-    for _ in 0..EXCERPTS {
-        let track = &store.tracks()[rng.random_range(0..store.tracks().len())];
-        let instrument = Instrument::ALL[rng.random_range(0..5)];
-        let samples = track.samples(instrument).ok_or("every instrument plays")?;
-        let start = rng.random_range(0..samples.len() - EXCERPT);
-        sum += samples[start..][..EXCERPT]
-            .iter()
-            .map(|&x| i64::from(x))
-            .sum::<i64>();
+    for pass in ["first", "second"] {
+        let mut rng = ChaCha8Rng::seed_from_u64(2);
+        let started = Instant::now();
+        let mut sum = 0i64;
+        for _ in 0..EXCERPTS {
+            let track = &store.tracks()[rng.random_range(0..store.tracks().len())];
+            let instrument = Instrument::ALL[rng.random_range(0..5)];
+            let samples = track.samples(instrument).ok_or("every instrument plays")?;
+            let start = rng.random_range(0..samples.len() - EXCERPT);
+            sum += samples[start..][..EXCERPT]
+                .iter()
+                .map(|&x| i64::from(x))
+                .sum::<i64>();
+        }
+        black_box(sum);
+        println!(
+            "{pass:6} {EXCERPTS} excerpts     {:8.1} ms",
+            milliseconds(started)
+        );
+        report("after excerpts");
     }
-    black_box(sum);
-    println!("{EXCERPTS} excerpts of 3 s    {:8.1} ms", milliseconds(started));
-    report("after the excerpts");
     Ok(())
 }
 

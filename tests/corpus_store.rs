@@ -245,6 +245,15 @@ fn a_store_holds_the_rounded_submixes_and_where_they_are_quiet() {
                 "{instrument}"
             );
 
+            let end = stored.frames;
+            for (start, len) in [(0, 0), (1234, 5000), (end - 7, 7), (end, 0)] {
+                let wanted = plays.then(|| &ideal[start as usize..][..len]);
+                assert!(stored.excerpt(instrument, start, len) == wanted, "{start} {len}");
+            }
+            for (start, len) in [(end - 7, 8), (end + 1, 0), (u64::MAX, 1), (1, usize::MAX)] {
+                assert_eq!(stored.excerpt(instrument, start, len), None);
+            }
+
             let rounded: Vec<f32> = ideal.iter().map(|&x| f32::from(x) / 32768.0).collect();
             assert_eq!(*stored.quiet(instrument), QuietStretches::find(&rounded, 1024));
             for len in [4096, 8000, 20_000, 70_000] {

@@ -2,6 +2,7 @@
 
 use std::{
     fs::File,
+    ops::Range,
     path::{Path, PathBuf},
     sync::atomic::{AtomicUsize, Ordering},
 };
@@ -117,7 +118,7 @@ impl Store {
     pub fn verify(&self, progress: &(dyn Fn(usize, usize) + Sync)) -> Result<(), CorpusError> {
         let done = AtomicUsize::new(0);
         let damaged = self.tracks.par_iter().filter(|track| {
-            let differs = blake3::hash(&track.map).to_hex().as_str() != track.pcm;
+            let differs = track.hash().to_hex().as_str() != track.pcm;
             progress(done.fetch_add(1, Ordering::Relaxed) + 1, self.tracks.len());
             differs
         });
@@ -192,14 +193,46 @@ impl StoredTrack {
     }
 
     /// All samples of an instrument, `frames` of them: the sum of its stems, full scale ±32768. `None` if it does
-    /// not play. Reading them may read from the disk.
+    /// not play. They are read from the disk page by page, as they are touched; what is wanted at once is read
+    /// faster as an [`StoredTrack::excerpt`].
     pub fn samples(&self, instrument: Instrument) -> Option<&[i16]> {
+        bytemuck::try_cast_slice(self.map.get(self.bytes(instrument)?)?).ok()
+    }
+
+    /// The `len` samples of an instrument from `start` on, which the system is asked to read from the disk in one
+    /// piece. `None` if it does not play, or the track ends before.
+    pub fn excerpt(&self, instrument: Instrument, start: u64, len: usize) -> Option<&[i16]> {
+        let start = usize::try_from(start).ok()?;
+        let range = start..start.checked_add(len)?;
+        let samples = self.samples(instrument)?.get(range)?;
+        self.will_read(
+            self.bytes(instrument)?.start + start * size_of::<i16>(),
+            size_of_val(samples),
+        );
+        Some(samples)
+    }
+
+    /// Where an instrument lies in the file.
+    fn bytes(&self, instrument: Instrument) -> Option<Range<usize>> {
         let start = self.starts[instrument as usize]?;
-        let bytes = self
-            .map
-            .get(start..)?
-            .get(..self.frames as usize * size_of::<i16>())?;
-        bytemuck::try_cast_slice(bytes).ok()
+        Some(start..start + self.frames as usize * size_of::<i16>())
+    }
+
+    fn hash(&self) -> blake3::Hash {
+        const PIECE: usize = 1 << 22;
+        let mut hasher = blake3::Hasher::new();
+        for (i, piece) in self.map.chunks(PIECE).enumerate() {
+            self.will_read(i * PIECE, piece.len());
+            hasher.update(piece);
+        }
+        hasher.finalize()
+    }
+
+    /// Advice to the system, which changes nothing but the time that reading takes.
+    #[cfg_attr(not(unix), allow(unused_variables))]
+    fn will_read(&self, start: usize, len: usize) {
+        #[cfg(unix)]
+        let _ = self.map.advise_range(memmap2::Advice::WillNeed, start, len);
     }
 
     /// How many samples of an instrument were beyond full scale and are cut to it.
@@ -219,5 +252,9 @@ fn map(path: &Path, bytes: u64) -> Result<Mmap, CorpusError> {
     // SAFETY: a map is sound as long as nobody changes or truncates the file. `prepare` never does: samples are
     // written under another name and renamed, and what a rename replaces lives on until it is unmapped. Whoever
     // writes into a store's files by other means while it is in use reads garbage, or is ended by the system.
-    unsafe { Mmap::map(&file) }.map_err(io("map", path))
+    let map = unsafe { Mmap::map(&file) }.map_err(io("map", path))?;
+    // Otherwise the system reads megabytes around every page touched, of which random excerpts use little.
+    #[cfg(unix)]
+    let _ = map.advise(memmap2::Advice::Random);
+    Ok(map)
 }
