@@ -235,6 +235,15 @@ fn plant(root: &Path) -> Vec<(String, Vec<&'static str>)> {
     one(&keep, &midi, &["all_src.mid note unreadable"]);
     let mix = |t: &Path| fs::remove_file(t.join("mix.wav")).unwrap();
     one(&keep, &mix, &["mix note missing"]);
+    let replaced = |t: &Path| {
+        let noise = common::noise(SECONDS * RATE).into_iter();
+        write(
+            &t.join("stems/S00.wav"),
+            44_100,
+            noise.map(|x| (x * 9_999.0) as i16),
+        );
+    };
+    one(&keep, &replaced, &["S00 broken white_noise", "track note sum"]);
 
     // One song in three splits and in `omitted`, twice in train: other names, another tempo, another order.
     let song = song("train", 100);
