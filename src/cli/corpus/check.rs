@@ -50,11 +50,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     let left = found.without(&honoured).entries.len();
     if left > 0 {
-        let list = match &arguments.exclude {
-            Some(path) => format!("see {}", path.display()),
-            None => "list them with --exclude".to_string(),
+        let how = match &arguments.exclude {
+            Some(path) => format!("{} lists them", path.display()),
+            None => "write a list of them with --exclude".to_string(),
         };
-        bail!("{left} stems or tracks are better left out, and are not yet: {list}");
+        bail!("stems and tracks to leave out that are not yet: {left}; {how}");
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! A corpus, checked by looking at its files and listening to its audio: never by a list, never by flags.
 
 mod duplicates;
+mod files;
 mod listen;
 mod report;
 mod track;

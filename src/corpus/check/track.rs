@@ -2,7 +2,8 @@
 
 use std::{
     collections::BTreeMap,
-    path::Path,
+    ops::Range,
+    path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
 };
 
@@ -10,12 +11,13 @@ use rustfft::FftPlanner;
 
 use super::{
     Defect, Finding, Part, Severity, TrackReport,
-    listen::{Character, Heard, Listener, SLICES},
+    files::{damaged, hear, unreadable},
+    listen::{Character, Heard, SLICES},
 };
 use crate::{
-    audio::{AudioError, AudioReader},
+    audio::AudioReader,
     corpus::{
-        CorpusError, Instrument, Metadata, Stem, Track,
+        Instrument, Metadata, Stem, Track,
         midi::{read_content_hash, read_note_times, read_tempo},
     },
 };
@@ -132,7 +134,7 @@ impl Check<'_> {
     }
 
     /// Path and rate of the mix. One that is missing is no loss: it is the sum of the stems.
-    fn mix_rate(&mut self) -> Option<(std::path::PathBuf, u32)> {
+    fn mix_rate(&mut self) -> Option<(PathBuf, u32)> {
         let Ok(path) = self.track.mix_path() else {
             self.found(Part::Mix, Severity::Note, Defect::Missing);
             return None;
@@ -198,10 +200,15 @@ impl Check<'_> {
         self.heard.push((part(), rate, heard.frames));
         match heard.character {
             Character::Silent => self.found(part(), Severity::Note, Defect::Silent),
+            // The mix may well have been made without it.
             Character::Noise { flatness } => {
+                self.sum.partial = true;
                 self.found(part(), Severity::Broken, Defect::WhiteNoise { flatness });
             }
-            Character::Tone { hz } => self.found(part(), Severity::Broken, Defect::SingleTone { hz }),
+            Character::Tone { hz } => {
+                self.sum.partial = true;
+                self.found(part(), Severity::Broken, Defect::SingleTone { hz });
+            }
             Character::Music => self.notes(stem, &heard),
         }
         self.clipped(part(), &heard);
@@ -234,7 +241,7 @@ impl Check<'_> {
         let slice = |time: f64| (time * f64::from(SLICES)) as usize;
         notes.retain(|note| slice(note.start) < heard.sounding.len());
         // A sound may begin a little late.
-        let silent = |note: &&std::ops::Range<f64>| {
+        let silent = |note: &&Range<f64>| {
             let end = slice(note.end.max(note.start + 0.2)).min(heard.sounding.len() - 1);
             !heard.sounding[slice(note.start)..=end].contains(&true)
         };
@@ -357,67 +364,10 @@ impl Sum {
     }
 }
 
-/// Listens to the mean of the channels of a file; `also` gets its rate in Hz and the same samples. Ends early if
-/// stopped.
-fn hear(
-    path: &Path,
-    planner: &mut FftPlanner<f32>,
-    stop: &AtomicBool,
-    mut also: impl FnMut(u32, &[f32]),
-) -> Result<Heard, AudioError> {
-    let mut reader = AudioReader::open(path)?;
-    let (rate, channels) = (reader.rate(), reader.channels());
-    let mut listener = Listener::new(rate, planner);
-    let mut mono = Vec::new();
-    while let Some(chunk) = reader.next_chunk()? {
-        let samples = match channels {
-            1 => chunk,
-            _ => {
-                let mean = |frame: &[f32]| frame.iter().sum::<f32>() / channels as f32;
-                mono.clear();
-                mono.extend(chunk.chunks_exact(channels).map(mean));
-                &mono
-            }
-        };
-        listener.push(samples);
-        also(rate, samples);
-        if stop.load(Ordering::Relaxed) {
-            break;
-        }
-    }
-    Ok(listener.finish())
-}
-
 fn seconds(frames: u64, rate: u32) -> f64 {
     frames as f64 / f64::from(rate.max(1))
 }
 
 fn tenths(slices: &[bool]) -> f64 {
     slices.iter().filter(|&&sounds| sounds).count() as f64 / f64::from(SLICES)
-}
-
-fn damaged(error: &AudioError, path: &Path) -> Defect {
-    match *error {
-        AudioError::Truncated { found, promised, .. } => Defect::Truncated { found, promised },
-        _ => Defect::Unreadable {
-            reason: without_folder(&error.to_string(), path),
-        },
-    }
-}
-
-fn unreadable(error: &CorpusError, path: &Path) -> Defect {
-    match error {
-        CorpusError::Missing { .. } => Defect::Missing,
-        CorpusError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => Defect::Missing,
-        _ => Defect::Unreadable {
-            reason: without_folder(&error.to_string(), path),
-        },
-    }
-}
-
-/// A message on one line that names the file alone: where it is, the report says.
-fn without_folder(message: &str, path: &Path) -> String {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let message = message.replace(&path.display().to_string(), &name);
-    message.split_whitespace().collect::<Vec<_>>().join(" ")
 }
