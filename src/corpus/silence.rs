@@ -28,6 +28,8 @@ pub fn is_silent(segment: &[f32]) -> bool {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SoundingStarts {
     ranges: Vec<Range<u64>>,
+    /// By range: how many positions lie in those before it.
+    before: Vec<u64>,
     count: u64,
 }
 
@@ -70,8 +72,38 @@ impl SoundingStarts {
         if at < starts {
             ranges.push(at..starts);
         }
-        let count = ranges.iter().map(|r| r.end - r.start).sum();
-        Some(Self { ranges, count })
+        Some(Self::from_ranges(ranges))
+    }
+
+    /// The positions at which at least one of `parts` sounds.
+    pub fn union<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut all: Vec<_> = parts
+            .into_iter()
+            .flat_map(|part| part.ranges.iter().cloned())
+            .collect();
+        all.sort_by_key(|range| range.start);
+        let mut ranges: Vec<Range<u64>> = Vec::new();
+        for range in all {
+            match ranges.last_mut() {
+                Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+                _ => ranges.push(range),
+            }
+        }
+        Self::from_ranges(ranges)
+    }
+
+    fn from_ranges(ranges: Vec<Range<u64>>) -> Self {
+        let mut count = 0;
+        let mut before = Vec::with_capacity(ranges.len());
+        for range in &ranges {
+            before.push(count);
+            count += range.end - range.start;
+        }
+        Self {
+            ranges,
+            before,
+            count,
+        }
     }
 
     /// How many there are.
@@ -80,15 +112,24 @@ impl SoundingStarts {
     }
 
     /// The `index`-th of them, in ascending order.
-    pub fn nth(&self, mut index: u64) -> Option<u64> {
-        for range in &self.ranges {
-            let length = range.end - range.start;
-            if index < length {
-                return Some(range.start + index);
-            }
-            index -= length;
-        }
-        None
+    pub fn nth(&self, index: u64) -> Option<u64> {
+        let after = self.before.partition_point(|&before| before <= index);
+        let range = (index < self.count).then(|| after - 1)?;
+        Some(self.ranges[range].start + (index - self.before[range]))
+    }
+
+    /// How many of them lie before `start`.
+    pub fn rank(&self, start: u64) -> u64 {
+        let range = self.ranges.partition_point(|range| range.end <= start);
+        self.ranges.get(range).map_or(self.count, |next| {
+            self.before[range] + start.saturating_sub(next.start)
+        })
+    }
+
+    /// Whether `start` is one of them.
+    pub fn contains(&self, start: u64) -> bool {
+        let range = self.ranges.partition_point(|range| range.end <= start);
+        self.ranges.get(range).is_some_and(|next| next.start <= start)
     }
 }
 
@@ -237,9 +278,22 @@ mod tests {
             ] {
                 assert_eq!(found.nth(i), ideal.get(i as usize).copied());
             }
+            for start in (0..30_000).step_by(7) {
+                assert_eq!(found.contains(start), ideal.binary_search(&start).is_ok());
+                assert_eq!(found.rank(start), ideal.partition_point(|&s| s < start) as u64);
+            }
         }
         assert_eq!(SoundingStarts::find(&[1.0, -1.0], 3).count(), 0);
         assert_eq!(SoundingStarts::find(&[1.0, -1.0], 0).count(), 0);
         assert_eq!(SoundingStarts::find(&[0.0; 50_000], 1000).count(), 0);
+    }
+
+    #[test]
+    fn a_union_holds_what_any_part_holds() {
+        let of = |ranges: &[Range<u64>]| SoundingStarts::from_ranges(ranges.to_vec());
+        let union = SoundingStarts::union([&of(&[2..5, 9..12]), &of(&[]), &of(&[5..6, 10..11, 11..20])]);
+        assert_eq!(union, of(&[2..6, 9..20]));
+        assert_eq!(union.count(), 15);
+        assert_eq!(SoundingStarts::union([]), SoundingStarts::default());
     }
 }
