@@ -2,13 +2,13 @@
 
 use super::CorpusError;
 
-/// Classes of [H25] for Slakh2100, and the most that [`TempoClasses::default_count`] gives.
+/// Classes of Slakh2100 in Hashizume et al. 2025, and the most that [`TempoClasses::default_count`] gives.
 const MOST: usize = 36;
 /// Pieces to a class in corpora too small for that many: splits as uneven as Slakh's still hold a few of each.
 const LEAST: usize = 24;
 
-/// Classes of pieces by tempo, each of about as many pieces ([H25]). They are made once, from the pieces of all
-/// splits, so that a class means the same everywhere.
+/// Classes of pieces by tempo, each of about as many pieces (Hashizume et al. 2025). They are made once, from the
+/// pieces of all splits, so that a class means the same everywhere.
 ///
 /// Pieces of one tempo are never parted: a class ends at the first change of tempo after it has its share of
 /// what is left. Where many pieces have one tempo, their class is larger and the others are smaller, and if there
@@ -20,8 +20,8 @@ pub struct TempoClasses {
 }
 
 impl TempoClasses {
-    /// How many classes a corpus of so many pieces has unless told otherwise: 36 as in [H25] from 864 pieces on,
-    /// one for every 24 below that.
+    /// How many classes a corpus of so many pieces has unless told otherwise: 36 from 864 pieces on, one for
+    /// every 24 below that.
     pub fn default_count(pieces: usize) -> usize {
         (pieces / LEAST).clamp(1, MOST)
     }

@@ -8,13 +8,13 @@ const ROUNDS: u64 = 6;
 /// Which samples the places of a batch hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sampling {
-    /// The same `size` samples in every epoch, in a new order ([H25], 5000 of them). The batches run on from one
-    /// epoch into the next.
+    /// The same `size` samples in every epoch, in a new order (5000 in Hashizume et al. 2025). The batches run on
+    /// from one epoch into the next.
     FixedPerEpoch {
         /// Samples in an epoch.
         size: u64,
     },
-    /// Drawn anew for every batch: "DA" of [I25].
+    /// Drawn anew for every batch: "DA" of Imamura et al. 2025.
     Fresh,
 }
 
@@ -41,9 +41,9 @@ impl Sampling {
 
 /// Where `index` goes in a permutation of `0..size` that `key` chooses.
 ///
-/// A Feistel network permutes the smallest power of four that holds `size` (and 64 at least: networks narrower
-/// than that reach too few permutations), and its cycles are followed until they lead back below `size`: fewer
-/// than four steps on average for sets of more than 16. `index` must be below `size`.
+/// A Feistel network permutes the smallest power of four that holds `size`, and its cycles are followed until they
+/// lead back below `size`: fewer than four steps on average for sets of more than 16. It has 64 places at least, as
+/// narrower ones prefer some orders. `index` must be below `size`.
 fn permute(index: u64, size: u64, key: u64) -> u64 {
     debug_assert!(index < size);
     let bits = u64::BITS - size.saturating_sub(1).leading_zeros();
@@ -74,6 +74,8 @@ fn mix(x: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]
@@ -97,15 +99,19 @@ mod tests {
     /// All permutations of a small set are as likely, and any place of a large one.
     #[test]
     fn no_order_is_preferred() {
-        let mut orders = std::collections::BTreeMap::new();
-        let keys = 24_000;
-        for key in 0..keys {
-            let order: Vec<u64> = (0..4).map(|index| permute(index, 4, mix(key))).collect();
-            *orders.entry(order).or_insert(0u32) += 1;
+        for size in 1..6 {
+            let mut orders = BTreeMap::new();
+            for key in 0..24_000 {
+                let order: Vec<u64> = (0..size).map(|index| permute(index, size, mix(key))).collect();
+                *orders.entry(order).or_insert(0u32) += 1;
+            }
+            let all = (1..=size).product::<u64>();
+            assert_eq!(orders.len() as u64, all);
+            // The standard deviation is at most the root of the expected count.
+            let expected = 24_000.0 / all as f64;
+            let off = |&n: &u32| (f64::from(n) - expected).abs() / expected.sqrt();
+            assert!(orders.values().all(|n| off(n) < 4.5), "{size}: {orders:?}");
         }
-        assert_eq!(orders.len(), 24);
-        // 1000 expected, with a standard deviation of 31
-        assert!(orders.values().all(|&n| (850..1150).contains(&n)), "{orders:?}");
 
         let (size, bins) = (5000, 10);
         let mut counts = vec![0u32; bins * bins];

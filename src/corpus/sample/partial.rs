@@ -63,8 +63,8 @@ impl Companions {
 }
 
 impl Sampler {
-    /// A mix of some stems of one segment, for the norm loss of [H25]. All stems in it sound, and each instrument
-    /// that sounds anywhere in the split is in as large a share of such mixes.
+    /// A mix of some stems of one segment, for the norm loss of Hashizume et al. 2025. All stems in it sound, and
+    /// each instrument that sounds anywhere in the split is in as large a share of such mixes.
     ///
     /// One instrument, each as likely, leads: the segment is as of [`Sampler::segment`]. Of the others that sound
     /// there, each joins with a probability inverse to how often it sounds in the segments that others lead; the
