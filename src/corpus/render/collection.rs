@@ -95,14 +95,9 @@ impl Collection {
                 collection.skip(source, format!("it is the same music as {first}"));
             } else {
                 if endless > 0 {
-                    let s = if endless == 1 {
-                        " never ends"
-                    } else {
-                        "s never end"
-                    };
                     collection.notices.push(Notice {
                         source: source.clone(),
-                        message: format!("{endless} note{s} and are held until the piece does"),
+                        message: format!("notes without an end, held until the piece ends: {endless}"),
                         skipped: false,
                     });
                 }

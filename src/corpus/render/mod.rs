@@ -343,7 +343,7 @@ impl Studio<'_> {
             stems.push(Rendered {
                 program,
                 font: voicing.map_or("None", |voicing| &voicing.font.name),
-                samples: samples.filter(|samples| samples.iter().any(|x| *x != 0.0)),
+                samples: samples.filter(|samples| !samples.is_empty()),
             });
         }
         let sounding = || stems.iter().filter_map(|stem| stem.samples.as_ref());

@@ -21,7 +21,7 @@ const BLOCK: usize = 32;
 const POLYPHONY: usize = 256;
 /// Seconds for which notes ring out at most, behind the last event.
 const TAIL: f64 = 5.0;
-/// What is below this (−80 dBFS) for [`QUIET_SECONDS`] has rung out.
+/// What stays below this (−80 dBFS) has rung out, after so many seconds.
 const QUIET: f32 = 1e-4;
 const QUIET_SECONDS: f64 = 0.1;
 /// The synthesizer's channel for drums, and those that are left.
@@ -57,7 +57,7 @@ pub(super) enum Failed {
 
 impl Stage<'_> {
     /// The stem of `program`, mono (the mean of left and right) at [`SAMPLE_RATE`]: from the start of the piece until
-    /// it has rung out.
+    /// it has rung out. Empty if nothing is heard.
     pub fn play(&self, piece: &Piece, program: u16, voicing: Voicing) -> Result<Vec<f32>, Failed> {
         // the synthesizer indexes samples by what the SoundFont says, and may leave them
         let played = catch_unwind(AssertUnwindSafe(|| self.perform(piece, program, voicing)));
@@ -82,8 +82,8 @@ impl Stage<'_> {
         let mut events = piece.events(program).peekable();
         let mut out: Vec<f32> = Vec::new();
         let (mut left, mut right) = ([0f32; BLOCK], [0f32; BLOCK]);
-        // Of the tail: samples that are left, and samples since it was last heard.
-        let (mut tail, mut quiet) = ((TAIL * rate) as usize, 0);
+        // Samples behind which nothing was heard yet, with a margin; and samples of the tail that are left.
+        let (mut heard, mut tail) = (0, (TAIL * rate) as usize);
         while out.len() < self.limit {
             if out.len().is_multiple_of(SAMPLE_RATE as usize / BLOCK * BLOCK)
                 && self.stop.load(Ordering::Relaxed)
@@ -99,16 +99,17 @@ impl Stage<'_> {
             }
             player.synth.render(&mut left, &mut right);
             out.extend(left.iter().zip(&right).map(|(l, r)| 0.5 * (l + r)));
+            if left.iter().chain(&right).any(|x| x.abs() > QUIET) {
+                heard = out.len() + (QUIET_SECONDS * rate) as usize;
+            }
             if events.peek().is_none() {
-                let heard = left.iter().chain(&right).any(|x| x.abs() > QUIET);
-                quiet = if heard { 0 } else { quiet + BLOCK };
                 tail = tail.saturating_sub(BLOCK);
-                if tail == 0 || quiet as f64 > QUIET_SECONDS * rate {
+                if tail == 0 || heard <= out.len() {
                     break;
                 }
             }
         }
-        out.truncate(self.limit);
+        out.truncate(heard.min(self.limit));
         Ok(out)
     }
 }

@@ -98,7 +98,7 @@ impl<'a> Piece<'a> {
     pub fn parse(bytes: &'a [u8]) -> Result<Self, String> {
         let bytes = unwrap_riff(bytes);
         check_chunks(bytes)?;
-        let smf = Smf::parse(bytes).map_err(|error| error.to_string())?;
+        let smf = read(bytes)?;
         let ticks_per_beat = match smf.header.timing {
             Timing::Metrical(ticks) if ticks > u15::new(0) => ticks.as_int(),
             Timing::Metrical(_) => return Err("its quarter note has no ticks".into()),
@@ -190,6 +190,10 @@ impl<'a> Piece<'a> {
                 } else {
                     skipped = delta;
                 }
+            }
+            if !ends(kept.last()) {
+                let (delta, kind) = (u28::new(skipped), TrackEventKind::Meta(MetaMessage::EndOfTrack));
+                kept.push(TrackEvent { delta, kind });
             }
             tracks.push(kept);
         }
@@ -366,6 +370,37 @@ fn stem_of(channel: Channel, program: u8) -> u16 {
     }
 }
 
+/// Reads whole tracks, or none; the parser alone would drop what follows bytes that are no event. A track may lack its
+/// end mark.
+fn read(bytes: &[u8]) -> Result<Smf<'_>, String> {
+    let (header, chunks) = midly::parse(bytes).map_err(|error| error.to_string())?;
+    let mut smf = Smf::new(header);
+    for chunk in chunks {
+        let mut events = chunk.map_err(|error| error.to_string())?;
+        let mut track = Vec::new();
+        loop {
+            let left = events.unread().len();
+            match events.next() {
+                Some(event) => track.push(event.map_err(|error| error.to_string())?),
+                None if left == 0 => break,
+                None => {
+                    let number = smf.tracks.len() + 1;
+                    return Err(format!("track {number} is damaged {left} bytes before its end"));
+                }
+            }
+            if ends(track.last()) {
+                break;
+            }
+        }
+        smf.tracks.push(track);
+    }
+    Ok(smf)
+}
+
+fn ends(event: Option<&TrackEvent>) -> bool {
+    event.is_some_and(|event| event.kind == TrackEventKind::Meta(MetaMessage::EndOfTrack))
+}
+
 /// All events as (tick, track, index), in the order in which they are played.
 fn merge(smf: &Smf) -> Result<Vec<(u64, usize, usize)>, String> {
     let mut order = Vec::with_capacity(smf.tracks.iter().map(Vec::len).sum());
@@ -377,10 +412,6 @@ fn merge(smf: &Smf) -> Result<Vec<(u64, usize, usize)>, String> {
         }
         if tick > u64::from(u28::max_value().as_int()) {
             return Err(format!("track {} is {tick} ticks long", t + 1));
-        }
-        // what follows bytes that are no event is lost, the end among it
-        if !matches!(track.last(), Some(e) if e.kind == TrackEventKind::Meta(MetaMessage::EndOfTrack)) {
-            return Err(format!("track {} is damaged: it has no end", t + 1));
         }
     }
     order.sort_unstable();
