@@ -1,8 +1,11 @@
 //! The sound of one split's pieces, by instrument and in 16 bits, whether it comes from a store or a folder.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use rayon::prelude::*;
@@ -156,10 +159,11 @@ impl Pieces {
             let count = self.catalogue.pieces().len();
             CorpusError::invalid(format!("no piece {piece} of {count}"))
         };
-        let whole = match &self.audio {
+        let sound = match &self.audio {
             Audio::Stored(store, split) => {
-                let track = store.split(*split).get(piece as usize);
-                track.ok_or_else(missing)?.samples(instrument)
+                let track = store.split(*split).get(piece as usize).ok_or_else(missing)?;
+                let range = within(start, out.len(), track.frames);
+                track.excerpt(instrument, range.start, (range.end - range.start) as usize)
             }
             Audio::Decoded(tracks) => {
                 let track = tracks.get(piece as usize).ok_or_else(missing)?;
@@ -168,17 +172,25 @@ impl Pieces {
                     out.copy_from_slice(&to_pcm16(&mut samples).0);
                     return Ok(());
                 }
-                track.submixes[instrument as usize].as_deref()
+                let whole = track.submixes[instrument as usize].as_deref();
+                whole.map(|whole| {
+                    let range = within(start, out.len(), whole.len() as u64);
+                    &whole[range.start as usize..range.end as usize]
+                })
             }
         };
-        let whole = whole.unwrap_or_default();
-        let from = start.min(whole.len() as u64) as usize;
-        let count = out.len().min(whole.len() - from);
-        let (sound, silence) = out.split_at_mut(count);
-        sound.copy_from_slice(&whole[from..from + count]);
+        let sound = sound.unwrap_or_default();
+        let (start, silence) = out.split_at_mut(sound.len());
+        start.copy_from_slice(sound);
         silence.fill(0);
         Ok(())
     }
+}
+
+/// The part of `start..start + len` that is within a piece.
+fn within(start: u64, len: usize, frames: u64) -> Range<u64> {
+    let start = start.min(frames);
+    start..frames.min(start.saturating_add(len as u64))
 }
 
 fn catalogue(

@@ -134,7 +134,11 @@ impl Data {
             batch: recipe.batch as u64,
             sampling: Sampling::Fresh,
         };
-        let sampler = |pieces: &Pieces| Sampler::new(pieces.catalogue().clone(), options);
+        let sampler = |pieces: &Pieces| {
+            let sampler = Sampler::new(pieces.catalogue().clone(), options)?;
+            // if there is nothing to draw, say so before anything is made
+            sampler.segment(recipe.instrument, 0, 0).map(|_| sampler)
+        };
         let count = recipe.validation_segments.next_multiple_of(recipe.batch);
         Ok(Data {
             hash: source.hash().map(str::to_string),
