@@ -20,8 +20,8 @@ lint: ## Check formatting, lints and documentation
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --locked --no-deps
 
-bench: ## Time operations and training steps (STEMWISE_DEVICE names a device beside the cpu)
-	$(CARGO) bench --locked --bench ops --bench step
+bench: ## Time operations, training steps and data (STEMWISE_DEVICE names a device beside the cpu)
+	$(CARGO) bench --locked --bench ops --bench step --bench data --bench store
 
 # The tests run every kernel, so they need an adapter of some kind. The program itself says whether there is one.
 vulkan:

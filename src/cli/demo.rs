@@ -20,6 +20,7 @@ use crate::{
     audio::{SAMPLE_RATE, read_mono_at},
     corpus::{
         Corpus, Instrument, Split, Track, load_all,
+        store::{PrepareOptions, prepare},
         synth::{SynthOptions, synthesise},
         track_frames,
     },
@@ -67,10 +68,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     corpus?;
     let corpus = Corpus::open(&root)?;
     let song = unseen_song(&corpus)?;
+    let store = prepared(out, &corpus, stop)?;
 
     let mut runs = Vec::new();
     for instrument in Instrument::ALL {
-        runs.push(trained(out, &root, instrument, &device, stop)?);
+        runs.push(trained(out, &store, instrument, &device, stop)?);
     }
     let mut separators = Separators::load(&runs, &device, WindowOptions::default())?;
     let mix = song.mix_path()?;
@@ -105,10 +107,27 @@ fn unseen_song(corpus: &Corpus) -> anyhow::Result<&Track> {
         .context("the demo's corpus has no test track")
 }
 
+/// The corpus decoded into a store, once for all instruments.
+fn prepared(out: &Path, corpus: &Corpus, stop: &AtomicBool) -> anyhow::Result<PathBuf> {
+    let store = out.join("store");
+    let options = PrepareOptions {
+        rate: SAMPLE_RATE,
+        skip_broken: false,
+    };
+    let summary = prepare(corpus, &store, &options, stop, &|_| {})?;
+    if summary.interrupted {
+        bail!("stopped; the same command continues the demo");
+    }
+    if let Some(failure) = summary.failures.into_iter().next() {
+        return Err(failure.error.into());
+    }
+    Ok(store)
+}
+
 /// The folder of the instrument's finished run: an earlier one, or a new one.
 fn trained(
     out: &Path,
-    corpus: &Path,
+    store: &Path,
     instrument: Instrument,
     device: &Device,
     stop: &AtomicBool,
@@ -133,7 +152,7 @@ fn trained(
         Ok(_) => train::resume(&folder, None, device, stop, &observe),
         Err(_) => {
             let config = RunConfig {
-                corpus: corpus.into(),
+                corpus: store.into(),
                 separator: recipe,
             };
             train::start(&folder, &config, device, stop, &observe)

@@ -30,7 +30,7 @@ pub use metadata::{Metadata, StemMetadata};
 pub use pieces::Pieces;
 pub use sample::{Excerpt, Mix, Sampler, SamplerOptions, Sampling, Triplet};
 pub use segment::{load_all, load_instrument, track_frames};
-pub use silence::{QuietStretches, SoundingStarts, is_silent};
+pub use silence::{QuietStretches, SoundingStarts, has_power, is_silent};
 pub use source::{PieceOptions, Source};
 pub use store::{Store, StoredTrack};
 pub use tempo::TempoClasses;
