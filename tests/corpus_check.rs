@@ -245,7 +245,8 @@ fn plant(root: &Path) -> Vec<(String, Vec<&'static str>)> {
     };
     one(&keep, &replaced, &["S00 broken white_noise", "track note sum"]);
 
-    // One song in three splits and in `omitted`, twice in train: other names, another tempo, another order.
+    // One song in three splits and in `omitted`, twice in train: other names, another tempo, another order, other
+    // instruments and lengths of notes.
     let song = song("train", 100);
     let copies = [
         ("train", 100, "broken"),
@@ -259,9 +260,15 @@ fn plant(root: &Path) -> Vec<(String, Vec<&'static str>)> {
         (copy.split, copy.number) = (split.into(), number);
         copy.stems.rotate_left(number as usize % 3);
         copy.tempo_bpm += f64::from(number - 100);
-        copy.stems
-            .iter_mut()
-            .for_each(|stem| stem.program_name = format!("part of {number}"));
+        for stem in &mut copy.stems {
+            stem.program_name = format!("part of {number}");
+            stem.program = match stem.program {
+                0 => number as u16 - 100,
+                other => other,
+            };
+            let notes = stem.notes.iter_mut();
+            notes.for_each(|note| note.beats -= 0.1 * f64::from(number - 100));
+        }
         copy.write(root).unwrap();
         let found = match severity {
             "broken" => vec!["track broken duplicate"],

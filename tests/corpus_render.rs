@@ -13,6 +13,7 @@ use std::{
 use midly::{Format, Header, MetaMessage, MidiMessage, PitchBend, Smf, Timing, TrackEvent, TrackEventKind};
 use stemwise::corpus::{
     Corpus, CorpusError, Instrument, Metadata, Split, Track,
+    check::check,
     midi::read_tempo,
     render::{RenderEvent, RenderOptions, Summary, render},
 };
@@ -614,6 +615,19 @@ fn the_split_is_decided_by_the_music() {
             .map(|track| (metadata(track).uuid, track.split))
             .collect()
     };
+    // a check of the corpus knows the pieces by what decided, and finds none twice
+    let report = check(
+        &Corpus::open(first.root()).unwrap(),
+        &AtomicBool::new(false),
+        &|_, _| {},
+    )
+    .unwrap();
+    let known = report
+        .tracks
+        .iter()
+        .map(|track| (track.content.clone().unwrap(), track.split));
+    assert_eq!(known.collect::<BTreeMap<_, _>>(), split_of(&first));
+    assert_eq!(split_of(&first).len(), 12);
     // another collection, seed and order: the same splits
     let mut second = Workshop::new(&[]);
     second.options = first.options.clone();

@@ -70,9 +70,7 @@ pub(super) fn check(track: &Track, stop: &AtomicBool) -> Option<TrackReport> {
         seconds: seconds(frames, rate),
         stems: stems.count(),
         tempo: tempo.ok(),
-        content: content
-            .ok()
-            .map(|hash| hash.iter().map(|byte| format!("{byte:02x}")).collect()),
+        content: content.ok().map(|hash| blake3::Hash::from(hash).to_string()),
         remainder_db,
         sounding: check
             .sounding

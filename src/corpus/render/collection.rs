@@ -9,11 +9,7 @@ use std::{
 
 use rayon::prelude::*;
 
-use super::{
-    Notice, RenderEvent, RenderOptions,
-    content::{Digest, split},
-    piece::Piece,
-};
+use super::{Notice, RenderEvent, RenderOptions, piece::Piece};
 use crate::corpus::{CorpusError, Split};
 
 const EXTENSIONS: [&str; 4] = ["mid", "midi", "kar", "rmi"];
@@ -27,7 +23,7 @@ pub(super) struct Entry {
     /// Relative to the collection, with `/` on every system.
     pub source: String,
     pub path: PathBuf,
-    pub content: u128,
+    pub content: [u8; 32],
 }
 
 /// The pieces that become tracks, in the order of their paths, and what there is to say of the others.
@@ -38,7 +34,7 @@ pub(super) struct Collection {
 
 /// What is remembered of a piece.
 struct Outline {
-    content: u128,
+    content: [u8; 32],
     endless: usize,
     lacks: Option<&'static str>,
 }
@@ -75,7 +71,7 @@ impl Collection {
             entries: Vec::new(),
             notices: Vec::new(),
         };
-        let mut seen: BTreeMap<u128, String> = BTreeMap::new();
+        let mut seen: BTreeMap<[u8; 32], String> = BTreeMap::new();
         for ((source, path), outline) in files.into_iter().zip(outlines) {
             let Some(outline) = outline else { return Ok(None) };
             let Outline {
@@ -153,14 +149,30 @@ impl Collection {
     }
 
     /// Changes with every piece and its number.
-    pub fn digest(&self) -> u128 {
-        let mut digest = Digest::new();
+    pub fn digest(&self) -> blake3::Hash {
+        let mut digest = blake3::Hasher::new();
         for entry in &self.entries {
-            digest.add(entry.source.as_bytes());
-            digest.add(&[0]);
-            digest.add(&entry.content.to_le_bytes());
+            digest.update(entry.source.as_bytes());
+            digest.update(&[0]);
+            digest.update(&entry.content);
         }
-        digest.finish()
+        digest.finalize()
+    }
+}
+
+/// The split of a piece, a function of its music alone: equal pieces are in one split, also of different corpora.
+/// `shares` are the weights of training, validation and test; one at least is not 0.
+fn split(content: [u8; 32], shares: [u32; 3]) -> Split {
+    let [train, validation, test] = shares.map(u128::from);
+    let head = u64::from_le_bytes(std::array::from_fn(|i| content[i]));
+    // uniform in 0..total
+    let at = (u128::from(head) * (train + validation + test)) >> 64;
+    if at < train {
+        Split::Train
+    } else if at < train + validation {
+        Split::Validation
+    } else {
+        Split::Test
     }
 }
 
@@ -205,4 +217,28 @@ fn find(folder: &Path, prefix: &str, files: &mut Vec<(String, PathBuf)>) -> Resu
 fn is_midi(path: &Path) -> bool {
     let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
     extension.is_some_and(|e| EXTENSIONS.contains(&e.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn splits_have_their_shares() {
+        let mut counts = [0; 3];
+        for i in 0..20_000u32 {
+            let content = blake3::hash(&i.to_le_bytes()).into();
+            match split(content, [70, 15, 15]) {
+                Split::Train => counts[0] += 1,
+                Split::Validation => counts[1] += 1,
+                _ => counts[2] += 1,
+            }
+        }
+        // five standard deviations of a binomial distribution: 324 and 252
+        assert!((13_676..14_324).contains(&counts[0]), "{counts:?}");
+        assert!((2_748..3_252).contains(&counts[1]), "{counts:?}");
+        for content in [[0; 32], [7; 32], [255; 32]] {
+            assert_eq!(split(content, [0, 1, 0]), Split::Validation);
+        }
+    }
 }

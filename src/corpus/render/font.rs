@@ -6,7 +6,6 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rustysynth::SoundFont;
 
-use super::content::Digest;
 use crate::corpus::{CorpusError, instrument::DRUM_PROGRAM};
 
 /// The bank of a SoundFont that holds drum kits.
@@ -17,7 +16,7 @@ pub(super) struct Font {
     /// The file's name.
     pub name: String,
     /// Of the file's bytes.
-    pub digest: u128,
+    pub digest: blake3::Hash,
     pub data: Arc<SoundFont>,
     /// Programs of the bank that General MIDI has.
     programs: BTreeSet<u8>,
@@ -62,15 +61,13 @@ impl Font {
         if programs.is_empty() && kits.is_empty() {
             return Err(unusable("it has no General MIDI program and no drum kit".into()));
         }
-        let mut digest = Digest::new();
-        digest.add(&bytes);
         Ok(Font {
             name: path
                 .file_name()
                 .unwrap_or_default()
                 .to_string_lossy()
                 .into_owned(),
-            digest: digest.finish(),
+            digest: blake3::hash(&bytes),
             data: Arc::new(data),
             programs,
             kits,
@@ -101,7 +98,7 @@ impl Font {
 
 /// Draws the font of one stem of one piece, among those that have its program; if there is none, among those that
 /// have another program of its class.
-pub(super) fn choose(fonts: &[Font], seed: u64, content: u128, program: u16) -> Option<Voicing<'_>> {
+pub(super) fn choose(fonts: &[Font], seed: u64, content: [u8; 32], program: u16) -> Option<Voicing<'_>> {
     let mut able: Vec<Voicing> = fonts.iter().filter_map(|font| font.exact(program)).collect();
     if able.is_empty() {
         able = fonts.iter().filter_map(|font| font.relative(program)).collect();
@@ -109,9 +106,10 @@ pub(super) fn choose(fonts: &[Font], seed: u64, content: u128, program: u16) -> 
     if able.is_empty() {
         return None;
     }
-    let mut key = [0; 32];
-    key[..8].copy_from_slice(&seed.to_le_bytes());
-    key[8..24].copy_from_slice(&content.to_le_bytes());
-    key[24..26].copy_from_slice(&program.to_le_bytes());
-    Some(able[ChaCha8Rng::from_seed(key).random_range(0..able.len())])
+    let mut key = blake3::Hasher::new();
+    key.update(&seed.to_le_bytes());
+    key.update(&content);
+    key.update(&program.to_le_bytes());
+    let mut random = ChaCha8Rng::from_seed(key.finalize().into());
+    Some(able[random.random_range(0..able.len())])
 }

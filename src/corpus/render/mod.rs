@@ -5,13 +5,13 @@
 //! the piece as it was; a stem's MIDI file holds its events and the tempo map. A track is a pure function of (options,
 //! piece, SoundFonts): the corpus is the same, byte for byte, whatever the number of threads.
 //!
-//! Pieces are recognised by their notes: of equal ones the first is rendered, and a piece lands in the same split
-//! whatever else the collection holds.
+//! Pieces are recognised by their notes ([`read_content_hash`](super::midi::read_content_hash), also the track's
+//! identifier): of equal ones the first is rendered, and a piece lands in the same split whatever else the collection
+//! holds.
 //!
 //! Memory: each thread holds one piece, 4 bytes a sample and stem (a piece of 4 minutes and 12 stems: 0.5 GB).
 
 mod collection;
-mod content;
 mod font;
 mod perform;
 mod piece;
@@ -123,7 +123,7 @@ pub struct Summary {
 /// The options and what was rendered, at the root of a rendered corpus.
 const RECORD: &str = "render.json";
 /// Changes whenever the same options would give other audio.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Samples over which a track is faded out at its end.
 const FADE: usize = SAMPLE_RATE as usize / 50;
 
@@ -180,12 +180,12 @@ pub fn render(
     };
     let digests = fonts
         .iter()
-        .map(|font| (font.name.as_str(), format!("{:032x}", font.digest)));
+        .map(|font| (font.name.as_str(), font.digest.to_string()));
     let record = Record {
         version: VERSION,
         options,
         soundfonts: digests.collect(),
-        pieces_digest: format!("{:032x}", collection.digest()),
+        pieces_digest: collection.digest().to_string(),
     };
     record::claim(root, RECORD, "rendered", &record)?;
     for split in SPLITS {
@@ -378,7 +378,7 @@ impl Studio<'_> {
         let content = TrackContent {
             number: entry.number,
             split: entry.split.name(),
-            uuid: &format!("{:032x}", entry.content),
+            uuid: &blake3::Hash::from(entry.content).to_hex(),
             source: &entry.source,
             level: Level::Loudness(self.options.loudness),
             stems: contents,

@@ -2,17 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
-use midly::{
-    Format, MetaMessage, MidiMessage, Smf, Timing, TrackEvent, TrackEventKind,
-    num::{u15, u28},
+use midly::{Format, MetaMessage, MidiMessage, Smf, TrackEvent, TrackEventKind, num::u28};
+
+use crate::corpus::{
+    Instrument,
+    instrument::DRUM_PROGRAM,
+    midi::{DRUM_CHANNEL, TempoMap, content_hash, is_end, ticks_per_beat},
 };
-
-use super::content::Content;
-use crate::corpus::{Instrument, instrument::DRUM_PROGRAM};
-
-/// Microseconds per quarter note where a file says nothing.
-const DEFAULT_TEMPO: u32 = 500_000;
-const DRUM_CHANNEL: u16 = 9;
 
 /// A channel of a port: 16 port + channel. Most files have one port.
 pub(super) type Channel = u16;
@@ -27,8 +23,8 @@ pub(super) struct Piece<'a> {
     owners: Vec<Vec<Owner>>,
     /// The channels of each stem, by program.
     stems: BTreeMap<u16, BTreeSet<Channel>>,
-    /// What identifies the music.
-    pub content: u128,
+    /// What identifies the music; see [`content_hash`].
+    pub content: [u8; 32],
     /// Notes without an end. They are held until the piece ends.
     pub endless: usize,
 }
@@ -99,16 +95,11 @@ impl<'a> Piece<'a> {
         let bytes = unwrap_riff(bytes);
         check_chunks(bytes)?;
         let smf = read(bytes)?;
-        let ticks_per_beat = match smf.header.timing {
-            Timing::Metrical(ticks) if ticks > u15::new(0) => ticks.as_int(),
-            Timing::Metrical(_) => return Err("its quarter note has no ticks".into()),
-            Timing::Timecode(..) => {
-                return Err("its time is counted in frames of a film, not in beats".into());
-            }
-        };
+        let ticks_per_beat = ticks_per_beat(&smf)?;
         if smf.header.format == Format::Sequential {
             return Err("it holds several pieces, one a track (format 2)".into());
         }
+        let content = content_hash(&smf, ticks_per_beat)?;
         let order = merge(&smf)?;
         let mut reading = Reading::new(&smf, ticks_per_beat);
         for (tick, track, index) in order {
@@ -121,13 +112,9 @@ impl<'a> Piece<'a> {
             events,
             owners,
             stems,
-            content,
             seconds,
             ..
         } = reading;
-        if stems.is_empty() {
-            return Err("it has no notes".into());
-        }
         if seconds <= 0.0 {
             return Err("it has no length: all its notes lie at the start".into());
         }
@@ -137,7 +124,7 @@ impl<'a> Piece<'a> {
             events,
             owners,
             stems,
-            content: content.hash(),
+            content,
             endless,
         })
     }
@@ -191,7 +178,7 @@ impl<'a> Piece<'a> {
                     skipped = delta;
                 }
             }
-            if !ends(kept.last()) {
+            if !kept.last().is_some_and(is_end) {
                 let (delta, kind) = (u28::new(skipped), TrackEventKind::Meta(MetaMessage::EndOfTrack));
                 kept.push(TrackEvent { delta, kind });
             }
@@ -215,14 +202,12 @@ impl<'a> Piece<'a> {
 
 /// Whether notes of the channel are drums.
 pub(super) fn is_drum(channel: Channel) -> bool {
-    channel % 16 == DRUM_CHANNEL
+    channel % 16 == u16::from(DRUM_CHANNEL)
 }
 
 /// The state of a pass over all events in the order of time.
 struct Reading {
-    ticks_per_beat: u16,
-    /// Microseconds per quarter note.
-    tempo: u32,
+    tempos: TempoMap,
     tick: u64,
     seconds: f64,
     /// Of each track.
@@ -232,14 +217,12 @@ struct Reading {
     events: Vec<Event>,
     owners: Vec<Vec<Owner>>,
     stems: BTreeMap<u16, BTreeSet<Channel>>,
-    content: Content,
 }
 
 impl Reading {
-    fn new(smf: &Smf, ticks_per_beat: u16) -> Self {
+    fn new(smf: &Smf, ticks_per_beat: u64) -> Self {
         Reading {
-            ticks_per_beat,
-            tempo: DEFAULT_TEMPO,
+            tempos: TempoMap::new(smf, ticks_per_beat),
             tick: 0,
             seconds: 0.0,
             ports: vec![0; smf.tracks.len()],
@@ -248,14 +231,12 @@ impl Reading {
             events: Vec::new(),
             owners: smf.tracks.iter().map(|t| vec![Owner::Nobody; t.len()]).collect(),
             stems: BTreeMap::new(),
-            content: Content::new(ticks_per_beat),
         }
     }
 
     fn advance(&mut self, tick: u64) {
-        let beats = (tick - self.tick) as f64 / f64::from(self.ticks_per_beat);
-        self.seconds += beats * f64::from(self.tempo) / 1e6;
         self.tick = tick;
+        self.seconds = self.tempos.seconds(tick);
     }
 
     fn read(&mut self, track: usize, kind: &TrackEventKind) -> Owner {
@@ -263,12 +244,6 @@ impl Reading {
             TrackEventKind::Midi { channel, message } => {
                 let channel = 16 * self.ports[track] + u16::from(channel.as_int());
                 self.message(channel, message)
-            }
-            TrackEventKind::Meta(MetaMessage::Tempo(tempo)) => {
-                if tempo.as_int() > 0 {
-                    self.tempo = tempo.as_int();
-                }
-                Owner::Everybody
             }
             TrackEventKind::Meta(MetaMessage::MidiPort(port)) => {
                 self.ports[track] = port.as_int().into();
@@ -326,7 +301,6 @@ impl Reading {
         let stem = stem_of(channel, program);
         let since = self.tick;
         self.stems.entry(stem).or_default().insert(channel);
-        self.content.note(since, key, is_drum(channel));
         let before = self.held.remove(&(channel, key));
         let again = before.as_ref().is_some_and(|held| held.since < since);
         // one key cannot sound twice on a channel: the new note ends the old one
@@ -388,17 +362,13 @@ fn read(bytes: &[u8]) -> Result<Smf<'_>, String> {
                     return Err(format!("track {number} is damaged {left} bytes before its end"));
                 }
             }
-            if ends(track.last()) {
+            if track.last().is_some_and(is_end) {
                 break;
             }
         }
         smf.tracks.push(track);
     }
     Ok(smf)
-}
-
-fn ends(event: Option<&TrackEvent>) -> bool {
-    event.is_some_and(|event| event.kind == TrackEventKind::Meta(MetaMessage::EndOfTrack))
 }
 
 /// All events as (tick, track, index), in the order in which they are played.
