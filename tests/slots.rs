@@ -4,6 +4,7 @@ mod engine;
 
 use std::{
     sync::mpsc::{Receiver, channel},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -14,6 +15,7 @@ use stemwise::{
     kernel::StepValues,
     ops::{Mixdown, Multiply, Sum},
     tape::{Input, Parameters, Program, Session, Slot, Tape, Var},
+    train::{TrainError, loader::Loader},
 };
 
 /// An odd number of samples, so that the last word is half full.
@@ -185,4 +187,27 @@ fn a_lost_device_keeps_its_slots_and_says_so() {
     });
     assert!(matches!(run, Err(Error::DeviceLost { .. })));
     assert!(session.slot(&program).is_err() && session.check().is_err());
+}
+
+/// A loader whose one slot is on a device that is lost says so, instead of waiting for it for ever.
+#[test]
+fn a_loader_does_not_wait_for_a_lost_device() {
+    let gpu = open_gpu();
+    let (mut session, mut program, _) = open(&Device::Gpu(gpu.clone()));
+    let slots = vec![session.slot(&program).unwrap()];
+    let fill = |_: u32, slot: &mut Slot| slot.write(1, 0, &[1.0]).map_err(TrainError::from);
+    thread::scope(|scope| {
+        let mut loader = Loader::spawn(scope, slots, 2, 0..10, &fill);
+        let slot = loader.next(&session).unwrap();
+        session
+            .run_slot(&mut program, slot, &StepValues::default(), loader.give_back())
+            .unwrap();
+        gpu.simulate_loss();
+        // the slot may have come back before the loss, but not twice
+        let lost = (0..2).find_map(|_| loader.next(&session).err());
+        assert!(
+            matches!(lost, Some(TrainError::Engine(Error::DeviceLost { .. }))),
+            "{lost:?}"
+        );
+    });
 }

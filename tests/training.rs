@@ -14,7 +14,10 @@ use std::{
 use common::{config, corpus, recipe, train};
 use safetensors::SafeTensors;
 use stemwise::{
-    corpus::Instrument,
+    corpus::{
+        Corpus, Instrument,
+        store::{PrepareOptions, prepare},
+    },
     gpu::{Device, Gpu, adapters},
     tape::{Flat, Session},
     train::{
@@ -267,4 +270,53 @@ fn an_interrupted_save_leaves_the_old_file() {
         .map(|e| e.unwrap().file_name())
         .collect();
     assert_eq!(names.len(), 2, "{names:?}");
+}
+
+#[test]
+fn a_store_trains_like_its_folder_and_is_not_exchanged_for_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let (root, store) = (corpus(folder.path()), folder.path().join("store"));
+    let prepared = |root: &Path| {
+        let options = PrepareOptions::default();
+        let summary = prepare(
+            &Corpus::open(root).unwrap(),
+            &store,
+            &options,
+            &AtomicBool::new(false),
+            &|_| {},
+        );
+        summary.unwrap().hash.unwrap()
+    };
+    let hash = prepared(&root);
+    let mut config = config(&root);
+    config.separator.steps = 4;
+    let [raw, stored] = ["raw", "stored"].map(|name| folder.path().join(name));
+    let summary = train(&raw, &config, &Device::Cpu).unwrap();
+    assert!(summary.waited <= summary.training && !summary.training.is_zero());
+    config.corpus = store.clone();
+    train(&stored, &config, &Device::Cpu).unwrap();
+    let read = |run: &Path, name: &str| fs::read(run.join(name)).unwrap();
+    assert!(read(&raw, "last.safetensors") == read(&stored, "last.safetensors"));
+    let record = |run: &Path| serde_json::from_slice::<serde_json::Value>(&read(run, "run.json")).unwrap();
+    assert_eq!(record(&stored)["starts"][0]["store"], hash.as_str());
+    assert!(record(&raw)["starts"][0]["store"].is_null());
+
+    // the same store again, with a piece less
+    fs::remove_dir_all(root.join("train/Track00002")).unwrap();
+    assert_ne!(prepared(&root), hash);
+    let before = (read(&stored, "config.toml"), read(&stored, "run.json"));
+    let resumed = training::resume(&stored, Some(6), &Device::Cpu, &AtomicBool::new(false), &|_| {});
+    let error = resumed.unwrap_err();
+    assert!(
+        matches!(error, TrainError::Run { .. }) && error.to_string().contains(&hash),
+        "{error}"
+    );
+    assert!(
+        before == (read(&stored, "config.toml"), read(&stored, "run.json")),
+        "a refused resume changes nothing"
+    );
+
+    fs::write(stored.join("run.json"), "{").unwrap();
+    let resumed = training::resume(&stored, Some(6), &Device::Cpu, &AtomicBool::new(false), &|_| {});
+    assert!(resumed.unwrap_err().to_string().contains("run.json"));
 }

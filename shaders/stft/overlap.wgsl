@@ -30,6 +30,6 @@ fn main(
         sum += windowed[(item * params.frames + t) * params.size + n];
         weight += window[n] * window[n];
     }
-    // a window's first sample has no weight, but where one begins another is under way
+    // no sample lies under the one weight of 0, a window's first, alone: the window before reaches over it
     out[i] = sum / weight;
 }

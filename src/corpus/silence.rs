@@ -145,7 +145,8 @@ impl SoundingStarts {
 
 /// The stretches of a signal in which the highest and the lowest sample differ by less than 1e-4: each as long as
 /// it can be, so that a window is quiet exactly if one of them holds all of it. They may overlap. From these,
-/// [`SoundingStarts`] follow for any length of segment, without the signal.
+/// [`SoundingStarts`] follow for segments of any length that is at least four times that of the shortest stretch
+/// listed, without the signal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QuietStretches {
     frames: u64,

@@ -154,7 +154,8 @@ impl Session {
     }
 
     /// Replays a program once with the inputs of a slot. `done` gets the slot back when it may be written again:
-    /// before this returns, or from a later call that waits for the GPU; not at all if the device fails.
+    /// before this returns, or from a later call that waits for the GPU; not at all if the device fails or this
+    /// returns an error.
     ///
     /// # Errors
     /// [`Error::Tape`](crate::Error::Tape) for a slot of another program, or a program of another session; a fault

@@ -1,7 +1,7 @@
 //! A run's folder.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -124,14 +124,13 @@ impl Run {
         let _ = fs::remove_dir(&self.folder);
     }
 
-    /// Asks for another number of steps in all.
+    /// Asks for another number of steps in all; the config says so from the next start on.
     ///
     /// # Errors
-    /// [`TrainError::Setting`] for none, [`TrainError::File`] if the config cannot be written.
+    /// [`TrainError::Setting`] for none.
     pub fn set_steps(&mut self, steps: u32) -> Result<(), TrainError> {
         self.config.separator.steps = steps;
-        self.config.separator.check()?;
-        self.write_config()
+        self.config.separator.check()
     }
 
     fn write_config(&self) -> Result<(), TrainError> {
@@ -154,10 +153,17 @@ impl Run {
         store: Option<&str>,
     ) -> Result<(), TrainError> {
         let path = self.folder.join("run.json");
-        let before = fs::read(&path)
-            .ok()
-            .and_then(|bytes| serde_json::from_slice::<Record>(&bytes).ok());
-        let mut starts = before.map(|record| record.starts).unwrap_or_default();
+        let damaged = |error: serde_json::Error| TrainError::Run {
+            path: path.clone(),
+            message: format!(
+                "it cannot be read ({error}); remove it, and what it says of earlier starts is lost"
+            ),
+        };
+        let mut starts = match fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice::<Record>(&bytes).map_err(damaged)?.starts,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(TrainError::io("read", &path)(error)),
+        };
         let before = starts.iter().rev().find_map(|start| start.store.as_deref());
         if let (Some(before), Some(now)) = (before, store)
             && before != now
@@ -185,7 +191,9 @@ impl Run {
             path: path.clone(),
             message: error.to_string(),
         })?;
-        Ok(write_atomically(&path, |file| file.write_all(text.as_bytes()))?)
+        write_atomically(&path, |file| file.write_all(text.as_bytes()))?;
+        // with the number of steps of this start
+        self.write_config()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The training loop.
 
 use std::{
+    mem,
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -158,6 +159,8 @@ struct Engine {
     evaluation: Program,
     evaluation_loss: Var,
     parameters: usize,
+    /// For the training program's batches, until the loader takes them.
+    slots: Vec<Slot>,
 }
 
 impl Engine {
@@ -168,6 +171,7 @@ impl Engine {
         let mut session = Session::new(device, &network.parameters)?;
         let training = session.compile(&network.training_step(&adam)?, &[])?;
         let evaluation = session.compile(&tape, &[loss])?;
+        let slots = Loader::slots(&session, &training, BATCH_MEMORY)?;
         let parameters = network.parameter_count();
         Ok(Engine {
             session,
@@ -176,6 +180,7 @@ impl Engine {
             evaluation,
             evaluation_loss: loss,
             parameters,
+            slots,
         })
     }
 }
@@ -240,7 +245,7 @@ impl<'o> Trainer<'o> {
         let batches = Batches::new(&data.train, self.recipe().batch);
         let target = self.recipe().instrument;
         let fill = |step, slot: &mut Slot| batches.fill(&data.sampler, target, step, slot);
-        let slots = Loader::slots(&self.engine.session, &self.engine.training, BATCH_MEMORY)?;
+        let slots = mem::take(&mut self.engine.slots);
         thread::scope(|scope| {
             let mut loader = Loader::spawn(scope, slots, WORKERS, first..steps, &fill);
             self.run_steps(data, &mut loader, stop)
