@@ -48,6 +48,12 @@ impl Shape {
         })
     }
 
+    /// The same shape with dimension 0 replaced. Rank must be at least 1.
+    pub(crate) fn with_batch(mut self, batch: usize) -> Self {
+        self.dims[0] = batch;
+        self
+    }
+
     /// The same shape with dimension 1 replaced. Rank must be at least 2.
     pub(crate) fn with_channels(mut self, channels: usize) -> Self {
         self.dims[1] = channels;

@@ -1,4 +1,7 @@
-// out = upstream / len · sign(a − b), or without ABSOLUTE upstream / len · 2 (a − b)
+// out = upstream / len · f, for the derivative f that is defined:
+//   ABSOLUTE       sign(a − b)
+//   SQUARED        2 (a − b)
+//   CROSS_ENTROPY  σ(a) − b
 // Grid: one invocation per element.
 #import shared/grid
 
@@ -22,7 +25,15 @@ fn main(
     let factor = upstream[0] / f32(params.len);
 #ifdef ABSOLUTE
     out[i] = factor * sign(a[i] - b[i]);
-#else
+#endif
+#ifdef SQUARED
     out[i] = factor * 2.0 * (a[i] - b[i]);
+#endif
+#ifdef CROSS_ENTROPY
+    // (1 − b) σ(a) − b σ(−a), where nothing cancels
+    let small = exp(-min(abs(a[i]), 87.0));
+    let up = select(small, 1.0, a[i] > 0.0);
+    let down = select(1.0, small, a[i] > 0.0);
+    out[i] = factor * ((1.0 - b[i]) * up - b[i] * down) / (1.0 + small);
 #endif
 }

@@ -3,6 +3,7 @@
 //   SQUARE          x²
 //   ABSOLUTE_ERROR  |x − y|
 //   SQUARED_ERROR   (x − y)²
+//   CROSS_ENTROPY   ln(1 + eˣ) − xy
 //   NORM            the pair (y, y · x̂), where x̂ = (x − mean) / √(variance + EPSILON) and y is a gradient
 // Grid: one workgroup per (channel, slice), folded. Lanes stride through the slice, then add as a tree.
 #import shared/grid
@@ -19,6 +20,19 @@ override EPSILON: f32;
 @group(0) @binding(#{OUT}) var<storage, read_write> partials: array<vec2<f32>>; // [channels, slices]
 struct Params { batch: u32, channels: u32, inner: u32, slices: u32 }
 @group(0) @binding(#{PARAMS}) var<uniform> params: Params;
+
+#ifdef CROSS_ENTROPY
+// ln(1 + x) for 0 ≤ x ≤ 1, also where 1 + x is rounded to 1: 2 artanh(x / (2 + x)), up to order 13.
+fn log_1p(x: f32) -> f32 {
+    let s = x / (2.0 + x);
+    let q = s * s;
+    var sum = 1.0 / 13.0;
+#for k in 0..6
+    sum = sum * q + 1.0 / f32(11u - 2u * #{k}u);
+#endfor
+    return 2.0 * s * sum;
+}
+#endif
 
 @compute @workgroup_size(REDUCE_WIDTH)
 fn main(
@@ -53,6 +67,9 @@ fn main(
 #ifdef SQUARED_ERROR
             let error = x[i] - y[i];
             sum.x += error * error;
+#endif
+#ifdef CROSS_ENTROPY
+            sum.x += max(x[i], 0.0) - x[i] * y[i] + log_1p(exp(-min(abs(x[i]), 87.0)));
 #endif
 #ifdef NORM
             sum += vec2<f32>(y[i], y[i] * (x[i] - mean) * inverse);

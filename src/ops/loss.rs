@@ -1,4 +1,4 @@
-//! L1 and mean squared error.
+//! Losses that are means over elements: L1, mean squared error, binary cross entropy.
 
 use super::{inputs, parallel, reduce::Reduction, same};
 use crate::{
@@ -16,6 +16,8 @@ pub enum Loss {
     Absolute,
     /// `(a − b)²`.
     Squared,
+    /// `−b ln σ(a) − (1 − b) ln(1 − σ(a))`.
+    CrossEntropy,
 }
 
 /// `mean |a − b|`. `[…], […] → scalar`
@@ -26,7 +28,12 @@ pub struct L1Loss;
 #[derive(Debug, Clone)]
 pub struct MseLoss;
 
-/// A loss's gradient in `a`: `g · sign(a − b) / len` or `g · 2 (a − b) / len`.
+/// The mean binary cross entropy of the probabilities `σ(a)` and the targets `b`, 0 to 1. Computed from the
+/// logits `a`, so that no probability is rounded to 0 or 1. The targets have no gradient. `[…], […] → scalar`
+#[derive(Debug, Clone)]
+pub struct BceWithLogitsLoss;
+
+/// A loss's gradient in `a`: `g / len` times `sign(a − b)`, `2 (a − b)` or `σ(a) − b`.
 /// `a […], b […], g scalar → […]`
 #[derive(Debug, Clone)]
 pub struct LossGradient {
@@ -36,6 +43,9 @@ pub struct LossGradient {
 
 impl Loss {
     fn gradient(self, at: &mut Gradient<'_>) -> Result<()> {
+        if self == Loss::CrossEntropy && at.wants(1) {
+            return at.none();
+        }
         let gradient = at.push(
             LossGradient { loss: self },
             &[at.input(0), at.input(1), at.upstream()],
@@ -57,15 +67,17 @@ impl Loss {
     fn cpu<T: Real>(self, io: Cpu<'_, T>) {
         let [a, b, ..] = io.inputs;
         let sum = parallel::sum(a.len(), |range| {
-            parallel::sum_pairs(&a[range.clone()], &b[range], |a, b| self.of(a - b))
+            parallel::sum_pairs(&a[range.clone()], &b[range], |a, b| self.of(a, b))
         });
         io.output[0] = sum / T::of(a.len() as f64);
     }
 
-    fn of<T: Real>(self, error: T) -> T {
+    fn of<T: Real>(self, a: T, b: T) -> T {
         match self {
-            Loss::Absolute => error.abs(),
-            Loss::Squared => error * error,
+            Loss::Absolute => (a - b).abs(),
+            Loss::Squared => (a - b) * (a - b),
+            // softplus(a) − ab
+            Loss::CrossEntropy => a.max(T::zero()) - a * b + (-a.abs()).exp().ln_1p(),
         }
     }
 
@@ -73,6 +85,7 @@ impl Loss {
         let value = match self {
             Loss::Absolute => "ABSOLUTE_ERROR",
             Loss::Squared => "SQUARED_ERROR",
+            Loss::CrossEntropy => "CROSS_ENTROPY",
         };
         let scale = 1.0 / io.inputs[0].len() as f32;
         Reduction {
@@ -84,20 +97,39 @@ impl Loss {
         .kernels(io, None)
     }
 
-    /// `a` above 0, `b` below: the kink of |a − b| is not met.
-    fn cases<O: Op + Clone>(op: &O) -> Vec<Case> {
-        [
+    fn cases<O: Op + Clone>(self, op: &O) -> Vec<Case> {
+        let shapes = [
             Shape::from([3, 5, 7, 11]),
             Shape::from([1, 3]),
             Shape::from([2, 1, 129, 65]),
-        ]
-        .into_iter()
-        .map(|shape| {
-            Case::new(Class::Reduction, op.clone(), [shape; 2])
+        ];
+        let of = |shape| Case::new(Class::Reduction, op.clone(), [shape; 2]);
+        if self == Loss::CrossEntropy {
+            let case = |shape| {
+                of(shape)
+                    .fill(0, Values::Uniform(-6.0, 6.0))
+                    .fill(1, Values::Uniform(0.0, 1.0))
+                    .differentiable(&[0])
+            };
+            let mut cases = shapes.map(case).to_vec();
+            // where a probability itself would be 0 or 1; right and wrong
+            for (low, high, target) in [(-200.0, 200.0, 1.0), (20.0, 60.0, 1.0), (-60.0, -20.0, 0.0)] {
+                cases.push(
+                    case(Shape::from([3, 41]))
+                        .fill(0, Values::Uniform(low, high))
+                        .fill(1, Values::Uniform(target, target))
+                        .differentiable(&[]),
+                );
+            }
+            return cases;
+        }
+        // `a` away from 0, `b` near it: the kink of |a − b| is not met
+        let case = |shape| {
+            of(shape)
                 .fill(0, Values::AwayFromZero)
                 .fill(1, Values::Uniform(-0.05, 0.05))
-        })
-        .collect()
+        };
+        shapes.map(case).to_vec()
     }
 }
 
@@ -123,7 +155,7 @@ macro_rules! loss {
             }
 
             fn cases() -> Vec<Case> {
-                Loss::cases(&$op)
+                $loss.cases(&$op)
             }
         }
     };
@@ -131,6 +163,7 @@ macro_rules! loss {
 
 loss!(L1Loss, "l1_loss", Loss::Absolute);
 loss!(MseLoss, "mse_loss", Loss::Squared);
+loss!(BceWithLogitsLoss, "bce_with_logits_loss", Loss::CrossEntropy);
 
 impl Op for LossGradient {
     const NAME: &'static str = "loss_gradient";
@@ -158,6 +191,12 @@ impl Op for LossGradient {
                 _ => (a - b) * factor, // 0, or NaN
             }),
             Loss::Squared => parallel::map2(io.output, a, b, |a, b| two * factor * (a - b)),
+            // (1 − b) σ(a) − b σ(−a), where nothing cancels
+            Loss::CrossEntropy => parallel::map2(io.output, a, b, |a, b| {
+                let (one, small) = (T::one(), (-a.abs()).exp());
+                let (up, down) = if a > T::zero() { (one, small) } else { (small, one) };
+                factor * ((one - b) * up - b * down) / (one + small)
+            }),
         }
     }
 
@@ -166,10 +205,12 @@ impl Op for LossGradient {
         let mut bindings: Vec<Binding> = (0..3).map(|i| Binding::Read(Slot::Input(i))).collect();
         bindings.push(Binding::Write(Slot::Output));
         let dispatch = Dispatch::new(shader!("loss/gradient"), bindings, flat_grid(len)).params([len]);
-        match self.loss {
-            Loss::Absolute => dispatch.define("ABSOLUTE", "").into(),
-            Loss::Squared => dispatch.into(),
-        }
+        let derivative = match self.loss {
+            Loss::Absolute => "ABSOLUTE",
+            Loss::Squared => "SQUARED",
+            Loss::CrossEntropy => "CROSS_ENTROPY",
+        };
+        dispatch.define(derivative, "").into()
     }
 
     fn cases() -> Vec<Case> {
@@ -182,9 +223,18 @@ impl Op for LossGradient {
             .differentiable(&[])
         };
         let shapes = [Shape::from([3, 5, 7, 11]), Shape::from([5, 3])];
-        shapes
+        let losses = [Loss::Absolute, Loss::Squared, Loss::CrossEntropy];
+        let mut cases: Vec<Case> = shapes
             .into_iter()
-            .flat_map(|s| [case(Loss::Absolute, s), case(Loss::Squared, s)])
-            .collect()
+            .flat_map(|shape| losses.map(|loss| case(loss, shape)))
+            .collect();
+        for target in [0.0, 1.0] {
+            cases.push(
+                case(Loss::CrossEntropy, Shape::from([3, 41]))
+                    .fill(0, Values::Uniform(-200.0, 200.0))
+                    .fill(1, Values::Uniform(target, target)),
+            );
+        }
+        cases
     }
 }

@@ -3,6 +3,7 @@
 
 mod activation;
 mod adam;
+mod batch;
 mod batch_norm;
 mod channels;
 mod conv2d;
@@ -13,16 +14,19 @@ mod filterbank;
 mod linear;
 mod loss;
 mod mixdown;
+mod norm;
 mod pool;
 mod record;
 mod reduce;
 mod standardise;
 mod stft;
 mod time;
+mod triplet;
 mod view;
 
 pub use activation::{LeakyRelu, LeakyReluGradient, Sigmoid, SigmoidGradient};
 pub use adam::AdamUpdate;
+pub use batch::{concat_batch, slice_batch};
 pub use batch_norm::{
     BatchNorm, BatchNormInputGradient, BatchNormSums, BatchStatistics, UpdateRunningStatistic,
 };
@@ -33,14 +37,16 @@ pub use dropout::Dropout;
 pub use elementwise::{Multiply, Scale};
 pub use filterbank::{Filterbank, filterbank};
 pub use linear::{Linear, MatMul};
-pub use loss::{L1Loss, Loss, LossGradient, MseLoss};
+pub use loss::{BceWithLogitsLoss, L1Loss, Loss, LossGradient, MseLoss};
 pub use mixdown::Mixdown;
+pub use norm::{L2Normalise, L2NormaliseGradient, NormLogits, NormLogitsGradient, norm_loss};
 pub use pool::{MaxPool2d, MaxPool2dGradient};
 pub use record::Record;
 pub use reduce::{Mean, Spread, SquaredNorm, Sum};
 pub use standardise::{Standardise, StandardiseGradient, standardise};
 pub use stft::{InverseStft, Stft, StftOutput, inverse_stft, stft};
 pub use time::{MeanTime, SpreadTime};
+pub use triplet::{TripletLoss, TripletLossGradient};
 pub use view::Reshape;
 
 pub use crate::tape::{Add, Copy};
@@ -54,9 +60,9 @@ use crate::{
 /// Registers operations: their cases are what tests and benches run.
 macro_rules! registry {
     ($($op:ty),* $(,)?) => {
-        /// The cases of every operation.
+        /// The cases of every operation, and of the functions that are made of several.
         pub fn cases() -> Vec<Case> {
-            [$(<$op as Op>::cases()),*].concat()
+            [$(<$op as Op>::cases(),)* batch::cases()].concat()
         }
 
         /// The name of every operation.
@@ -91,6 +97,7 @@ registry![
     MaxPool2dGradient,
     L1Loss,
     MseLoss,
+    BceWithLogitsLoss,
     LossGradient,
     Sum,
     Mean,
@@ -113,6 +120,12 @@ registry![
     DecibelGradient,
     Standardise,
     StandardiseGradient,
+    L2Normalise,
+    L2NormaliseGradient,
+    NormLogits,
+    NormLogitsGradient,
+    TripletLoss,
+    TripletLossGradient,
 ];
 
 /// A shape as `[batch, channels, inner]`, or an error.
