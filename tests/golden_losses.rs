@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 
 use engine::{Target, fixture::Fixture, largest, relative};
 use stemwise::{
-    Result,
+    Error, Result,
     kernel::StepValues,
     ops::{
         Add, BceWithLogitsLoss, ChannelMask, Conv2d, L1Loss, L2Normalise, LeakyRelu, Linear, MaxPool2d,
-        MeanTime, MseLoss, Multiply, Reshape, Scale, Sum, TripletLoss, norm_loss, slice_batch,
+        MeanTime, MseLoss, Multiply, Reshape, Scale, Sum, TripletLoss, concat_batch, norm_loss, slice_batch,
     },
     shape::Shape,
     tape::{Parameters, Tape, Var},
@@ -153,6 +153,41 @@ fn losses_are_what_pytorch_computes() {
     let cases = golden.fixture.metadata("cases").as_object().unwrap();
     let cases: BTreeSet<String> = cases.keys().cloned().collect();
     assert_eq!(golden.used, cases, "a golden case that nothing compares with");
+}
+
+#[test]
+fn losses_refuse_what_does_not_fit() {
+    let mut tape = Tape::new();
+    let embeddings = tape.input("embeddings", [6, 10]);
+    let mask = tape.input("mask", [2, 10]);
+    let weight = tape.input("weight", [2]);
+    let biases = [2, 3].map(|count| tape.input("bias", [count]));
+    let sounds = tape.input("sounds", [6, 3]);
+    let mut triplet = |margin, given: [Var; 3]| tape.push(TripletLoss { margin }, &given).map(|_| ());
+    assert!(triplet(0.2, [embeddings, mask, weight]).is_ok());
+    for (refused, says) in [
+        (triplet(0.2, [mask, mask, weight]), "2×10"),
+        (triplet(0.2, [embeddings, embeddings, weight]), "6×10"),
+        (triplet(0.2, [embeddings, mask, biases[1]]), "[3]"),
+        (triplet(f32::NAN, [embeddings, mask, weight]), "NaN"),
+        // three sub-spaces of ten dimensions; two sub-spaces, three labels
+        (
+            norm_loss(&mut tape, embeddings, biases[1], sounds).map(|_| ()),
+            "3 sub-spaces",
+        ),
+        (
+            norm_loss(&mut tape, embeddings, biases[0], sounds).map(|_| ()),
+            "6×2",
+        ),
+        (tape.push(L2Normalise, &[weight]).map(|_| ()), "[2]"),
+        (slice_batch(&mut tape, embeddings, 4, 3).map(|_| ()), "4..7"),
+        (concat_batch(&mut tape, mask, sounds).map(|_| ()), "6×3"),
+    ] {
+        match refused {
+            Err(Error::Shape { message, .. }) => assert!(message.contains(says), "{message}"),
+            other => panic!("{says}: {other:?}"),
+        }
+    }
 }
 
 /// A small Direct-Reconst: the items of two triplets through one network, both conditionings, and a weighted

@@ -14,7 +14,13 @@ use crate::{
 /// # Errors
 /// [`Error::Shape`] if they are not there.
 pub fn slice_batch(tape: &mut Tape, x: Var, start: usize, count: usize) -> Result<Var> {
-    let items = as_channels(tape, "slice_batch", x)?;
+    const NAME: &str = "slice_batch";
+    let items = as_channels(tape, NAME, x)?;
+    let (end, there) = (start + count, tape.shape(x)[0]);
+    if end > there {
+        let message = format!("items {start}..{end} of [{}] are not there", tape.shape(x));
+        return Err(Error::shape(NAME, message));
+    }
     let slice = tape.push(SliceChannels { start, count }, &[items])?;
     let shape = tape.shape(x).with_batch(count);
     tape.push(Reshape { shape }, &[slice])
