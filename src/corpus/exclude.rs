@@ -64,11 +64,7 @@ impl ExcludeList {
     }
 
     fn read_text(path: &Path) -> Result<(String, Self), CorpusError> {
-        let text = fs::read_to_string(path).map_err(|source| CorpusError::Io {
-            what: "read",
-            path: path.into(),
-            source,
-        })?;
+        let text = fs::read_to_string(path).map_err(CorpusError::io("read", path))?;
         let mut entries = Vec::new();
         for (line, number) in text.lines().zip(1..) {
             let parsed = parse(line).map_err(|what| {

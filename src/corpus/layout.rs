@@ -228,13 +228,7 @@ impl Track {
                     message: "not UTF-8 text".into(),
                 });
             }
-            Err(source) => {
-                return Err(CorpusError::Io {
-                    what: "read",
-                    path,
-                    source,
-                });
-            }
+            Err(error) => return Err(CorpusError::io("read", path)(error)),
         };
         serde_saphyr::from_str(&text).map_err(|error| CorpusError::Metadata {
             path,
@@ -286,6 +280,11 @@ impl Track {
         let mut stems = self.stems()?.present;
         stems.retain(|stem| stem.instrument() == instrument);
         Ok(stems)
+    }
+
+    /// Where the MIDI file of the whole piece is, if there is one: `all_src.mid`.
+    pub fn midi_path(&self) -> PathBuf {
+        self.path.join("all_src.mid")
     }
 
     /// The mixed song, `mix.flac` or `mix.wav`.
@@ -356,16 +355,11 @@ fn find_tracks(folder: &Path, split: Split, tracks: &mut Vec<Track>) -> Result<(
 
 /// The entries of a folder, by name.
 fn list(folder: &Path) -> Result<Vec<PathBuf>, CorpusError> {
-    let failed = |source| CorpusError::Io {
-        what: "list",
-        path: folder.into(),
-        source,
-    };
-    let entries = fs::read_dir(folder).map_err(failed)?;
+    let entries = fs::read_dir(folder).map_err(CorpusError::io("list", folder))?;
     let mut paths = entries
         .map(|entry| entry.map(|e| e.path()))
         .collect::<io::Result<Vec<_>>>()
-        .map_err(failed)?;
+        .map_err(CorpusError::io("list", folder))?;
     paths.sort();
     Ok(paths)
 }

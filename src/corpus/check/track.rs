@@ -56,7 +56,7 @@ pub(super) fn check(track: &Track, stop: &AtomicBool) -> Option<TrackReport> {
     let (rate, frames) = check.most_common();
     check.lengths((rate, frames), remainder);
     let remainder_db = check.remainder(remainder);
-    let midi = track.path.join("all_src.mid");
+    let midi = track.midi_path();
     let (tempo, content) = (read_tempo(&midi), read_content_hash(&midi));
     if let Some(error) = tempo.as_ref().err().or(content.as_ref().err()) {
         check.found(Part::Midi, Severity::Note, unreadable(error, &midi));
