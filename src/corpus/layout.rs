@@ -209,7 +209,7 @@ impl Track {
     ///
     /// # Errors
     /// [`CorpusError::Missing`], [`CorpusError::Io`], or [`CorpusError::Metadata`] with the line that does
-    /// not read as it should.
+    /// not read as it should, or the stem whose name cannot be that of a file.
     pub fn metadata(&self) -> Result<Metadata, CorpusError> {
         let path = self.path.join("metadata.yaml");
         let text = match fs::read_to_string(&path) {
@@ -230,10 +230,17 @@ impl Track {
             }
             Err(error) => return Err(CorpusError::io("read", path)(error)),
         };
-        serde_saphyr::from_str(&text).map_err(|error| CorpusError::Metadata {
-            path,
-            message: describe(&error),
-        })
+        let refuse = |message| CorpusError::Metadata { path, message };
+        let metadata: Metadata = match serde_saphyr::from_str(&text) {
+            Ok(metadata) => metadata,
+            Err(error) => return Err(refuse(describe(&error))),
+        };
+        match metadata.stems.keys().find(|name| !is_stem_name(name)) {
+            None => Ok(metadata),
+            Some(name) => Err(refuse(format!(
+                "{name:?} cannot be the name of a stem: use letters, digits, '_', '-' and '.', as in S00"
+            ))),
+        }
     }
 
     /// The stems that exist as files, whatever the metadata's flags say, and those that do not. Without those
@@ -300,6 +307,13 @@ impl Track {
         };
         audio_file(&self.path, "mix").ok_or_else(missing)
     }
+}
+
+/// Whether a stem can have this name: a file's without its folder, and one that stands in a line of an
+/// [`ExcludeList`].
+pub(super) fn is_stem_name(name: &str) -> bool {
+    let usable = |c: char| c.is_alphanumeric() || "_-.".contains(c);
+    !name.is_empty() && !name.starts_with('.') && name.chars().all(usable)
 }
 
 /// The parser's message begins with the line, and continues with a picture of it that a log has no use for.
