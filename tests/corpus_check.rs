@@ -1,6 +1,8 @@
 //! Every defect that the check knows, planted and found; and nothing found where nothing is.
 
 mod common;
+#[path = "common/headers.rs"]
+mod headers;
 
 use std::{
     fs,
@@ -120,7 +122,7 @@ fn plant(root: &Path) -> Vec<(String, Vec<&'static str>)> {
     let truncated = |t: &Path| halve(&t.join("stems/S02.wav"));
     one(&keep, &truncated, &["S02 broken truncated", "track note sum"]);
     let truncated = |t: &Path| halve(&t.join("mix.wav"));
-    one(&keep, &truncated, &["mix broken truncated"]);
+    one(&keep, &truncated, &["mix note truncated"]);
     one(&|s| s.stems[0].samples.fill(0.0), &intact, &["S00 note silent"]);
     let half = |s: &mut NewTrack| s.stems[1].samples[SECONDS * RATE / 2..].fill(0.0);
     one(&half, &intact, &["S01 note silent_notes"]);
@@ -157,11 +159,7 @@ fn plant(root: &Path) -> Vec<(String, Vec<&'static str>)> {
         &clip(RATE..RATE + 44),
         &["S00 note clipped", "mix note clipped"],
     );
-    one(
-        &keep,
-        &clip(0..RATE),
-        &["S00 broken clipped", "mix broken clipped"],
-    );
+    one(&keep, &clip(0..RATE), &["S00 broken clipped", "mix note clipped"]);
 
     let quieter = |t: &Path| {
         let mix = read(&t.join("mix.wav"));
@@ -244,6 +242,25 @@ fn plant(root: &Path) -> Vec<(String, Vec<&'static str>)> {
         );
     };
     one(&keep, &replaced, &["S00 broken white_noise", "track note sum"]);
+    let garbage = |t: &Path| fs::write(t.join("mix.wav"), "no audio").unwrap();
+    one(&keep, &garbage, &["mix note unreadable"]);
+    let endless = |t: &Path| {
+        fs::remove_file(t.join("stems/S01.wav")).unwrap();
+        fs::write(t.join("stems/S01.flac"), headers::flac_promising((1 << 36) - 1)).unwrap();
+    };
+    one(&keep, &endless, &["S01 broken unreadable", "track note sum"]);
+    // names with which no line of a list reads back
+    for name in ["Lead Guitar", "C#1"] {
+        let renamed = |t: &Path| {
+            replace(&t.join("metadata.yaml"), "S01:", &format!("\"{name}\":"));
+            fs::rename(
+                t.join("stems/S01.wav"),
+                t.join("stems").join(name).with_extension("wav"),
+            )
+            .unwrap();
+        };
+        one(&keep, &renamed, &["metadata.yaml broken unreadable"]);
+    }
 
     // One song in three splits and in `omitted`, twice in train: other names, another tempo, another order, other
     // instruments and lengths of notes.
@@ -340,6 +357,12 @@ fn every_planted_defect_is_found_and_no_other() {
         text("train/Track00010")
     );
 
+    let badly_named = text("train/Track00031");
+    assert!(
+        badly_named.contains(r#""C#1" cannot be the name of a stem"#),
+        "{badly_named}"
+    );
+
     honoured(root, &report);
 }
 
@@ -366,7 +389,7 @@ fn honoured(root: &Path, report: &Report) {
     assert!(excluded.excludes(Split::Train, 9, Some("S01")) && !excluded.excludes(Split::Train, 9, None));
     let corpus = Corpus::open(root).unwrap();
     let tracks = |corpus: &Corpus| corpus.tracks().iter().map(|t| t.id).collect::<Vec<_>>();
-    let gone = [6, 12, 13, 19, 21, 22, 23, 100, 101, 102];
+    let gone = [13, 19, 21, 22, 23, 30, 31, 100, 101, 102];
     let mut left = tracks(&whole);
     left.retain(|id| !gone.contains(id));
     assert_eq!(tracks(&corpus), left);

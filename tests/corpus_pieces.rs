@@ -1,5 +1,8 @@
 //! Excerpts of small corpora of known content, from the folder and from a store.
 
+#[path = "common/headers.rs"]
+mod headers;
+
 use std::{
     f64::consts::TAU,
     fmt::Write as _,
@@ -330,6 +333,34 @@ fn requests_that_cannot_be_met_say_why() {
     fs::write(&stem, &bytes[..bytes.len() / 2]).unwrap();
     let error = refused(&root, Split::Unsplit, options(0));
     assert!(error.contains("Track00002"), "{error}");
+}
+
+#[test]
+fn a_header_that_promises_more_than_a_song_is_refused() {
+    let lies = [
+        ("flac", headers::flac_promising((1 << 36) - 1)),
+        ("wav", headers::wav_promising((1 << 31) - 1)),
+    ];
+    for (kind, bytes) in lies {
+        let root = tempfile::tempdir().unwrap();
+        make_corpus(root.path());
+        let stem = root.path().join("Track00002/stems/S00.wav");
+        fs::remove_file(&stem).unwrap();
+        fs::write(stem.with_extension(kind), bytes).unwrap();
+        let source = Source::open(root.path()).unwrap();
+        let classes = source.tempo_classes().unwrap();
+        for memory in [0, u64::MAX] {
+            let pieces = source.pieces(Split::Unsplit, &options(memory), &classes, &|_, _| ());
+            let error = pieces.err().unwrap().to_string();
+            assert!(
+                error.contains("S00") && error.contains("more than"),
+                "{kind}: {error}"
+            );
+        }
+        let corpus = Corpus::open(root.path()).unwrap();
+        let error = track_frames(&corpus.tracks()[1], RATE).unwrap_err();
+        assert!(matches!(error, CorpusError::Invalid { .. }), "{kind}: {error}");
+    }
 }
 
 #[test]

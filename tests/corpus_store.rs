@@ -1,5 +1,8 @@
 //! Stores prepared from small corpora: what is in them, and what becomes of them when something goes wrong.
 
+#[path = "common/headers.rs"]
+mod headers;
+
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
@@ -566,6 +569,40 @@ fn broken_tracks_do_not_stop_the_others() {
 }
 
 #[test]
+fn a_store_of_a_track_that_became_unreadable_is_not_finished() {
+    let case = Case::prepared();
+    let hash = Store::open(case.store()).unwrap().hash().to_string();
+    let half = |bytes: &[u8]| bytes[..bytes.len() / 2].to_vec();
+    for name in ["metadata.yaml", "stems/S01.wav"] {
+        let path = case.path("corpus/train/Track00012").join(name);
+        let intact = fs::read(&path).unwrap();
+        fs::write(&path, half(&intact)).unwrap();
+        let summary = case.prepare(false).unwrap();
+        assert_eq!(
+            (summary.written, summary.kept, summary.hash),
+            (0, 4, None),
+            "{name}"
+        );
+        assert_eq!(summary.failures.len(), 1);
+        assert!(
+            matches!(refusal(&case.store()), CorpusError::Missing { .. }),
+            "{name}"
+        );
+        let output = case.command(&case.store()).output().unwrap();
+        assert!(text(&output).contains("is not finished"), "{}", text(&output));
+
+        fs::write(&path, &intact).unwrap();
+        let summary = case.prepare(false).unwrap();
+        assert_eq!(
+            (summary.written, summary.kept),
+            (0, 5),
+            "{name}: nothing was lost"
+        );
+        assert_eq!(summary.hash.as_deref(), Some(&*hash));
+    }
+}
+
+#[test]
 fn a_disk_that_is_too_small_is_refused_beforehand() {
     let case = Case::new();
     let free = Mutex::new(0);
@@ -581,9 +618,7 @@ fn a_disk_that_is_too_small_is_refused_beforehand() {
 
     // FLAC files that promise an hour and a half each: as many as exceed this disk.
     const FRAMES: u64 = 240_000_000;
-    let mut flac = fs::read(format!("{FIXTURES}/s16.flac")).unwrap();
-    let total = u64::from_be_bytes(flac[18..26].try_into().unwrap()) >> 36 << 36 | FRAMES;
-    flac[18..26].copy_from_slice(&total.to_be_bytes());
+    let flac = headers::flac_promising(FRAMES);
     let first = case.path("huge/Track00001");
     fs::create_dir_all(first.join("stems")).unwrap();
     let programs = [128, 33, 0, 27, 50];

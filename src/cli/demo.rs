@@ -110,11 +110,7 @@ fn unseen_song(corpus: &Corpus) -> anyhow::Result<&Track> {
 /// The corpus decoded into a store, once for all instruments.
 fn prepared(out: &Path, corpus: &Corpus, stop: &AtomicBool) -> anyhow::Result<PathBuf> {
     let store = out.join("store");
-    let options = PrepareOptions {
-        rate: SAMPLE_RATE,
-        skip_broken: false,
-    };
-    let summary = prepare(corpus, &store, &options, stop, &|_| {})?;
+    let summary = prepare(corpus, &store, &PrepareOptions::default(), stop, &|_| {})?;
     if summary.interrupted {
         bail!("stopped; the same command continues the demo");
     }

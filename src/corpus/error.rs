@@ -82,6 +82,12 @@ impl CorpusError {
         }
     }
 
+    /// [`CorpusError::Io`] of what the system says; for `map_err`.
+    pub(super) fn io(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| CorpusError::Io { what, path, source }
+    }
+
     pub(super) fn store(path: &Path, message: impl Into<String>) -> Self {
         CorpusError::Store {
             path: path.into(),

@@ -2,7 +2,7 @@
 
 use std::{fmt, fs, io, path::Path};
 
-use super::{CorpusError, Split};
+use super::{CorpusError, Split, layout::is_stem_name};
 use crate::files::write_atomically;
 
 /// The list in the folder of a corpus that [`super::Corpus::open`] honours.
@@ -64,11 +64,7 @@ impl ExcludeList {
     }
 
     fn read_text(path: &Path) -> Result<(String, Self), CorpusError> {
-        let text = fs::read_to_string(path).map_err(|source| CorpusError::Io {
-            what: "read",
-            path: path.into(),
-            source,
-        })?;
+        let text = fs::read_to_string(path).map_err(CorpusError::io("read", path))?;
         let mut entries = Vec::new();
         for (line, number) in text.lines().zip(1..) {
             let parsed = parse(line).map_err(|what| {
@@ -99,7 +95,8 @@ impl ExcludeList {
     /// that exists keeps every line it has; a new one begins with a comment that says what it is.
     ///
     /// # Errors
-    /// As [`ExcludeList::read`] for an existing file; [`CorpusError::File`] if it cannot be written.
+    /// As [`ExcludeList::read`] for an existing file; [`CorpusError::Invalid`] for a stem of a name that would not read
+    /// back; [`CorpusError::File`] if it cannot be written.
     pub fn add_to(&self, path: &Path) -> Result<usize, CorpusError> {
         let (mut text, old) = match Self::read_text(path) {
             Err(CorpusError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
@@ -112,6 +109,10 @@ impl ExcludeList {
         }
         let new = self.without(&old).entries;
         for entry in &new {
+            if let Some(stem) = entry.stem.as_deref().filter(|stem| !is_stem_name(stem)) {
+                let message = format!("Track{:05} cannot have a stem {stem:?} to leave out", entry.track);
+                return Err(CorpusError::invalid(message));
+            }
             text.push_str(&format!("{entry}\n"));
         }
         write_atomically(path, |file| file.write_all(text.as_bytes()))?;
@@ -164,9 +165,8 @@ fn parse(line: &str) -> Result<Option<Exclusion>, String> {
     let digits = parts.next().and_then(|part| part.strip_prefix("Track"));
     let track = digits.filter(|d| d.bytes().all(|b| b.is_ascii_digit()));
     let stem = parts.next().map(String::from);
-    let bad_stem = |stem: &String| stem.is_empty() || stem.contains(char::is_whitespace);
     match track.and_then(|digits| digits.parse().ok()) {
-        Some(track) if parts.next().is_none() && !stem.as_ref().is_some_and(bad_stem) => {
+        Some(track) if parts.next().is_none() && stem.as_deref().is_none_or(is_stem_name) => {
             Ok(Some(Exclusion {
                 split,
                 track,
@@ -214,6 +214,55 @@ mod tests {
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.starts_with(by_hand) && text.lines().count() == 8, "{text}");
         assert_eq!(ExcludeList::read(&path).unwrap().entries.len(), 6);
+    }
+
+    #[test]
+    fn every_name_that_a_stem_can_have_reads_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("exclude.txt");
+        let list = |names: &[&str]| ExcludeList {
+            entries: names
+                .iter()
+                .map(|&name| Exclusion {
+                    split: Some(Split::Train),
+                    track: 1,
+                    stem: Some(name.into()),
+                    reason: "C# / D".into(),
+                })
+                .collect(),
+        };
+        let usable = list(&[
+            "S00",
+            "lead_guitar-2",
+            "bass.take.1",
+            "7",
+            "-",
+            "Flöte",
+            "train",
+            "Track00002",
+        ]);
+        usable.add_to(&path).unwrap();
+        assert_eq!(ExcludeList::read(&path).unwrap(), usable);
+
+        let before = fs::read(&path).unwrap();
+        let unusable = [
+            "",
+            "Lead Guitar",
+            "C#1",
+            "a/b",
+            "../S00",
+            ".hidden",
+            "a\\b",
+            "S\n1",
+            "S:1",
+            "\u{feff}S",
+        ];
+        for name in unusable {
+            assert!(!is_stem_name(name), "{name}");
+            let error = list(&["S01", name]).add_to(&path).unwrap_err();
+            assert!(matches!(error, CorpusError::Invalid { .. }), "{name}: {error}");
+        }
+        assert_eq!(fs::read(&path).unwrap(), before, "nothing was added");
     }
 
     #[test]

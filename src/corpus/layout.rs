@@ -209,7 +209,7 @@ impl Track {
     ///
     /// # Errors
     /// [`CorpusError::Missing`], [`CorpusError::Io`], or [`CorpusError::Metadata`] with the line that does
-    /// not read as it should.
+    /// not read as it should, or the stem whose name cannot be that of a file.
     pub fn metadata(&self) -> Result<Metadata, CorpusError> {
         let path = self.path.join("metadata.yaml");
         let text = match fs::read_to_string(&path) {
@@ -228,18 +228,19 @@ impl Track {
                     message: "not UTF-8 text".into(),
                 });
             }
-            Err(source) => {
-                return Err(CorpusError::Io {
-                    what: "read",
-                    path,
-                    source,
-                });
-            }
+            Err(error) => return Err(CorpusError::io("read", path)(error)),
         };
-        serde_saphyr::from_str(&text).map_err(|error| CorpusError::Metadata {
-            path,
-            message: describe(&error),
-        })
+        let refuse = |message| CorpusError::Metadata { path, message };
+        let metadata: Metadata = match serde_saphyr::from_str(&text) {
+            Ok(metadata) => metadata,
+            Err(error) => return Err(refuse(describe(&error))),
+        };
+        match metadata.stems.keys().find(|name| !is_stem_name(name)) {
+            None => Ok(metadata),
+            Some(name) => Err(refuse(format!(
+                "{name:?} cannot be the name of a stem: use letters, digits, '_', '-' and '.', as in S00"
+            ))),
+        }
     }
 
     /// The stems that exist as files, whatever the metadata's flags say, and those that do not. Without those
@@ -288,6 +289,11 @@ impl Track {
         Ok(stems)
     }
 
+    /// Where the MIDI file of the whole piece is, if there is one: `all_src.mid`.
+    pub fn midi_path(&self) -> PathBuf {
+        self.path.join("all_src.mid")
+    }
+
     /// The mixed song, `mix.flac` or `mix.wav`.
     ///
     /// # Errors
@@ -301,6 +307,13 @@ impl Track {
         };
         audio_file(&self.path, "mix").ok_or_else(missing)
     }
+}
+
+/// Whether a stem can have this name: a file's without its folder, and one that stands in a line of an
+/// [`ExcludeList`].
+pub(super) fn is_stem_name(name: &str) -> bool {
+    let usable = |c: char| c.is_alphanumeric() || "_-.".contains(c);
+    !name.is_empty() && !name.starts_with('.') && name.chars().all(usable)
 }
 
 /// The parser's message begins with the line, and continues with a picture of it that a log has no use for.
@@ -356,16 +369,11 @@ fn find_tracks(folder: &Path, split: Split, tracks: &mut Vec<Track>) -> Result<(
 
 /// The entries of a folder, by name.
 fn list(folder: &Path) -> Result<Vec<PathBuf>, CorpusError> {
-    let failed = |source| CorpusError::Io {
-        what: "list",
-        path: folder.into(),
-        source,
-    };
-    let entries = fs::read_dir(folder).map_err(failed)?;
+    let entries = fs::read_dir(folder).map_err(CorpusError::io("list", folder))?;
     let mut paths = entries
         .map(|entry| entry.map(|e| e.path()))
         .collect::<io::Result<Vec<_>>>()
-        .map_err(failed)?;
+        .map_err(CorpusError::io("list", folder))?;
     paths.sort();
     Ok(paths)
 }

@@ -50,11 +50,7 @@ pub fn read_note_times(path: &Path) -> Result<Vec<Range<f64>>, CorpusError> {
 
 /// What `get` makes of a file and its ticks a quarter note.
 fn read<T>(path: &Path, get: impl FnOnce(&Smf, u64) -> Result<T, String>) -> Result<T, CorpusError> {
-    let bytes = fs::read(path).map_err(|source| CorpusError::Io {
-        what: "read",
-        path: path.into(),
-        source,
-    })?;
+    let bytes = fs::read(path).map_err(CorpusError::io("read", path))?;
     let got = parse(&bytes).and_then(|(smf, ticks)| get(&smf, ticks));
     got.map_err(|message| CorpusError::Midi {
         path: path.into(),

@@ -14,16 +14,12 @@ use crate::files::write_atomically;
 /// [`CorpusError::Invalid`] if `root` holds something else or a corpus with other options; the others if a file
 /// cannot be read or written.
 pub(super) fn claim(root: &Path, name: &str, made: &str, wanted: &impl Serialize) -> Result<(), CorpusError> {
-    let io = |what, path: &Path| {
-        let path = path.to_path_buf();
-        move |source| CorpusError::Io { what, path, source }
-    };
-    fs::create_dir_all(root).map_err(io("create", root))?;
+    fs::create_dir_all(root).map_err(CorpusError::io("create", root))?;
     let path = root.join(name);
     let text = serde_json::to_string_pretty(wanted)
         .map_err(|e| CorpusError::invalid(format!("the options cannot be recorded: {e}")))?;
     if path.exists() {
-        let found = fs::read(&path).map_err(io("read", &path))?;
+        let found = fs::read(&path).map_err(CorpusError::io("read", &path))?;
         if found == text.as_bytes() {
             return Ok(());
         }
@@ -33,7 +29,11 @@ pub(super) fn claim(root: &Path, name: &str, made: &str, wanted: &impl Serialize
             root.display()
         )));
     }
-    if fs::read_dir(root).map_err(io("list", root))?.next().is_some() {
+    if fs::read_dir(root)
+        .map_err(CorpusError::io("list", root))?
+        .next()
+        .is_some()
+    {
         return Err(CorpusError::invalid(format!(
             "{} is not empty and not a {made} corpus: give an empty or a new folder",
             root.display()

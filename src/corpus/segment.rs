@@ -5,6 +5,10 @@ use std::path::PathBuf;
 use super::{CorpusError, Instrument, Track};
 use crate::audio::{frames_at, read_mono_at, read_mono_range_at};
 
+/// Longest track, in frames: 1.7 hours at 44.1 kHz. A file that promises more is broken, and would cost the memory
+/// that it promises.
+pub const MAX_FRAMES: u64 = 1 << 28;
+
 /// The `len` samples from `start` on of one instrument of a track, at `rate` Hz: the plain sum of its
 /// stems. An instrument that does not play is silence, and so is what lies beyond the end of a stem.
 ///
@@ -36,7 +40,7 @@ pub fn load_all(track: &Track, start: u64, len: usize, rate: u32) -> Result<[Vec
 /// Length of a track at `rate` Hz, in frames: that of its longest stem, 0 if it has none.
 ///
 /// # Errors
-/// As [`load_instrument`].
+/// As [`load_instrument`]; [`CorpusError::Invalid`] for a stem of more than [`MAX_FRAMES`].
 pub fn track_frames(track: &Track, rate: u32) -> Result<u64, CorpusError> {
     StemFiles::of(track)?.frames(rate)
 }
@@ -58,11 +62,18 @@ impl StemFiles {
         !self.0[instrument as usize].is_empty()
     }
 
-    /// Length of the longest stem.
+    /// Length of the longest stem, at most [`MAX_FRAMES`].
     pub fn frames(&self, rate: u32) -> Result<u64, CorpusError> {
         let mut longest = 0;
         for path in self.0.iter().flatten() {
-            longest = longest.max(frames_at(path, rate)?);
+            let frames = frames_at(path, rate)?;
+            if frames > MAX_FRAMES {
+                return Err(CorpusError::invalid(format!(
+                    "{} promises {frames} samples, more than the {MAX_FRAMES} that a song can have: copy the track again",
+                    path.display()
+                )));
+            }
+            longest = longest.max(frames);
         }
         Ok(longest)
     }

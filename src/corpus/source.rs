@@ -79,5 +79,5 @@ impl Source {
 
 /// A track's tempo, if its MIDI file tells one.
 pub(super) fn tempo(track: &Track) -> Option<f64> {
-    midi::read_tempo(&track.path.join("all_src.mid")).ok()
+    midi::read_tempo(&track.midi_path()).ok()
 }

@@ -14,11 +14,11 @@ use super::{
 };
 use crate::{
     audio::{AudioError, AudioReader},
-    corpus::CorpusError,
+    corpus::{CorpusError, segment::MAX_FRAMES},
 };
 
 /// Listens to the mean of the channels of a file; `also` gets its rate in Hz and the same samples. Ends early if
-/// stopped.
+/// stopped, and where there is more than any song has.
 pub(super) fn hear(
     path: &Path,
     planner: &mut FftPlanner<f32>,
@@ -27,7 +27,9 @@ pub(super) fn hear(
 ) -> Result<Heard, AudioError> {
     let mut reader = AudioReader::open(path)?;
     let (rate, channels) = (reader.rate(), reader.channels());
+    let promised = reader.frames();
     let mut listener = Listener::new(rate, planner);
+    let mut frames = 0;
     let mut mono = Vec::new();
     while let Some(chunk) = reader.next_chunk()? {
         let samples = match channels {
@@ -39,6 +41,14 @@ pub(super) fn hear(
                 &mono
             }
         };
+        frames += samples.len() as u64;
+        if promised.unwrap_or(frames) > MAX_FRAMES {
+            return Err(AudioError::Damaged {
+                path: path.into(),
+                frame: MAX_FRAMES,
+                reason: "no song goes on for so long".into(),
+            });
+        }
         listener.push(samples);
         also(rate, samples);
         if stop.load(Ordering::Relaxed) {

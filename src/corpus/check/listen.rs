@@ -1,10 +1,10 @@
 //! What a file sounds like, from one pass over its samples.
 
-use std::{f32::consts::TAU, sync::Arc};
+use std::sync::Arc;
 
 use rustfft::{Fft, FftPlanner, num_complex::Complex32};
 
-use crate::corpus::silence::AMPLITUDE;
+use crate::{corpus::silence::AMPLITUDE, signal::hann};
 
 /// Slices a second; sounding and steadiness are judged by these.
 pub(super) const SLICES: u32 = 10;
@@ -242,9 +242,7 @@ impl Spectrum {
     fn new(size: usize, planner: &mut FftPlanner<f32>) -> Self {
         let fft = planner.plan_fft_forward(size);
         Self {
-            window: (0..size)
-                .map(|n| 0.5 - 0.5 * (TAU * n as f32 / size as f32).cos())
-                .collect(),
+            window: (0..size).map(|n| hann(n, size) as f32).collect(),
             bins: vec![Complex32::ZERO; size],
             scratch: vec![Complex32::ZERO; fft.get_inplace_scratch_len()],
             fft,

@@ -119,7 +119,7 @@ pub enum Defect {
     },
     /// The highest and the lowest sample differ by less than 1e-4. Slakh has such stems; they do no harm.
     Silent,
-    /// Runs of at least four samples at full scale. Broken from 1 % of all samples.
+    /// Runs of at least four samples at full scale. A stem is broken from 1 % of all samples.
     Clipped {
         /// How many runs.
         runs: u64,

@@ -56,7 +56,7 @@ pub(super) fn check(track: &Track, stop: &AtomicBool) -> Option<TrackReport> {
     let (rate, frames) = check.most_common();
     check.lengths((rate, frames), remainder);
     let remainder_db = check.remainder(remainder);
-    let midi = track.path.join("all_src.mid");
+    let midi = track.midi_path();
     let (tempo, content) = (read_tempo(&midi), read_content_hash(&midi));
     if let Some(error) = tempo.as_ref().err().or(content.as_ref().err()) {
         check.found(Part::Midi, Severity::Note, unreadable(error, &midi));
@@ -131,7 +131,8 @@ impl Check<'_> {
         None
     }
 
-    /// Path and rate of the mix. One that is missing is no loss: it is the sum of the stems.
+    /// Path and rate of the mix. One that is missing or damaged is no loss: it is the sum of the stems, and nobody
+    /// reads it but to compare.
     fn mix_rate(&mut self) -> Option<(PathBuf, u32)> {
         let Ok(path) = self.track.mix_path() else {
             self.found(Part::Mix, Severity::Note, Defect::Missing);
@@ -140,7 +141,7 @@ impl Check<'_> {
         match AudioReader::open(&path) {
             Ok(reader) => Some((path, reader.rate())),
             Err(error) => {
-                self.found(Part::Mix, Severity::Broken, damaged(&error, &path));
+                self.found(Part::Mix, Severity::Note, damaged(&error, &path));
                 None
             }
         }
@@ -221,10 +222,9 @@ impl Check<'_> {
         let (samples, runs) = heard.clipped;
         if runs > 0 {
             let share = samples as f64 / heard.frames as f64;
-            let severity = if share >= CLIPPED {
-                Severity::Broken
-            } else {
-                Severity::Note
+            let severity = match part {
+                Part::Stem(_) if share >= CLIPPED => Severity::Broken,
+                _ => Severity::Note,
             };
             self.found(part, severity, Defect::Clipped { runs, share });
         }
@@ -270,7 +270,7 @@ impl Check<'_> {
         let heard = match heard {
             Ok(heard) => heard,
             Err(error) => {
-                self.found(Part::Mix, Severity::Broken, damaged(&error, path));
+                self.found(Part::Mix, Severity::Note, damaged(&error, path));
                 return None;
             }
         };

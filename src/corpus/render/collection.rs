@@ -195,11 +195,7 @@ fn find(folder: &Path, prefix: &str, files: &mut Vec<(String, PathBuf)>) -> Resu
             path: folder.into(),
             hint: "give the folder that holds them, at any depth",
         },
-        _ => CorpusError::Io {
-            what: "list",
-            path: folder.into(),
-            source,
-        },
+        _ => CorpusError::io("list", folder)(source),
     };
     for entry in fs::read_dir(folder).map_err(failed)? {
         let entry = entry.map_err(failed)?;

@@ -35,11 +35,7 @@ impl Font {
     /// # Errors
     /// [`CorpusError::Io`]; [`CorpusError::SoundFont`] for what is no SoundFont 2, or an empty one.
     pub fn load(path: &Path) -> Result<Self, CorpusError> {
-        let bytes = fs::read(path).map_err(|source| CorpusError::Io {
-            what: "read",
-            path: path.into(),
-            source,
-        })?;
+        let bytes = fs::read(path).map_err(CorpusError::io("read", path))?;
         let unusable = |message: String| CorpusError::SoundFont {
             path: path.into(),
             message,

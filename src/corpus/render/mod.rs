@@ -190,11 +190,7 @@ pub fn render(
     record::claim(root, RECORD, "rendered", &record)?;
     for split in SPLITS {
         let path = root.join(split.name());
-        fs::create_dir_all(&path).map_err(|source| CorpusError::Io {
-            what: "create",
-            path,
-            source,
-        })?;
+        fs::create_dir_all(&path).map_err(CorpusError::io("create", &path))?;
     }
     let Collection { entries, notices } = collection;
     let studio = Studio {
@@ -301,11 +297,7 @@ impl Studio<'_> {
         if self.stage.stop.load(Ordering::Relaxed) {
             return Ok(Outcome::Stopped);
         }
-        let bytes = fs::read(&entry.path).map_err(|source| CorpusError::Io {
-            what: "read",
-            path: entry.path.clone(),
-            source,
-        })?;
+        let bytes = fs::read(&entry.path).map_err(CorpusError::io("read", &entry.path))?;
         let parsed = Piece::parse(&bytes)
             .ok()
             .filter(|piece| piece.content == entry.content);
@@ -364,11 +356,9 @@ impl Studio<'_> {
     fn write(&self, entry: &Entry, piece: &Piece, stems: &[Rendered]) -> Result<Outcome, CorpusError> {
         let mut contents = Vec::with_capacity(stems.len());
         for stem in stems {
-            let midi = piece.stem_midi(stem.program).map_err(|source| CorpusError::Io {
-                what: "write the MIDI of",
-                path: entry.path.clone(),
-                source,
-            })?;
+            let midi = piece
+                .stem_midi(stem.program)
+                .map_err(CorpusError::io("write the MIDI of", &entry.path))?;
             contents.push(StemContent {
                 metadata: stem.metadata(),
                 samples: stem.samples.as_deref(),

@@ -12,7 +12,7 @@ use super::{
     font::Voicing,
     piece::{Action, Channel, Event, Piece, is_drum},
 };
-use crate::corpus::write::SAMPLE_RATE;
+use crate::corpus::{midi::DRUM_CHANNEL, write::SAMPLE_RATE};
 
 /// Samples between moments at which the synthesizer takes events and moves its envelopes: events are heard at the
 /// nearest one, at most 0.4 ms away.
@@ -25,7 +25,7 @@ const TAIL: f64 = 5.0;
 const QUIET: f32 = 1e-4;
 const QUIET_SECONDS: f64 = 0.1;
 /// The synthesizer's channel for drums, and those that are left.
-const DRUM_SLOT: i32 = 9;
+const DRUM_SLOT: i32 = DRUM_CHANNEL as i32;
 const MELODIC_SLOTS: [i32; 15] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14, 15];
 
 // MIDI commands and controllers.

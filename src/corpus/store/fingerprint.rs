@@ -15,22 +15,13 @@ const FLAC_HEADER: usize = 42;
 pub fn fingerprint(track: &Track) -> Result<String, CorpusError> {
     let mut hasher = blake3::Hasher::new();
     for stem in track.stems()?.present {
-        let content = content(&stem.path).map_err(|source| CorpusError::Io {
-            what: "read",
-            path: stem.path.clone(),
-            source,
-        })?;
+        let content = content(&stem.path).map_err(CorpusError::io("read", &stem.path))?;
         hasher.update(stem.instrument().name().as_bytes());
         hasher.update(content.as_bytes());
     }
-    let midi = fs::read(midi_path(track)).unwrap_or_default();
+    let midi = fs::read(track.midi_path()).unwrap_or_default();
     hasher.update(b"midi").update(&midi);
     Ok(hasher.finalize().to_hex().to_string())
-}
-
-/// Where a track keeps its tempo.
-pub fn midi_path(track: &Track) -> std::path::PathBuf {
-    track.path.join("all_src.mid")
 }
 
 /// Hash that changes with a file's audio. A FLAC file says itself what its audio is, which spares reading it all.

@@ -28,7 +28,7 @@ pub struct Folder {
 impl Folder {
     /// Takes the folder `root`: a new or an empty one, or a store. Removes what a killed process left half-written.
     pub fn claim(root: &Path) -> Result<Self, CorpusError> {
-        fs::create_dir_all(root).map_err(io("create", root))?;
+        fs::create_dir_all(root).map_err(CorpusError::io("create", root))?;
         let names: Vec<_> = entries(root)?.into_iter().map(|(name, _)| name).collect();
         if !names.is_empty() && !names.iter().any(|name| name == LOCK || name == MANIFEST) {
             let message = "is not empty and no store: give an empty or a new folder";
@@ -36,7 +36,7 @@ impl Folder {
         }
         let path = root.join(LOCK);
         let lock = File::options().create(true).append(true).open(&path);
-        let lock = lock.map_err(io("create", &path))?;
+        let lock = lock.map_err(CorpusError::io("create", &path))?;
         match lock.try_lock() {
             Err(TryLockError::WouldBlock) => {
                 let message = "is being prepared by another process: wait for it, or give another folder";
@@ -44,7 +44,7 @@ impl Folder {
             }
             // Some network file systems have no locks; there it is up to the user.
             Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
-            Err(TryLockError::Error(error)) => return Err(io("lock", &path)(error)),
+            Err(TryLockError::Error(error)) => return Err(CorpusError::io("lock", &path)(error)),
             Ok(()) => {}
         }
         let folder = Folder {
@@ -55,7 +55,7 @@ impl Folder {
         for place in folder.places() {
             for (name, path) in entries(&place)? {
                 if name.starts_with(PARTIAL_PREFIX) {
-                    fs::remove_file(&path).map_err(io("remove", &path))?;
+                    fs::remove_file(&path).map_err(CorpusError::io("remove", &path))?;
                 }
             }
         }
@@ -68,7 +68,7 @@ impl Folder {
 
     /// Bytes that this user may still write.
     pub fn free(&self) -> Result<u64, CorpusError> {
-        fs4::available_space(&self.root).map_err(io("ask for the free space of", &self.root))
+        fs4::available_space(&self.root).map_err(CorpusError::io("ask for the free space of", &self.root))
     }
 
     /// Makes the store an unfinished one, before anything in it changes.
@@ -124,10 +124,10 @@ fn splits() -> impl Iterator<Item = Split> {
 fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>, CorpusError> {
     let list = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.map_err(io("list", folder))?,
+        other => other.map_err(CorpusError::io("list", folder))?,
     };
     let entry = |entry: io::Result<fs::DirEntry>| {
-        let entry = entry.map_err(io("list", folder))?;
+        let entry = entry.map_err(CorpusError::io("list", folder))?;
         Ok((entry.file_name().to_string_lossy().into_owned(), entry.path()))
     };
     list.map(entry).collect()
@@ -135,12 +135,7 @@ fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>, CorpusError> {
 
 fn remove(path: &Path) -> Result<(), CorpusError> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io("remove", path)(error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(CorpusError::io("remove", path)(error)),
         _ => Ok(()),
     }
-}
-
-pub fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CorpusError {
-    let path = path.to_path_buf();
-    move |source| CorpusError::Io { what, path, source }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::corpus::{CorpusError, Instrument, QuietStretches, Split};
+use crate::corpus::{CorpusError, Instrument, QuietStretches, Split, segment::MAX_FRAMES};
 
 #[cfg(target_endian = "big")]
 compile_error!("a store holds little-endian samples and is mapped as it is");
@@ -17,9 +17,6 @@ compile_error!("a store holds little-endian samples and is mapped as it is");
 pub const VERSION: u32 = 1;
 /// Length of the shortest quiet stretch that a store lists, in samples: enough for segments of 4096 samples or more.
 pub const LEAST_QUIET: u64 = 1024;
-/// Longest track, in frames: 1.7 hours at 44.1 kHz. A file that promises more is broken, and would cost the memory
-/// that it promises.
-pub const MAX_FRAMES: u64 = 1 << 28;
 /// Every instrument begins at a multiple of a cache line.
 const ALIGNMENT: u64 = 64;
 pub const MANIFEST: &str = "store.json";

@@ -19,6 +19,6 @@ mod prepare;
 mod reader;
 mod track;
 
-pub use format::{LEAST_QUIET, MAX_FRAMES};
+pub use format::LEAST_QUIET;
 pub use prepare::{Clipped, Event, Failure, Plan, PrepareOptions, Summary, prepare};
 pub use reader::{Store, StoredTrack};

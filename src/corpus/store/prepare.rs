@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use super::{
     fingerprint::fingerprint,
     folder::Folder,
-    format::{Content, MANIFEST, MAX_FRAMES, Manifest, Name, Record, pcm_path},
+    format::{Content, MANIFEST, Manifest, Name, Record, pcm_path},
     track::Job,
 };
 use crate::{
@@ -253,7 +253,11 @@ fn finish(
         }
     }
     summary.clipped.sort_by_key(|c| (c.split, c.id, c.instrument));
-    if summary.interrupted || !(summary.failures.is_empty() || options.skip_broken) {
+    if !summary.failures.is_empty() && !options.skip_broken {
+        // also where nothing was written: the manifest vouches for a track that is not what it was
+        return folder.unseal();
+    }
+    if summary.interrupted {
         return Ok(());
     }
     if contents.is_empty() {
@@ -317,12 +321,6 @@ fn look<'a>(track: &'a Track, root: &Path, rate: u32) -> Result<Look<'a>, Corpus
         return Ok(Look::Kept(record.content));
     }
     let frames = files.frames(rate)?;
-    if frames > MAX_FRAMES {
-        return Err(CorpusError::invalid(format!(
-            "{} promises {frames} samples, more than the {MAX_FRAMES} that a song can have: copy the track again",
-            track.path.display()
-        )));
-    }
     let job = Job {
         track,
         files,

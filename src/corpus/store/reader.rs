@@ -11,7 +11,7 @@ use memmap2::Mmap;
 use rayon::prelude::*;
 
 use super::{
-    folder::{LOCK, io},
+    folder::LOCK,
     format::{
         Content, Entry, LEAST_QUIET, MANIFEST, Manifest, Record, absent, name, pcm_path, record_path, stride,
     },
@@ -244,7 +244,7 @@ impl StoredTrack {
 /// Maps a file that must have `bytes` bytes. The map outlives the open file.
 fn map(path: &Path, bytes: u64) -> Result<Mmap, CorpusError> {
     let file = File::open(path).map_err(absent("open", path))?;
-    let found = file.metadata().map_err(io("read", path))?.len();
+    let found = file.metadata().map_err(CorpusError::io("read", path))?.len();
     if found != bytes {
         let message = format!("it has {found} bytes instead of {bytes}; run 'stemwise corpus prepare' again");
         return Err(CorpusError::store(path, message));
@@ -252,7 +252,7 @@ fn map(path: &Path, bytes: u64) -> Result<Mmap, CorpusError> {
     // SAFETY: a map is sound as long as nobody changes or truncates the file. `prepare` never does: samples are
     // written under another name and renamed, and what a rename replaces lives on until it is unmapped. Whoever
     // writes into a store's files by other means while it is in use reads garbage, or is ended by the system.
-    let map = unsafe { Mmap::map(&file) }.map_err(io("map", path))?;
+    let map = unsafe { Mmap::map(&file) }.map_err(CorpusError::io("map", path))?;
     // Otherwise the system reads megabytes around every page touched, of which random excerpts use little.
     #[cfg(unix)]
     let _ = map.advise(memmap2::Advice::Random);

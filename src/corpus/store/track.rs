@@ -3,8 +3,7 @@
 use std::{fs, io::Write};
 
 use super::{
-    fingerprint::midi_path,
-    folder::{Folder, io},
+    folder::Folder,
     format::{Content, LEAST_QUIET, Part, Record, VERSION, gaps, pcm_path, record_path, stride},
 };
 use crate::{
@@ -44,7 +43,7 @@ impl Job<'_> {
         let (split, id) = (self.track.split, self.track.id);
         let path = pcm_path(folder.root(), split, id);
         let parent = folder.root().join(split.name());
-        fs::create_dir_all(&parent).map_err(io("create", &parent))?;
+        fs::create_dir_all(&parent).map_err(CorpusError::io("create", &parent))?;
         let mut file = create_temporary(&path)?;
         let mut hasher = blake3::Hasher::new();
         let mut parts = Vec::new();
@@ -70,7 +69,7 @@ impl Job<'_> {
             rate,
             frames: self.frames,
             // As the file has it, so that the tempo is exact.
-            beat: read_tempo(&midi_path(self.track))
+            beat: read_tempo(&self.track.midi_path())
                 .ok()
                 .map(|tempo| (60e6 / tempo).round() as u32),
             pcm: hasher.finalize().to_hex().to_string(),

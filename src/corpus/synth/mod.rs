@@ -118,11 +118,7 @@ pub fn synthesise(
     record::claim(root, RECORD, "synthesised", &Record { version, options })?;
     for (split, _) in &tracks {
         let path = root.join(split);
-        fs::create_dir_all(&path).map_err(|source| CorpusError::Io {
-            what: "create",
-            path,
-            source,
-        })?;
+        fs::create_dir_all(&path).map_err(CorpusError::io("create", &path))?;
     }
     let done = AtomicUsize::new(0);
     let written = tracks

@@ -12,7 +12,7 @@ use midly::{
     num::{u4, u7, u15, u24, u28},
 };
 
-use super::{CorpusError, instrument::DRUM_PROGRAM, metadata::StemMetadata};
+use super::{CorpusError, instrument::DRUM_PROGRAM, metadata::StemMetadata, midi::DRUM_CHANNEL};
 
 pub(crate) use self::track::{Level, StemContent, TrackContent};
 
@@ -22,7 +22,6 @@ pub const SAMPLE_RATE: u32 = 44_100;
 const TICKS_PER_BEAT: u16 = 960;
 /// dBFS at which the loudest sample of a mix lies, as in Slakh2100.
 const TARGET_PEAK: f64 = -1.0;
-const DRUM_CHANNEL: u8 = 9;
 
 /// A note, in quarter notes from the start of the piece.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -92,7 +91,8 @@ impl NewTrack {
         let parts: Vec<Track> = (0..self.stems.len())
             .map(|i| self.stems[i].part(channel(&self.stems, i)))
             .collect();
-        let bytes = |parts: &[Track]| midi_file(self.conductor(), parts).map_err(io("write", root));
+        let bytes =
+            |parts: &[Track]| midi_file(self.conductor(), parts).map_err(CorpusError::io("write", root));
         let mut stems = Vec::with_capacity(self.stems.len());
         for (stem, part) in self.stems.iter().zip(&parts) {
             stems.push(StemContent {
@@ -150,7 +150,7 @@ impl NewTrack {
 }
 
 impl NewStem {
-    /// The track of a MIDI file that holds one self.
+    /// The track of a MIDI file that holds one stem.
     fn part(&self, channel: u4) -> Track<'_> {
         let midi = |message| TrackEventKind::Midi { channel, message };
         let ticks = |beats: f64| (beats.max(0.0) * TICKS_PER_BEAT as f64).round() as u32;
@@ -255,9 +255,4 @@ fn midi_file(conductor: Track, parts: &[Track]) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     midly::write_std(&header, tracks.iter().map(|track| track.iter()), &mut bytes)?;
     Ok(bytes)
-}
-
-fn io(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> CorpusError {
-    let path = path.to_path_buf();
-    move |source| CorpusError::Io { what, path, source }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use ebur128::{EbuR128, Mode};
 
-use super::{SAMPLE_RATE, TARGET_PEAK, io, track_folder};
+use super::{SAMPLE_RATE, TARGET_PEAK, track_folder};
 use crate::corpus::{
     CorpusError,
     metadata::{Metadata, StemMetadata},
@@ -64,14 +64,14 @@ impl TrackContent<'_> {
             )));
         }
         if partial.exists() {
-            fs::remove_dir_all(&partial).map_err(io("remove", &partial))?;
+            fs::remove_dir_all(&partial).map_err(CorpusError::io("remove", &partial))?;
         }
         for folder in ["stems", "MIDI"] {
             let path = partial.join(folder);
-            fs::create_dir_all(&path).map_err(io("create", &path))?;
+            fs::create_dir_all(&path).map_err(CorpusError::io("create", &path))?;
         }
         self.fill(&partial, length)?;
-        fs::rename(&partial, &target).map_err(io("rename to", &target))
+        fs::rename(&partial, &target).map_err(CorpusError::io("rename to", &target))
     }
 
     fn sounding(&self) -> impl Iterator<Item = (usize, &[f32])> {
@@ -119,7 +119,7 @@ impl TrackContent<'_> {
                 metadata.integrated_loudness = self.loudness(&steps)?;
             }
             let path = folder.join(format!("MIDI/{name}.mid"));
-            fs::write(&path, &stem.midi).map_err(io("write", &path))?;
+            fs::write(&path, &stem.midi).map_err(CorpusError::io("write", &path))?;
             stems.insert(name, metadata);
         }
         // At −1 dBFS the sum has room for the rounding of some thousand stems.
@@ -128,7 +128,7 @@ impl TrackContent<'_> {
             .map(|&x| x.clamp(i16::MIN as i32, i16::MAX as i32) as i16);
         write_wav(&folder.join("mix.wav"), mix)?;
         let path = folder.join("all_src.mid");
-        fs::write(&path, &self.midi).map_err(io("write", &path))?;
+        fs::write(&path, &self.midi).map_err(CorpusError::io("write", &path))?;
         self.write_metadata(&folder.join("metadata.yaml"), stems, gain / i16::MAX as f64)
     }
 
@@ -199,7 +199,7 @@ impl TrackContent<'_> {
             path: path.into(),
             message: e.to_string(),
         })?;
-        fs::write(path, text).map_err(io("write", path))
+        fs::write(path, text).map_err(CorpusError::io("write", path))
     }
 }
 
@@ -233,11 +233,7 @@ fn write_wav(path: &Path, samples: impl Iterator<Item = i16>) -> Result<(), Corp
         writer.finalize()
     };
     write().map_err(|error| match error {
-        hound::Error::IoError(source) => CorpusError::Io {
-            what: "write",
-            path: path.into(),
-            source,
-        },
+        hound::Error::IoError(source) => CorpusError::io("write", path)(source),
         other => CorpusError::invalid(format!("cannot write {}: {other}", path.display())),
     })
 }
