@@ -79,13 +79,13 @@ impl Padded {
 
     /// Makes it, from input `input`, in the first scratch buffer.
     fn dispatch(&self, input: usize, planes: usize, [height, width]: [usize; 2]) -> Dispatch {
-        let len = self.len(planes) / 4;
+        let rows = planes * self.height;
         let bindings = [
             Binding::Read(Slot::Input(input)),
             Binding::Write(Slot::Scratch(0)),
         ];
-        Dispatch::new(shader!("conv2d/channel_lanes/pad"), bindings, flat_grid(len))
-            .params([len, height, width, self.height, self.vectors])
+        Dispatch::new(shader!("conv2d/channel_lanes/pad"), bindings, flat_grid(rows))
+            .params([rows, height, width, self.height, self.vectors])
             .params([self.top, self.left])
     }
 }
@@ -294,7 +294,7 @@ pub fn weight_gradient(g: &Geometry) -> Option<Kernels> {
         return None;
     }
     let [stride_h, stride_w] = g.stride;
-    // a shorter run where a row is no longer, if the next one would still be aligned
+    // a row of two is one short run
     let run = if g.small[1] <= 2 { 2 } else { RUN };
     let columns = g.small[1].next_multiple_of(run);
     let loads = (stride_w * (run - 1) + g.kernel[1]).div_ceil(4);
