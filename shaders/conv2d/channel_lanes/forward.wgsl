@@ -1,6 +1,6 @@
 // small[n, k, p, q] = bias[k] + Σ_{c, r, s} big[n, c, p · stride + r − padding, …] · w[k, c, r, s]
-// Lanes are channels: all of them see the same pixels, whose addresses come from workgroup_id alone, so that
-// the driver loads each once for all lanes. A row's pixels are loaded once for all its taps.
+// Lanes are channels, which all see the same pixels. A row's pixels are loaded once, as vectors, for all its taps
+// and for a tile of channels in registers.
 // Grid: one workgroup per image, tile of ROWS × COLUMNS pixels and tile of 8 lanes × WIDTH channels; pixels
 // run fastest, so that a tile's weights stay in the cache.
 #import shared/grid

@@ -1,8 +1,9 @@
 // big[n, c, y, x] = bias[c] + Σ_k Σ_{r, s} small[n, k, (y + padding − r) / stride, …] · w[k, c, r, s], over
 // the taps at which the division has no rest
-// Lanes are channels, as in channel_lanes/forward: the pixels' addresses come from workgroup_id alone. A tile
-// is ROWS × COLUMNS small pixels' worth of outputs: rows a stride apart, which see the same taps, and in them
-// all columns, whose taps together are all of a row's: none is wasted, and each pixel is loaded once for them.
+// Lanes are channels, as in channel_lanes/forward. A tile is ROWS × COLUMNS small pixels' worth of outputs: rows a
+// stride apart, which see the same taps, and in them all columns, whose taps together are all of a row's. So no
+// tap is wasted, and each pixel is loaded once for all of them. Taps are the outer loop: of two in a row, one
+// does not wait for the other's sum.
 // Grid: one workgroup per row phase, image, tile of pixels and tile of 8 lanes × WIDTH channels.
 // With PIXEL_LANES, for few channels: lanes are eight such tiles side by side, and all see one channel's weights.
 #import shared/grid

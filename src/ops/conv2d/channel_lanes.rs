@@ -1,10 +1,11 @@
 //! Dispatches of the convolutions for software drivers, in which a workgroup's lanes are output channels and
 //! all of them see the same pixels.
 //!
-//! Such a driver runs eight lanes as one vector and loads lane by lane, unless it sees that all want the same:
-//! then it loads once and broadcasts. So nothing but weights is loaded by lane, packed to lie side by side,
-//! and every load serves a large tile of registers. Images are copied with their padding first: the inner
-//! loops test no bounds.
+//! Such a driver runs the lanes as one vector, and a load costs it many multiply-adds: it is a branch and a
+//! move per lane. So every load serves a large tile of registers: the pixels of a row are loaded as vectors,
+//! once for all taps; weights are packed first, so that lanes find theirs side by side. Images are copied with
+//! their padding first, so that the inner loops test no bounds. Pixels have one address for all lanes, taken
+//! from the workgroup alone, which a driver may see and load them once.
 
 use super::{Geometry, gpu::read_all};
 use crate::{
