@@ -1,9 +1,10 @@
 // out = x where x > 0, else slope · x
-// Grid: one invocation per element.
+// Grid: one invocation per Elements.
+#import shared/elements
 #import shared/grid
 
-@group(0) @binding(0) var<storage, read> x: array<f32>; // [len]
-@group(0) @binding(1) var<storage, read_write> out: array<f32>; // [len]
+@group(0) @binding(0) var<storage, read> x: array<Elements>; // [len]
+@group(0) @binding(1) var<storage, read_write> out: array<Elements>; // [len]
 struct Params { len: u32, slope: f32 }
 @group(0) @binding(2) var<uniform> params: Params;
 
@@ -17,5 +18,5 @@ fn main(
     if i >= params.len {
         return;
     }
-    out[i] = select(params.slope * x[i], x[i], x[i] > 0.0);
+    out[i] = select(params.slope * x[i], x[i], x[i] > Elements(0.0));
 }

@@ -1,10 +1,11 @@
 // out = dy where y > 0, else slope · dy; y has the sign of x
-// Grid: one invocation per element.
+// Grid: one invocation per Elements.
+#import shared/elements
 #import shared/grid
 
-@group(0) @binding(0) var<storage, read> y: array<f32>; // [len]
-@group(0) @binding(1) var<storage, read> dy: array<f32>; // [len]
-@group(0) @binding(2) var<storage, read_write> out: array<f32>; // [len]
+@group(0) @binding(0) var<storage, read> y: array<Elements>; // [len]
+@group(0) @binding(1) var<storage, read> dy: array<Elements>; // [len]
+@group(0) @binding(2) var<storage, read_write> out: array<Elements>; // [len]
 struct Params { len: u32, slope: f32 }
 @group(0) @binding(3) var<uniform> params: Params;
 
@@ -18,5 +19,5 @@ fn main(
     if i >= params.len {
         return;
     }
-    out[i] = select(params.slope * dy[i], dy[i], y[i] > 0.0);
+    out[i] = select(params.slope * dy[i], dy[i], y[i] > Elements(0.0));
 }

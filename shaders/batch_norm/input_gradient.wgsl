@@ -1,16 +1,17 @@
 // out = γ / √(variance + epsilon) · (dy − (Σ dy + x̂ Σ dy x̂) / count); without BATCH the sums are left out,
 // for then the statistics do not depend on x
-// Grid: one invocation per element.
+// Grid: one invocation per Elements.
+#import shared/elements
 #import shared/grid
 
-@group(0) @binding(0) var<storage, read> x: array<f32>; // [N, channels, inner]
-@group(0) @binding(1) var<storage, read> dy: array<f32>; // [N, channels, inner]
+@group(0) @binding(0) var<storage, read> x: array<Elements>; // [N, channels, inner]
+@group(0) @binding(1) var<storage, read> dy: array<Elements>; // [N, channels, inner]
 @group(0) @binding(2) var<storage, read> statistics: array<f32>; // [2, channels]: mean, variance
 @group(0) @binding(3) var<storage, read> gamma: array<f32>; // [channels]
 #ifdef BATCH
 @group(0) @binding(4) var<storage, read> sums: array<f32>; // [2, channels]: Σ dy, Σ dy x̂
 #endif
-@group(0) @binding(#{OUT}) var<storage, read_write> out: array<f32>; // [N, channels, inner]
+@group(0) @binding(#{OUT}) var<storage, read_write> out: array<Elements>; // [N, channels, inner]
 struct Params { len: u32, channels: u32, inner: u32, epsilon: f32, inverse_count: f32 }
 @group(0) @binding(#{PARAMS}) var<uniform> params: Params;
 

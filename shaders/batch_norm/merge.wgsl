@@ -5,7 +5,7 @@
 
 @group(0) @binding(0) var<storage, read> partials: array<vec2<f32>>; // [channels, slices]: mean, M2
 @group(0) @binding(1) var<storage, read_write> out: array<f32>; // [2, channels]
-struct Params { channels: u32, slices: u32, len: u32 }
+struct Params { channels: u32, slices: u32, len: u32, slice_len: u32 }
 @group(0) @binding(2) var<uniform> params: Params;
 
 @compute @workgroup_size(FLAT_WIDTH)
@@ -18,13 +18,12 @@ fn main(
     if i >= params.channels {
         return;
     }
-    let slice_len = (params.len + params.slices - 1u) / params.slices;
     var count = 0.0;
     var mean = 0.0;
     var m2 = 0.0;
     for (var slice = 0u; slice < params.slices; slice++) {
-        let start = min(slice * slice_len, params.len);
-        let here = f32(min(slice_len, params.len - start));
+        let start = min(slice * params.slice_len, params.len);
+        let here = f32(min(params.slice_len, params.len - start));
         if here > 0.0 {
             let other = partials[i * params.slices + slice];
             let total = count + here;

@@ -1,12 +1,13 @@
 // out = γ (x − mean) / √(variance + epsilon) + β
-// Grid: one invocation per element.
+// Grid: one invocation per Elements.
+#import shared/elements
 #import shared/grid
 
-@group(0) @binding(0) var<storage, read> x: array<f32>; // [N, channels, inner]
+@group(0) @binding(0) var<storage, read> x: array<Elements>; // [N, channels, inner]
 @group(0) @binding(1) var<storage, read> statistics: array<f32>; // [2, channels]: mean, variance
 @group(0) @binding(2) var<storage, read> gamma: array<f32>; // [channels]
 @group(0) @binding(3) var<storage, read> beta: array<f32>; // [channels]
-@group(0) @binding(4) var<storage, read_write> out: array<f32>; // [N, channels, inner]
+@group(0) @binding(4) var<storage, read_write> out: array<Elements>; // [N, channels, inner]
 struct Params { len: u32, channels: u32, inner: u32, epsilon: f32 }
 @group(0) @binding(5) var<uniform> params: Params;
 

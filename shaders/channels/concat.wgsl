@@ -1,10 +1,11 @@
 // out[n] = a[n] followed by b[n]
-// Grid: one invocation per output element.
+// Grid: one invocation per output Elements.
+#import shared/elements
 #import shared/grid
 
-@group(0) @binding(0) var<storage, read> a: array<f32>; // [N, a_len]
-@group(0) @binding(1) var<storage, read> b: array<f32>; // [N, b_len]
-@group(0) @binding(2) var<storage, read_write> out: array<f32>; // [N, a_len + b_len]
+@group(0) @binding(0) var<storage, read> a: array<Elements>; // [N, a_len]
+@group(0) @binding(1) var<storage, read> b: array<Elements>; // [N, b_len]
+@group(0) @binding(2) var<storage, read_write> out: array<Elements>; // [N, a_len + b_len]
 struct Params { len: u32, a_len: u32, b_len: u32 }
 @group(0) @binding(3) var<uniform> params: Params;
 
@@ -21,7 +22,7 @@ fn main(
     let item_len = params.a_len + params.b_len;
     let n = i / item_len;
     let at = i % item_len;
-    var value: f32;
+    var value: Elements;
     if at < params.a_len {
         value = a[n * params.a_len + at];
     } else {

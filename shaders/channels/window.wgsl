@@ -1,9 +1,10 @@
 // out[n, c, j] = x[n, c + skip − to, j] where low ≤ c < high, else 0
-// One kernel for slicing, padding and masking channels. Grid: one invocation per output element.
+// One kernel for slicing, padding and masking channels. Grid: one invocation per output Elements.
+#import shared/elements
 #import shared/grid
 
-@group(0) @binding(0) var<storage, read> x: array<f32>; // [N, from, inner]
-@group(0) @binding(1) var<storage, read_write> out: array<f32>; // [N, to, inner]
+@group(0) @binding(0) var<storage, read> x: array<Elements>; // [N, from, inner]
+@group(0) @binding(1) var<storage, read_write> out: array<Elements>; // [N, to, inner]
 struct Params { len: u32, inner: u32, source_channels: u32, out_channels: u32, skip: u32, low: u32, high: u32 }
 @group(0) @binding(2) var<uniform> params: Params;
 
@@ -20,7 +21,7 @@ fn main(
     let j = i % params.inner;
     let c = (i / params.inner) % params.out_channels;
     let n = i / (params.inner * params.out_channels);
-    var value = 0.0;
+    var value = Elements(0.0);
     if c >= params.low && c < params.high {
         let channel = c + params.skip - params.out_channels;
         value = x[(n * params.source_channels + channel) * params.inner + j];

@@ -1,10 +1,11 @@
 // out = a + b
-// Grid: one invocation per element.
+// Grid: one invocation per Elements.
+#import shared/elements
 #import shared/grid
 
-@group(0) @binding(0) var<storage, read> a: array<f32>; // [len]
-@group(0) @binding(1) var<storage, read> b: array<f32>; // [len]
-@group(0) @binding(2) var<storage, read_write> out: array<f32>; // [len]
+@group(0) @binding(0) var<storage, read> a: array<Elements>; // [len]
+@group(0) @binding(1) var<storage, read> b: array<Elements>; // [len]
+@group(0) @binding(2) var<storage, read_write> out: array<Elements>; // [len]
 struct Params { len: u32 }
 @group(0) @binding(3) var<uniform> params: Params;
 

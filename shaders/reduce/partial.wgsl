@@ -5,13 +5,14 @@
 //   SQUARED_ERROR   (x − y)²
 //   CROSS_ENTROPY   ln(1 + eˣ) − xy
 //   NORM            the pair (y, y · x̂), where x̂ = (x − mean) / √(variance + EPSILON) and y is a gradient
-// Grid: one workgroup per (channel, slice), folded. Lanes stride through the slice, then add as a tree.
+// Grid: one workgroup per (channel, slice), folded. Lanes stride through the slice by Elements, then add as a tree.
+#import shared/elements
 #import shared/grid
 #import shared/reduce
 
-@group(0) @binding(0) var<storage, read> x: array<f32>; // [batch, channels, inner]
+@group(0) @binding(0) var<storage, read> x: array<Elements>; // [batch, channels, inner]
 #ifdef PAIRED
-@group(0) @binding(1) var<storage, read> y: array<f32>; // [batch, channels, inner]
+@group(0) @binding(1) var<storage, read> y: array<Elements>; // [batch, channels, inner]
 #endif
 #ifdef NORM
 @group(0) @binding(2) var<storage, read> statistics: array<f32>; // [2, channels]: mean, variance
@@ -45,7 +46,8 @@ fn main(
     let slice = task % params.slices;
     let len = params.batch * params.inner;
     let slice_len = (len + params.slices - 1u) / params.slices;
-    var sum = vec2<f32>(0.0);
+    var first = Elements(0.0);
+    var second = Elements(0.0);
     // a folded grid may have workgroups past the last channel: they sum nothing, but reach the barriers
     if channel < params.channels {
 #ifdef NORM
@@ -56,27 +58,28 @@ fn main(
         for (var k = slice * slice_len + lane; k < end; k += REDUCE_WIDTH) {
             let i = ((k / params.inner) * params.channels + channel) * params.inner + k % params.inner;
 #ifdef SUM
-            sum.x += x[i];
+            first += x[i];
 #endif
 #ifdef SQUARE
-            sum.x += x[i] * x[i];
+            first += x[i] * x[i];
 #endif
 #ifdef ABSOLUTE_ERROR
-            sum.x += abs(x[i] - y[i]);
+            first += abs(x[i] - y[i]);
 #endif
 #ifdef SQUARED_ERROR
             let error = x[i] - y[i];
-            sum.x += error * error;
+            first += error * error;
 #endif
 #ifdef CROSS_ENTROPY
             sum.x += max(x[i], 0.0) - x[i] * y[i] + log_1p(exp(-min(abs(x[i]), 87.0)));
 #endif
 #ifdef NORM
-            sum += vec2<f32>(y[i], y[i] * (x[i] - mean) * inverse);
+            first += y[i];
+            second += y[i] * (x[i] - mean) * inverse;
 #endif
         }
     }
-    sum = workgroup_sum(lane, sum);
+    let sum = workgroup_sum(lane, vec2<f32>(total(first), total(second)));
     if lane == 0u && channel < params.channels {
         partials[task] = sum;
     }

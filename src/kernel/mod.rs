@@ -32,6 +32,7 @@ macro_rules! shader {
 /// Files that others `#import`, by the name they are imported under.
 pub const SHARED: &[Shader] = &[
     shader!("shared/convolution"),
+    shader!("shared/elements"),
     shader!("shared/fft"),
     shader!("shared/grid"),
     shader!("shared/random"),
@@ -110,6 +111,14 @@ impl Dispatch {
         self
     }
 
+    /// How many elements a kernel of `shared/elements` takes at once; see [`at_once`].
+    pub fn elements(self, at_once: usize) -> Self {
+        match at_once {
+            4 => self.define("VEC4", ""),
+            _ => self,
+        }
+    }
+
     /// Appends integers to the uniform parameters.
     pub fn params<const N: usize>(mut self, values: [usize; N]) -> Self {
         self.params.extend(values.map(|v| v as u32));
@@ -152,6 +161,15 @@ const MAX_GROUPS: usize = 65_535;
 pub fn fold(groups: usize) -> [u32; 3] {
     let rows = groups.div_ceil(MAX_GROUPS).max(1);
     [groups.div_ceil(rows) as u32, rows as u32, 1]
+}
+
+/// How many elements a kernel that treats all elements of a row alike takes at once: four, if each of these
+/// lengths is a multiple of four.
+pub fn at_once(lengths: &[usize]) -> usize {
+    match lengths.iter().all(|len| len.is_multiple_of(4)) {
+        true => 4,
+        false => 1,
+    }
 }
 
 /// The grid of a kernel with one invocation per element.

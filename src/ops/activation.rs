@@ -3,7 +3,7 @@
 use super::{inputs, parallel, same};
 use crate::{
     error::Result,
-    kernel::Kernels,
+    kernel::{Kernels, at_once},
     shader,
     shape::Shape,
     tape::{Case, Class, Cpu, Gradient, Io, Op, Real, Values},
@@ -32,7 +32,7 @@ pub struct Sigmoid;
 #[derive(Debug, Clone)]
 pub struct SigmoidGradient;
 
-const SHAPES: [[usize; 4]; 2] = [[2, 3, 5, 7], [1, 5, 33, 21]];
+const SHAPES: [[usize; 4]; 3] = [[2, 3, 5, 7], [1, 5, 33, 21], [1, 3, 7, 4]];
 
 impl LeakyRelu {
     /// `max(0, x)`.
@@ -64,7 +64,7 @@ impl Op for LeakyRelu {
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
-        io.flat(shader!("activation/leaky_relu"))
+        io.flat_by(shader!("activation/leaky_relu"), at_once(&[io.output.len()]))
             .param_f32(self.slope)
             .into()
     }
@@ -110,9 +110,12 @@ impl Op for LeakyReluGradient {
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
-        io.flat(shader!("activation/leaky_relu_gradient"))
-            .param_f32(self.slope)
-            .into()
+        io.flat_by(
+            shader!("activation/leaky_relu_gradient"),
+            at_once(&[io.output.len()]),
+        )
+        .param_f32(self.slope)
+        .into()
     }
 
     fn cases() -> Vec<Case> {

@@ -3,7 +3,7 @@
 use super::{channels, inputs, parallel};
 use crate::{
     error::{Error, Result},
-    kernel::{Binding, Dispatch, Kernels, Slot, flat_grid},
+    kernel::{Kernels, at_once},
     shader,
     shape::{Channels, Shape},
     tape::{Case, Class, Cpu, Gradient, Io, Op, Real},
@@ -71,11 +71,10 @@ fn window(io: &Io<'_>, skip: usize, low: usize, high: usize) -> Kernels {
     let channels_of = |s: Shape| s.channels().map_or((1, 1), |c| (c.channels, c.inner));
     let (from, inner) = channels_of(io.inputs[0]);
     let (to, _) = channels_of(io.output);
-    let len = io.output.len();
-    let bindings = [Binding::Read(Slot::Input(0)), Binding::Write(Slot::Output)];
+    let each = at_once(&[inner]);
     // output channel c takes input channel c + skip − to, where low ≤ c < high
-    Dispatch::new(shader!("channels/window"), bindings, flat_grid(len))
-        .params([len, inner, from, to, skip, low, high])
+    io.flat_by(shader!("channels/window"), each)
+        .params([inner / each, from, to, skip, low, high])
         .into()
 }
 
@@ -115,15 +114,10 @@ impl Op for ConcatChannels {
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
-        let per_item = |s: Shape| s.len() / s[0];
-        let len = io.output.len();
-        let bindings = [
-            Binding::Read(Slot::Input(0)),
-            Binding::Read(Slot::Input(1)),
-            Binding::Write(Slot::Output),
-        ];
-        Dispatch::new(shader!("channels/concat"), bindings, flat_grid(len))
-            .params([len, per_item(io.inputs[0]), per_item(io.inputs[1])])
+        let [a, b] = [0, 1].map(|i| io.inputs[i].len() / io.inputs[i][0]);
+        let each = at_once(&[a, b]);
+        io.flat_by(shader!("channels/concat"), each)
+            .params([a / each, b / each])
             .into()
     }
 
@@ -133,6 +127,7 @@ impl Op for ConcatChannels {
         vec![
             case([2, 3, 5, 7], [2, 4, 5, 7]),
             case([3, 1, 9, 3], [3, 16, 9, 3]),
+            case([3, 1, 9, 4], [3, 6, 9, 4]),
             flat,
         ]
     }
@@ -180,7 +175,12 @@ impl Op for SliceChannels {
             Case::new(Class::Elementwise, SliceChannels { start, count }, [shape])
         };
         let flat = Case::new(Class::Elementwise, SliceChannels { start: 2, count: 3 }, [[5, 7]]);
-        vec![case(1, 3, [2, 5, 3, 7]), case(0, 1, [3, 9, 5, 1]), flat]
+        vec![
+            case(1, 3, [2, 5, 3, 7]),
+            case(0, 1, [3, 9, 5, 1]),
+            case(2, 4, [3, 7, 3, 4]),
+            flat,
+        ]
     }
 }
 
@@ -228,6 +228,7 @@ impl Op for PadChannels {
             case(1, 3, [2, 5, 3, 7]),
             case(0, 2, [3, 1, 5, 1]),
             case(3, 0, [1, 3, 33, 5]),
+            case(1, 2, [3, 5, 4, 3]),
         ]
     }
 }
@@ -319,6 +320,7 @@ impl Op for ChannelSum {
         [
             Shape::from([3, 5, 7, 11]),
             Shape::from([2, 3, 65, 129]),
+            Shape::from([2, 3, 65, 132]),
             Shape::from([7, 13]),
             Shape::from([1, 1, 1, 3]),
         ]

@@ -3,7 +3,7 @@
 use super::{inputs, parallel};
 use crate::{
     error::Result,
-    kernel::{Binding, Dispatch, Kernels, Slot, flat_grid, fold},
+    kernel::{Binding, Dispatch, Kernels, Slot, at_once, flat_grid, fold},
     shader,
     shape::{Channels, Shape},
     tape::{Case, Class, Cpu, Gradient, Io, Op, Real},
@@ -65,6 +65,7 @@ impl Reduction<'_> {
             inner,
         } = channels.unwrap_or(everything);
         let slices = slices(batch * inner);
+        let each = at_once(&[inner]);
         let mut bindings: Vec<Binding> = self
             .inputs
             .iter()
@@ -75,7 +76,8 @@ impl Reduction<'_> {
             .define(self.value, "")
             .define("OUT", self.inputs.len())
             .define("PARAMS", self.inputs.len() + 1)
-            .params([batch, channels, inner, slices]);
+            .elements(each)
+            .params([batch, channels, inner / each, slices]);
         if self.inputs.len() > 1 {
             partial = partial.define("PAIRED", "");
         }
@@ -98,6 +100,7 @@ fn cases_of<O: Op + Clone>(op: &O) -> Vec<Case> {
         Shape::from([3, 5, 7, 11]),
         Shape::from([1]),
         Shape::from([3, 70_001]),
+        Shape::from([3, 70_004]),
     ]
     .into_iter()
     .map(|shape| {

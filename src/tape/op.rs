@@ -87,6 +87,15 @@ impl Io<'_> {
         let len = self.output.len();
         Dispatch::new(shader, bindings, flat_grid(len)).params([len])
     }
+
+    /// The same with one invocation per so many output elements, for shaders of `shared/elements`.
+    pub fn flat_by(&self, shader: Shader, at_once: usize) -> Dispatch {
+        let mut dispatch = self.flat(shader).elements(at_once);
+        let len = self.output.len() / at_once;
+        dispatch.groups = flat_grid(len);
+        dispatch.params = vec![len as u32];
+        dispatch
+    }
 }
 
 /// Everything that an operation's CPU implementation may touch.

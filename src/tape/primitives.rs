@@ -1,7 +1,12 @@
 //! The two operations that the tape itself records: sums of gradients, and copies into flat buffers.
 
 use super::{Case, Class, Cpu, Gradient, Io, Op, Real, inputs, parallel, same};
-use crate::{error::Result, kernel::Kernels, shader, shape::Shape};
+use crate::{
+    error::Result,
+    kernel::{Kernels, at_once},
+    shader,
+    shape::Shape,
+};
 
 /// `a + b`. `[…], […] → […]`
 #[derive(Debug, Clone)]
@@ -17,6 +22,7 @@ pub(crate) fn odd_cases<O: Op + Clone>(op: &O, arity: usize) -> Vec<Case> {
         Shape::from([3, 5, 7, 11]),
         Shape::from([1]),
         Shape::from([13, 77]),
+        Shape::from([3, 7, 4]),
         Shape::from([2, 3, 65, 37]),
     ]
     .into_iter()
@@ -44,7 +50,8 @@ impl Op for Add {
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
-        io.flat(shader!("elementwise/add")).into()
+        io.flat_by(shader!("elementwise/add"), at_once(&[io.output.len()]))
+            .into()
     }
 
     fn cases() -> Vec<Case> {

@@ -2,7 +2,7 @@
 
 use super::UpdateRunningStatistic;
 use crate::{
-    kernel::{Binding, Dispatch, Kernels, Slot, flat_grid, fold},
+    kernel::{Binding, Dispatch, Kernels, Slot, at_once, flat_grid, fold},
     ops::reduce::{Reduction, slices},
     shader,
     tape::Io,
@@ -17,18 +17,21 @@ fn sizes(io: &Io<'_>) -> [usize; 3] {
 pub fn statistics(io: &Io<'_>) -> Kernels {
     let [batch, channels, inner] = sizes(io);
     let slices = slices(batch * inner);
+    let each = at_once(&[inner]);
+    let slice_len = (batch * inner / each).div_ceil(slices);
     let partial = Dispatch::new(
         shader!("batch_norm/statistics"),
         [Binding::Read(Slot::Input(0)), Binding::Write(Slot::Scratch(0))],
         fold(channels * slices),
     )
-    .params([batch, channels, inner, slices]);
+    .elements(each)
+    .params([batch, channels, inner / each, slices, slice_len]);
     let merge = Dispatch::new(
         shader!("batch_norm/merge"),
         [Binding::Read(Slot::Scratch(0)), Binding::Write(Slot::Output)],
         flat_grid(channels),
     )
-    .params([channels, slices, batch * inner]);
+    .params([channels, slices, batch * inner, slice_len * each]);
     Kernels {
         dispatches: vec![partial, merge],
         scratch: vec![2 * channels * slices],
@@ -37,8 +40,9 @@ pub fn statistics(io: &Io<'_>) -> Kernels {
 
 pub fn normalise(io: &Io<'_>, epsilon: f32) -> Kernels {
     let [_, channels, inner] = sizes(io);
-    io.flat(shader!("batch_norm/normalise"))
-        .params([channels, inner])
+    let each = at_once(&[inner]);
+    io.flat_by(shader!("batch_norm/normalise"), each)
+        .params([channels, inner / each])
         .param_f32(epsilon)
         .into()
 }
@@ -59,9 +63,10 @@ pub fn sums(io: &Io<'_>, epsilon: f32) -> Kernels {
 
 pub fn input_gradient(io: &Io<'_>, epsilon: f32, batch: bool) -> Kernels {
     let [items, channels, inner] = sizes(io);
+    let each = at_once(&[inner]);
     let mut dispatch = io
-        .flat(shader!("batch_norm/input_gradient"))
-        .params([channels, inner])
+        .flat_by(shader!("batch_norm/input_gradient"), each)
+        .params([channels, inner / each])
         .param_f32(epsilon)
         .param_f32(1.0 / (items * inner) as f32);
     if batch {

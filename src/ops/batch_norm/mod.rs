@@ -106,8 +106,10 @@ impl Op for BatchStatistics {
     }
 }
 
-fn shapes() -> [Shape; 4] {
+fn shapes() -> [Shape; 6] {
     [
+        Shape::from([3, 5, 7, 4]),
+        Shape::from([3, 3, 129, 64]),
         Shape::from([3, 5, 7, 11]),
         Shape::from([2, 3, 129, 65]),
         Shape::from([7, 17]),

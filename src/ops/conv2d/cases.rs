@@ -21,6 +21,17 @@ fn layers() -> Vec<Layer> {
         Layer([3, 7, 5, 3], 3, [1, 1], [1, 1], [0, 0]),
         Layer([1, 2, 13, 9], 3, [4, 2], [3, 1], [0, 1]),
         Layer([2, 9, 6, 7], 4, [3, 3], [1, 1], [1, 1]),
+        // one for each shape of a tile of channel lanes, 16 × 1 to 2 × 8, with a rest in both directions, and
+        // for both widths of a lane
+        unet([1, 9, 5, 71], 35),
+        unet([2, 12, 7, 13], 9),
+        unet([1, 33, 13, 8], 17),
+        unet([2, 10, 19, 3], 41),
+        // channel lanes under other windows: taps fewer than the stride, stride 1, stride 3, one tap
+        Layer([2, 9, 7, 11], 10, [3, 4], [1, 2], [1, 0]),
+        Layer([1, 8, 13, 20], 18, [2, 2], [1, 3], [0, 1]),
+        Layer([2, 17, 6, 19], 11, [3, 3], [1, 1], [1, 1]),
+        Layer([3, 18, 5, 3], 9, [1, 1], [1, 1], [0, 0]),
     ]
 }
 

@@ -1,6 +1,7 @@
-//! Dispatches of the three convolution kernels: register tiles, no workgroup memory.
+//! Dispatches of the three convolution kernels. Here: register tiles, no workgroup memory. On software
+//! drivers [`channel_lanes`] take their place where they can.
 
-use super::Geometry;
+use super::{Geometry, channel_lanes};
 use crate::{
     kernel::{Binding, Dispatch, FLAT_WIDTH, Kernels, Slot, flat_grid, fold},
     shader,
@@ -15,7 +16,7 @@ const PIXELS: usize = 4;
 const INVOCATIONS: usize = 1 << 14;
 const MOST_PARTIALS: usize = 1 << 23;
 
-fn read_all(io: &Io<'_>) -> Vec<Binding> {
+pub(super) fn read_all(io: &Io<'_>) -> Vec<Binding> {
     (0..io.inputs.len())
         .map(|i| Binding::Read(Slot::Input(i)))
         .chain([Binding::Write(Slot::Output)])
@@ -65,6 +66,9 @@ fn sizes(g: &Geometry) -> [usize; 7] {
 }
 
 pub fn forward(g: &Geometry, io: &Io<'_>) -> Kernels {
+    if let (true, Some(kernels)) = (io.traits.software, channel_lanes::forward(g, io)) {
+        return kernels;
+    }
     let channel_tile = CHANNELS.min(g.small_channels.next_power_of_two());
     let pixel_tiles = (g.batch * g.small_plane()).div_ceil(PIXELS);
     let groups = pixel_tiles.div_ceil(FLAT_WIDTH) * g.small_channels.div_ceil(channel_tile);
@@ -73,6 +77,9 @@ pub fn forward(g: &Geometry, io: &Io<'_>) -> Kernels {
 }
 
 pub fn transpose(g: &Geometry, io: &Io<'_>) -> Kernels {
+    if let (true, Some(kernels)) = (io.traits.software, channel_lanes::transpose(g, io)) {
+        return kernels;
+    }
     let channel_tile = CHANNELS.min(g.big_channels.next_power_of_two());
     // a tile is PIXELS pixels of one row that are a stride apart: they see the same taps
     let tiles_per_row = g.stride[1] * g.big[1].div_ceil(g.stride[1]).div_ceil(PIXELS);
@@ -82,7 +89,16 @@ pub fn transpose(g: &Geometry, io: &Io<'_>) -> Kernels {
     tiled(dispatch, g, io, g.big_channels)
 }
 
-pub fn weight_gradient(g: &Geometry) -> Kernels {
+/// Adds slices of partial sums, in order, to the output.
+pub(super) fn sum_slices(len: usize, slices: usize, partials: Slot) -> Dispatch {
+    let bindings = [Binding::Read(partials), Binding::Write(Slot::Output)];
+    Dispatch::new(shader!("reduce/rows"), bindings, flat_grid(len)).params([len, slices])
+}
+
+pub fn weight_gradient(g: &Geometry, io: &Io<'_>) -> Kernels {
+    if let (true, Some(kernels)) = (io.traits.software, channel_lanes::weight_gradient(g)) {
+        return kernels;
+    }
     let columns = g.big_channels * g.taps();
     let len = g.small_channels * columns;
     let tiles = g.small_channels.div_ceil(4) * columns.div_ceil(4);
@@ -105,14 +121,8 @@ pub fn weight_gradient(g: &Geometry) -> Kernels {
     )
     .params(sizes(g))
     .params([slices, slice_rows]);
-    let sum = Dispatch::new(
-        shader!("reduce/rows"),
-        [Binding::Read(Slot::Scratch(0)), Binding::Write(Slot::Output)],
-        flat_grid(len),
-    )
-    .params([len, slices]);
     Kernels {
-        dispatches: vec![constants(partial, g), sum],
+        dispatches: vec![constants(partial, g), sum_slices(len, slices, Slot::Scratch(0))],
         scratch: vec![slices * len],
     }
 }

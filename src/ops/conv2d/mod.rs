@@ -4,6 +4,7 @@
 //! the transpose's, and one weight gradient serves both, with the roles of the images swapped.
 
 mod cases;
+mod channel_lanes;
 mod cpu;
 mod geometry;
 mod gpu;
@@ -280,7 +281,7 @@ impl Op for Conv2dWeightGradient {
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
         self.geometry(io.inputs[0], io.inputs[1])
-            .map_or_else(|_| Kernels::default(), |g| gpu::weight_gradient(&g))
+            .map_or_else(|_| Kernels::default(), |g| gpu::weight_gradient(&g, io))
     }
 
     fn cases() -> Vec<Case> {
