@@ -24,10 +24,10 @@ struct Params { batch: u32, channels: u32, inner: u32, slices: u32 }
 
 #ifdef CROSS_ENTROPY
 // ln(1 + x) for 0 ≤ x ≤ 1, also where 1 + x is rounded to 1: 2 artanh(x / (2 + x)), up to order 13.
-fn log_1p(x: f32) -> f32 {
+fn log_1p(x: Elements) -> Elements {
     let s = x / (2.0 + x);
     let q = s * s;
-    var sum = 1.0 / 13.0;
+    var sum = Elements(1.0 / 13.0);
 #for k in 0..6
     sum = sum * q + 1.0 / f32(11u - 2u * #{k}u);
 #endfor
@@ -71,7 +71,8 @@ fn main(
             first += error * error;
 #endif
 #ifdef CROSS_ENTROPY
-            sum.x += max(x[i], 0.0) - x[i] * y[i] + log_1p(exp(-min(abs(x[i]), 87.0)));
+            let logit = x[i];
+            first += max(logit, Elements(0.0)) - logit * y[i] + log_1p(exp(-min(abs(logit), Elements(87.0))));
 #endif
 #ifdef NORM
             first += y[i];
