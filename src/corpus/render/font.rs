@@ -40,7 +40,10 @@ impl Font {
             path: path.into(),
             message,
         };
-        // the parser computes with what it reads, and may overflow
+        // the parser allocates what a chunk promises, and computes with what it reads, which may overflow
+        if !chunks_fit(&bytes, 2) {
+            return Err(unusable("a part of it promises more bytes than there are".into()));
+        }
         let parsed = catch_unwind(|| SoundFont::new(&mut Cursor::new(&bytes)));
         let data = match parsed {
             Ok(parsed) => parsed.map_err(|error| unusable(error.to_string()))?,
@@ -92,6 +95,23 @@ impl Font {
     }
 }
 
+/// Whether no chunk of a RIFF file, nor of the lists in it down to `depth`, promises more bytes than it has.
+fn chunks_fit(mut bytes: &[u8], depth: usize) -> bool {
+    while let Some((head, rest)) = bytes.split_at_checked(8) {
+        let size = u32::from_le_bytes([head[4], head[5], head[6], head[7]]) as usize;
+        let Some((chunk, after)) = rest.split_at_checked(size) else {
+            return false;
+        };
+        let holds_chunks = matches!(&head[..4], b"RIFF" | b"LIST") && depth > 0;
+        // the list's own name comes first
+        if holds_chunks && !chunk.get(4..).is_some_and(|inner| chunks_fit(inner, depth - 1)) {
+            return false;
+        }
+        bytes = after;
+    }
+    true
+}
+
 /// Draws the font of one stem of one piece, among those that have its program; if there is none, among those that
 /// have another program of its class.
 pub(super) fn choose(fonts: &[Font], seed: u64, content: [u8; 32], program: u16) -> Option<Voicing<'_>> {
@@ -108,4 +128,34 @@ pub(super) fn choose(fonts: &[Font], seed: u64, content: [u8; 32], program: u16)
     key.update(&program.to_le_bytes());
     let mut random = ChaCha8Rng::from_seed(key.finalize().into());
     Some(able[random.random_range(0..able.len())])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunk(id: &[u8; 4], content: &[u8]) -> Vec<u8> {
+        let size = (content.len() as u32).to_le_bytes();
+        [id.as_slice(), &size, content].concat()
+    }
+
+    #[test]
+    fn a_chunk_that_promises_too_much_is_found_at_every_depth() {
+        let samples = chunk(b"smpl", &[0; 6]);
+        let list = chunk(b"LIST", &[b"sdta".as_slice(), &samples].concat());
+        let whole = chunk(b"RIFF", &[b"sfbk".as_slice(), &list].concat());
+        assert!(chunks_fit(&whole, 2));
+        assert!(
+            chunks_fit(&[whole.as_slice(), &[0; 3]].concat(), 2),
+            "a few bytes behind"
+        );
+        // the sizes of file, list and samples
+        for at in [4, 16, 28] {
+            let mut broken = whole.clone();
+            broken[at + 3] = 0x7f;
+            assert!(!chunks_fit(&broken, 2), "{at}");
+        }
+        assert!(!chunks_fit(&whole[..whole.len() - 1], 2));
+        assert!(!chunks_fit(&chunk(b"LIST", b"abc"), 1), "a list without a name");
+    }
 }
