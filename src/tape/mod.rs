@@ -127,8 +127,8 @@ impl Tape {
         self.add_input(name, Format::F32, shape.into())
     }
 
-    /// The same as 16-bit samples, whole numbers from −32768 to 32767. Only operations that unpack them take it:
-    /// [`Mixdown`](crate::ops::Mixdown).
+    /// The same as 16-bit samples, whole numbers from −32768 to 32767. Only operations that unpack them take it
+    /// ([`Op::unpacks_pcm16`]).
     pub fn pcm16(&mut self, name: &str, shape: impl Into<Shape>) -> Var {
         self.add_input(name, Format::Pcm16, shape.into())
     }

@@ -173,3 +173,119 @@ impl<'a> Writer<'a> {
 pub(super) fn triplet_items(mixes: [Mix; TRIPLET], set: usize) -> Vec<Item> {
     mixes.into_iter().map(|mix| Item::of_mix(mix, set)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        corpus::{
+            Corpus, PieceOptions, Source, Split,
+            synth::{SynthOptions, synthesise},
+        },
+        gpu::Device,
+        kernel::StepValues,
+        ops::Mixdown,
+        tape::{Copy, Parameters, Session, Tape},
+        train::recipe::{Choices, resolve},
+    };
+
+    /// Roles lie one block behind the other, instruments in their order; masks, weights and what sounds beside them.
+    #[test]
+    fn every_input_is_where_the_step_reads_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = SynthOptions {
+            seed: 2,
+            train: 2,
+            validation: 1,
+            test: 1,
+            seconds: 6.0,
+        };
+        synthesise(folder.path(), &options, &|_, _| {}).unwrap();
+        let source = Source::Folder(Corpus::open(folder.path()).unwrap());
+        let options = PieceOptions {
+            segment_len: 11_025,
+            rate: 44_100,
+            memory: 1 << 30,
+        };
+        let classes = source.tempo_classes().unwrap();
+        let sets = [source
+            .pieces(Split::Train, &options, &classes, &|_, _| {})
+            .unwrap()];
+        let set = [
+            "network.dimensions=2",
+            "network.width=0.05",
+            "data.segment_seconds=0.25",
+            "training.batch=2",
+        ];
+        let choices = Choices {
+            set: set.map(String::from).to_vec(),
+            ..Choices::default()
+        };
+        let network = Network::new(&resolve("direct-norm", &choices).unwrap()).unwrap();
+        let (b, d, len) = (2, 10, 11_025);
+        let items = (TRIPLET + 1) * b;
+
+        let item = |piece: u32, start| Item::of_mix(Mix::of_piece(piece, start), 0);
+        let mut partial = item(1, 30_000);
+        partial.stems[2] = None;
+        let example = |condition, additional, at: u64| Example {
+            items: vec![item(0, at), item(1, at), item(1, at + 5_000), partial],
+            condition,
+            additional,
+        };
+        let examples = [
+            example(Instrument::Bass, Some(Instrument::Residuals), 10_000),
+            example(Instrument::Drums, None, 40_000),
+        ];
+
+        let mut tape = Tape::new();
+        let sounds = tape.pcm16("instruments", [items, 5, len]);
+        let masks = tape.input("masks", [2 * b, d]);
+        let weights = tape.input("weights", [2 * b]);
+        let sounding = tape.input("sounding", [items, 5]);
+        let mut outputs: Vec<_> = (0..5)
+            .map(|first| tape.push(Mixdown { first, count: 1 }, &[sounds]).unwrap())
+            .collect();
+        outputs.extend([masks, weights, sounding].map(|input| tape.push(Copy, &[input]).unwrap()));
+        let mut session = Session::new(&Device::Cpu, &Parameters::default()).unwrap();
+        let mut program = session.compile(&tape, &outputs).unwrap();
+        let mut slot = session.slot(&program).unwrap();
+        Writer::new(&network, &sets).write(&examples, &mut slot).unwrap();
+        session
+            .run_slot(&mut program, slot, &StepValues::default(), |_| {})
+            .unwrap();
+        let read: Vec<Vec<f32>> = outputs
+            .iter()
+            .map(|&var| session.read(&mut program, var).unwrap())
+            .collect();
+
+        let mut heard = vec![0; len];
+        for (e, example) in examples.iter().enumerate() {
+            for (role, item) in example.items.iter().enumerate() {
+                let place = role * b + e;
+                for (source, stem) in item.stems.iter().enumerate() {
+                    heard.fill(0);
+                    if let Some(stem) = stem {
+                        sets[0].read(stem.excerpt, &mut heard).unwrap();
+                    }
+                    let there = &read[source][place * len..][..len];
+                    assert!(
+                        there
+                            .iter()
+                            .zip(&heard)
+                            .all(|(x, &y)| x * 32768.0 == f32::from(y)),
+                        "{place} {source}"
+                    );
+                    let sounds = read[7][place * 5 + source];
+                    assert_eq!(sounds == 1.0, has_power(&heard), "{place} {source}");
+                }
+            }
+        }
+        let row = |instrument: usize| -> Vec<f32> {
+            (0..d).map(|i| f32::from(u8::from(i / 2 == instrument))).collect()
+        };
+        assert_eq!(read[5], [row(1), row(0), row(4), vec![0.0; d]].concat());
+        assert_eq!(read[6], [1.0, 1.0, 1.0, 0.0]);
+        assert!(read[7].contains(&1.0) && read[7].contains(&0.0));
+    }
+}

@@ -272,3 +272,123 @@ fn whole(stem: Stem) -> Item {
     });
     Item { stems }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        corpus::{
+            Corpus, PieceOptions, Source, Split,
+            synth::{SynthOptions, synthesise},
+        },
+        train::recipe::{Choices, resolve},
+    };
+
+    fn recipe(stems: &str) -> Recipe {
+        let set = [
+            "data.segment_seconds=0.5".to_string(),
+            "training.knn_seconds=0.5".to_string(),
+            "training.batch=2".to_string(),
+            format!("data.stems={stems}"),
+        ];
+        let choices = Choices {
+            set: set.to_vec(),
+            ..Choices::default()
+        };
+        resolve("direct-paft", &choices).unwrap()
+    }
+
+    /// What was judged closer is the positive, wherever it is; the stems are those that were judged, and the rest is
+    /// what the recipe says, anew in every epoch.
+    #[test]
+    fn judged_stems_are_heard_in_their_roles() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = SynthOptions {
+            seed: 2,
+            train: 6,
+            validation: 6,
+            test: 3,
+            seconds: 6.0,
+        };
+        synthesise(folder.path(), &options, &|_, _| {}).unwrap();
+        let source = Source::Folder(Corpus::open(folder.path()).unwrap());
+        let classes = source.tempo_classes().unwrap();
+        let options = PieceOptions {
+            segment_len: 22_050,
+            rate: 44_100,
+            memory: 1 << 30,
+        };
+        let pieces = |split| source.pieces(split, &options, &classes, &|_, _| {}).unwrap();
+        let sets = [Split::Train, Split::Validation, Split::Test].map(pieces);
+        let id = |set: usize, piece: usize| sets[set].catalogue().pieces()[piece].id;
+        // a second of each, at half the rate that the recipe works at
+        let clip = |track, start: u64| Clip {
+            track,
+            start,
+            end: start + 22_050,
+            rate: 22_050,
+        };
+        let triplet = |track: [u32; 3]| ClipTriplet {
+            instrument: Instrument::Drums,
+            reference: clip(track[0], 22_050),
+            positive: clip(track[1], 44_100),
+            negative: clip(track[2], 33_075),
+            positive_is_own: None,
+            agreeing: 9,
+            disagreeing: 1,
+        };
+        let file = File {
+            parts: [
+                vec![triplet([id(2, 0), id(2, 1), id(0, 3)])],
+                vec![triplet([id(1, 0), id(1, 1), id(1, 2)])],
+            ],
+            simulated: false,
+            hash: String::new(),
+        };
+        // the middle half of the clip's second
+        let start = |seconds: f64| (44_100.0 * (seconds + 0.25)) as u64;
+        let places = [(2, 0, start(1.0)), (2, 1, start(2.0)), (0, 3, start(1.5))];
+        for stems in ["clean", "normal", "pseudo"] {
+            let judged = Judged::new(&recipe(stems), &file, &sets).unwrap();
+            assert_eq!(
+                (judged.epoch(), judged.validation(9).unwrap().len()),
+                (Some(1), 1)
+            );
+            let example = judged.training(0, 0).unwrap();
+            assert_eq!((example.condition, example.additional), (Instrument::Drums, None));
+            let rest = |item: &Item| {
+                item.stems[1..]
+                    .iter()
+                    .flatten()
+                    .map(|s| (s.set, s.excerpt.piece, s.excerpt.start))
+                    .next()
+            };
+            for (item, (set, piece, start)) in example.items.iter().zip(places) {
+                let drums = item.stems[0].unwrap();
+                assert_eq!(
+                    (drums.set, drums.excerpt.piece, drums.excerpt.start),
+                    (set, piece, start),
+                    "{stems}"
+                );
+                match stems {
+                    "clean" => assert_eq!(rest(item), None),
+                    "normal" => assert_eq!(rest(item), Some((set, piece, start))),
+                    _ => assert!(rest(item).is_some_and(|(set, piece, _)| set == TRAIN && piece != 3)),
+                }
+            }
+            if stems == "pseudo" {
+                let [a, b, again] = [0, 1, 2].map(|role| rest(&example.items[role]).unwrap());
+                assert!(
+                    a.1 == again.1 && a.2 != again.2 && a.1 != b.1,
+                    "{a:?} {b:?} {again:?}"
+                );
+                let epochs: Vec<_> = (0..8).map(|update| judged.training(update, 0).unwrap()).collect();
+                assert!(
+                    epochs.iter().any(|other| other.items != example.items),
+                    "another rest in another epoch"
+                );
+                assert_eq!(judged.training(3, 1).unwrap(), judged.training(3, 1).unwrap());
+            }
+        }
+    }
+}
