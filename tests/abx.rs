@@ -1,13 +1,16 @@
 //! Judgements of similarity by ear: the public format, what is counted, and simulated ones.
 
+#[path = "common/program.rs"]
+mod program;
+
 use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output},
     sync::OnceLock,
 };
 
+use program::{done, refused, stemwise};
 use stemwise::corpus::{
     Corpus, Instrument, Split,
     abx::{
@@ -674,32 +677,6 @@ fn a_simulation_is_a_function_of_its_seed() {
     assert!(one[0] != other[0] && one[1] != other[1]);
 }
 
-fn stemwise(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_stemwise"))
-        .args(arguments)
-        .output()
-        .unwrap()
-}
-
-#[track_caller]
-fn succeeds(arguments: &[&str]) -> String {
-    let output = stemwise(arguments);
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
-#[track_caller]
-fn fails(code: i32, named: &str, arguments: &[&str]) {
-    let output = stemwise(arguments);
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{text}");
-    assert!(
-        text.contains(named) && text.contains("error:") && !text.contains("panicked"),
-        "{text}"
-    );
-    assert!(output.stdout.is_empty());
-}
-
 #[test]
 fn summary_on_the_command_line() {
     let path = fixture("answers.csv");
@@ -788,4 +765,16 @@ fn simulation_on_the_command_line() {
     let store = store.to_str().unwrap();
     succeeds(&["corpus", "prepare", root, "--out", store]);
     fails(1, "store", &["abx", "simulate", "--corpus", store, "--out", "x"]);
+}
+
+#[track_caller]
+fn succeeds(arguments: &[&str]) -> String {
+    done(&stemwise(arguments))
+}
+
+#[track_caller]
+fn fails(code: i32, named: &str, arguments: &[&str]) {
+    let output = stemwise(arguments);
+    refused(&output, code, &[named]);
+    assert!(output.stdout.is_empty());
 }

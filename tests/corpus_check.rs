@@ -7,10 +7,10 @@ mod headers;
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output},
     sync::atomic::AtomicBool,
 };
 
+use common::program::{stemwise, text};
 use stemwise::corpus::{
     Corpus, ExcludeList, Instrument, Split,
     check::{Report, check},
@@ -372,7 +372,7 @@ fn honoured(root: &Path, report: &Report) {
     let list = root.join("exclude.txt");
     let (path, file) = (root.to_str().unwrap(), list.to_str().unwrap());
     let first = stemwise(&["corpus", "check", path, "--json", "--exclude", file]);
-    assert_eq!(first.status.code(), Some(1), "{}", stderr(&first));
+    assert_eq!(first.status.code(), Some(1), "{}", text(&first.stderr));
     let json: serde_json::Value = serde_json::from_slice(&first.stdout).unwrap();
     // both through text, in which a float may change its last bit
     let through_text = |text: String| serde_json::from_str::<serde_json::Value>(&text).unwrap();
@@ -405,7 +405,7 @@ fn honoured(root: &Path, report: &Report) {
         second.status.code(),
         Some(0),
         "all are excluded: {}",
-        stderr(&second)
+        text(&second.stderr)
     );
     let table = String::from_utf8(second.stdout).unwrap();
     let words = table.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -418,19 +418,12 @@ fn honoured(root: &Path, report: &Report) {
     fs::write(&list, "Track00001\nTrack00002 S01\n").unwrap();
     let refused = stemwise(&["corpus", "check", path]);
     assert_eq!(refused.status.code(), Some(1));
-    assert!(stderr(&refused).contains("line 2"), "{}", stderr(&refused));
+    assert!(
+        text(&refused.stderr).contains("line 2"),
+        "{}",
+        text(&refused.stderr)
+    );
     assert!(Corpus::open(root).unwrap_err().to_string().contains("line 2"));
-}
-
-fn stemwise(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_stemwise"))
-        .args(arguments)
-        .output()
-        .unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 #[test]

@@ -6,11 +6,15 @@ use std::{
     cell::RefCell,
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::Output,
     sync::atomic::AtomicBool,
 };
 
-use common::{SMALL, identity, noise, small, untrained};
+use common::{
+    SMALL, identity, noise,
+    program::{done, refused, stemwise},
+    small, untrained,
+};
 use stemwise::{
     corpus::{
         Catalogue, Corpus, Instrument, Mix, Piece, SoundingStarts, Split, TempoClasses,
@@ -323,15 +327,6 @@ fn store(folder: &Path, test: u32) -> PathBuf {
     store
 }
 
-fn stemwise(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_stemwise"));
-    command.args(arguments).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
 /// Evaluates on the processor with segments of a second.
 fn evaluate(runs: &[&Path], store: &Path, more: &[&str]) -> Output {
     let mut arguments = vec!["evaluate", "--corpus", store.to_str().unwrap(), "--device", "cpu"];
@@ -343,27 +338,6 @@ fn evaluate(runs: &[&Path], store: &Path, more: &[&str]) -> Output {
     }
     arguments.extend(more);
     stemwise(&arguments)
-}
-
-#[track_caller]
-fn done(output: &Output) -> String {
-    assert!(
-        output.status.success(),
-        "{}{}",
-        text(&output.stdout),
-        text(&output.stderr)
-    );
-    text(&output.stdout)
-}
-
-#[track_caller]
-fn refused(output: &Output, code: i32, words: &[&str]) {
-    let said = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{said}");
-    for word in words {
-        assert!(said.contains(word), "no '{word}' in: {said}");
-    }
-    assert!(!said.contains("panicked"), "{said}");
 }
 
 fn read(folder: &Path) -> Evaluation {

@@ -8,13 +8,17 @@ use std::{
     fs,
     io::Write as _,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Command, Stdio},
     sync::atomic::AtomicBool,
     thread,
     time::{Duration, Instant},
 };
 
-use common::{noise, small, untrained};
+use common::{
+    noise,
+    program::{self, command, done, refused, text},
+    small, untrained,
+};
 use stemwise::{
     audio::{SampleFormat, WavWriter},
     corpus::Instrument,
@@ -126,14 +130,8 @@ fn names<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Vec<String> {
     entries.into_iter().map(name).collect()
 }
 
-fn stemwise(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_stemwise"));
-    command.args(arguments).env_remove("STEMWISE_DEVICE");
-    command
-}
-
 fn embed_command(music: &Path, model: &Path, library: &Path) -> Command {
-    let mut command = stemwise(&["embed", "--device", "cpu", "--jobs", "2"]);
+    let mut command = command(["embed", "--device", "cpu", "--jobs", "2"]);
     command
         .arg(music)
         .arg("--model")
@@ -141,31 +139,6 @@ fn embed_command(music: &Path, model: &Path, library: &Path) -> Command {
         .arg("--out")
         .arg(library);
     command
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-#[track_caller]
-fn done(output: &Output) -> String {
-    assert!(
-        output.status.success(),
-        "{}{}",
-        text(&output.stdout),
-        text(&output.stderr)
-    );
-    text(&output.stdout)
-}
-
-#[track_caller]
-fn refused(output: &Output, code: i32, says: &[&str]) {
-    let error = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{error}");
-    for says in says {
-        assert!(error.contains(says), "'{says}' is not said: {error}");
-    }
-    assert!(!error.contains("panicked"), "{error}");
 }
 
 #[test]
@@ -359,17 +332,13 @@ fn bad_files_are_noted_and_end_nothing() {
     // silence has an entry, and neighbours nowhere
     let held = rows(&library);
     assert!(held[Path::new("silent.wav")].1.is_none());
-    let found = stemwise(&["search"])
-        .arg(&library)
-        .arg("00.wav")
-        .output()
-        .unwrap();
+    let found = command(["search"]).arg(&library).arg("00.wav").output().unwrap();
     let found = done(&found);
     assert!(
         found.contains("01.wav") && !found.contains("silent") && !found.contains("00.wav"),
         "{found}"
     );
-    let silent = stemwise(&["search"])
+    let silent = command(["search"])
         .arg(&library)
         .arg(root.join("silent.wav"))
         .output()
@@ -378,7 +347,7 @@ fn bad_files_are_noted_and_end_nothing() {
     let other = folder.path().join("other.wav");
     wav(&other, RATE, &[0.0; 1000]);
     refused(
-        &stemwise(&["search", "--device", "cpu"])
+        &command(["search", "--device", "cpu"])
             .arg(&library)
             .arg(&other)
             .output()
@@ -387,7 +356,7 @@ fn bad_files_are_noted_and_end_nothing() {
         &["silent"],
     );
     refused(
-        &stemwise(&["search"])
+        &command(["search"])
             .arg(&library)
             .arg("nothing.wav")
             .output()
@@ -579,7 +548,7 @@ fn copies_are_folded_and_the_query_is_left_out() {
 
     // on the command line
     let command = |arguments: &[&str]| {
-        let output = stemwise(&["search"]).arg(&path).args(arguments).output().unwrap();
+        let output = command(["search"]).arg(&path).args(arguments).output().unwrap();
         done(&output)
     };
     let table = command(&["00.wav", "--focus", "drums=2,bass", "--count", "30"]);
@@ -615,7 +584,11 @@ fn copies_are_folded_and_the_query_is_left_out() {
         (["00.wav", "--fold", "NaN"], "--fold"),
     ] {
         refused(
-            &stemwise(&["search"]).arg(&path).args(arguments).output().unwrap(),
+            &program::command(["search"])
+                .arg(&path)
+                .args(arguments)
+                .output()
+                .unwrap(),
             2,
             &[says],
         );
@@ -786,7 +759,7 @@ fn ten_thousand_files_are_searched_in_no_time() {
         let searched = searching.elapsed();
         assert_eq!(found.matches.len(), 10);
         let started = Instant::now();
-        let output = stemwise(&["search"])
+        let output = command(["search"])
             .arg(&root)
             .args(["00005.flac", "--focus", "drums"])
             .output()
@@ -817,7 +790,7 @@ fn unlike_models_are_refused_with_both_hashes() {
     let stranger = folder.path().join("stranger.wav");
     wav(&stranger, RATE, &song(20, 1.0));
     let find = |model: Option<&Path>| {
-        let mut command = stemwise(&["search", "--device", "cpu"]);
+        let mut command = command(["search", "--device", "cpu"]);
         command.arg(&path).arg(&stranger);
         if let Some(model) = model {
             command.arg("--model").arg(model);
@@ -864,7 +837,7 @@ fn unlike_models_are_refused_with_both_hashes() {
     .unwrap();
     refused(&find(None), 1, &["format 2"]);
     refused(
-        &stemwise(&["search"]).arg(&root).arg("00.wav").output().unwrap(),
+        &command(["search"]).arg(&root).arg("00.wav").output().unwrap(),
         1,
         &["is no library"],
     );

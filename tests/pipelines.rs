@@ -5,13 +5,17 @@ mod common;
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Command, Stdio},
     sync::atomic::AtomicBool,
     thread,
     time::Duration,
 };
 
-use common::{SMALL, small};
+use common::{
+    SMALL,
+    program::{command, done, stemwise, text},
+    small,
+};
 use stemwise::{
     corpus::{
         Corpus, Instrument,
@@ -49,21 +53,17 @@ fn store(folder: &Path) -> PathBuf {
     store
 }
 
-fn stemwise(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_stemwise"));
-    command.args(arguments).args(["--device", "cpu"]);
-    command
-}
-
 /// The arguments of a pipeline of small networks, of one epoch a stage.
 fn pipeline(name: &str, store: &Path, out: &Path) -> Command {
-    let mut command = stemwise(&[
+    let mut command = command([
         "pipeline",
         name,
         "--corpus",
         store.to_str().unwrap(),
         "--out",
         out.to_str().unwrap(),
+        "--device",
+        "cpu",
     ]);
     for setting in SMALL {
         command.args(["--set", setting]);
@@ -75,46 +75,23 @@ fn pipeline(name: &str, store: &Path, out: &Path) -> Command {
 fn judgements(folder: &Path) -> PathBuf {
     let out = folder.join("judged");
     let corpus = folder.join("corpus");
-    let output = Command::new(env!("CARGO_BIN_EXE_stemwise"))
-        .args([
-            "abx",
-            "simulate",
-            "--corpus",
-            corpus.to_str().unwrap(),
-            "--out",
-            out.to_str().unwrap(),
-        ])
-        .args([
-            "--split",
-            "validation",
-            "--items",
-            "12",
-            "--subjects",
-            "8",
-            "--seed",
-            "1",
-        ])
-        .output()
-        .unwrap();
-    assert_done(&output);
+    let (root, judged) = (corpus.to_str().unwrap(), out.to_str().unwrap());
+    let mut arguments = vec![
+        "abx",
+        "simulate",
+        "--corpus",
+        root,
+        "--out",
+        judged,
+        "--split",
+        "validation",
+    ];
+    arguments.extend(["--items", "12", "--subjects", "8", "--seed", "1"]);
+    done(&stemwise(&arguments));
     let csv = fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().path());
     csv.into_iter()
         .find(|path| path.extension().is_some_and(|e| e == "csv"))
         .unwrap()
-}
-
-#[track_caller]
-fn assert_done(output: &Output) {
-    assert!(
-        output.status.success(),
-        "{}{}",
-        text(&output.stdout),
-        text(&output.stderr)
-    );
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// The checkpoints below a folder, by their path there.
@@ -150,7 +127,7 @@ fn every_row_of_the_papers_trains() {
         .args(["--judgements", csv.to_str().unwrap()])
         .output()
         .unwrap();
-    assert_done(&output);
+    done(&output);
     let listed = text(&output.stdout);
 
     let judged = format!("data.judgements={:?}", csv.display().to_string());
@@ -180,7 +157,7 @@ fn every_row_of_the_papers_trains() {
     }
     // a second time, there is nothing to do
     let before = checkpoints(&out);
-    assert_done(&pipeline("cascade-ft", &store, &out).output().unwrap());
+    done(&pipeline("cascade-ft", &store, &out).output().unwrap());
     assert!(checkpoints(&out) == before);
     // and other settings are not mixed with these
     let output = pipeline("cascade-ft", &store, &out)
@@ -232,7 +209,7 @@ fn a_killed_pipeline_ends_as_an_undisturbed_one() {
     let store = store(folder.path());
     let [whole, killed] = ["whole", "killed"].map(|name| folder.path().join(name));
     let started = std::time::Instant::now();
-    assert_done(&pipeline("cascade-ft", &store, &whole).output().unwrap());
+    done(&pipeline("cascade-ft", &store, &whole).output().unwrap());
     let all = started.elapsed();
     let mut kills = 0;
     for part in 1..40 {
@@ -251,7 +228,7 @@ fn a_killed_pipeline_ends_as_an_undisturbed_one() {
         kills += 1;
     }
     assert!(kills >= 3, "killed {kills} times only");
-    assert_done(&pipeline("cascade-ft", &store, &killed).output().unwrap());
+    done(&pipeline("cascade-ft", &store, &killed).output().unwrap());
     let (whole, killed) = (checkpoints(&whole), checkpoints(&killed));
     assert_eq!(
         whole.iter().map(|c| &c.0).collect::<Vec<_>>(),

@@ -1,6 +1,11 @@
 //! `stemwise evaluate`
 
-use std::{cell::RefCell, fs, path::PathBuf};
+use std::{
+    cell::RefCell,
+    fs,
+    path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
+};
 
 use anyhow::Context;
 use clap::Args;
@@ -11,10 +16,13 @@ use super::{
 };
 use crate::{
     corpus::Split,
-    eval::{EvaluateOptions, Preset, What, evaluate, markdown},
+    eval::{EvalError, EvaluateOptions, Evaluation, Preset, What, evaluate, markdown},
     files::write_atomically,
     gpu::Device,
 };
+
+/// Its file for programs.
+pub const EVALUATION: &str = "evaluation.json";
 
 #[derive(Args)]
 pub struct Arguments {
@@ -76,9 +84,22 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
     }
     let device = Device::open(arguments.device.as_deref())?;
+    let evaluation = evaluated(&options, &device, stop)?;
+    if let Some(out) = &arguments.out {
+        write(&evaluation, out)?;
+    }
+    say(markdown(&evaluation).trim_end())
+}
+
+/// Evaluates with a bar.
+pub fn evaluated(
+    options: &EvaluateOptions,
+    device: &Device,
+    stop: &AtomicBool,
+) -> Result<Evaluation, EvalError> {
     let counter = bar::counter("");
     let name = RefCell::new(String::new());
-    let evaluation = evaluate(&options, &device, stop, &|progress| {
+    let evaluation = evaluate(options, device, stop, &|progress| {
         if *name.borrow() != progress.what {
             *name.borrow_mut() = progress.what.to_string();
             counter.set_position(0);
@@ -91,14 +112,15 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         bar::count(&counter, progress.done, progress.total);
     });
     counter.finish_and_clear();
-    let evaluation = evaluation?;
-    let text = markdown(&evaluation);
-    if let Some(out) = &arguments.out {
-        let json = serde_json::to_string_pretty(&evaluation)?;
-        write_atomically(&out.join("evaluation.json"), |file| {
-            file.write_all(json.as_bytes())
-        })?;
-        write_atomically(&out.join("evaluation.md"), |file| file.write_all(text.as_bytes()))?;
-    }
-    say(text.trim_end())
+    evaluation
+}
+
+/// Writes what was found into a folder that is there: as JSON for programs, and as Markdown.
+pub fn write(evaluation: &Evaluation, folder: &Path) -> anyhow::Result<()> {
+    let json = serde_json::to_string_pretty(evaluation)?;
+    write_atomically(&folder.join("evaluation.md"), |file| {
+        file.write_all(markdown(evaluation).as_bytes())
+    })?;
+    write_atomically(&folder.join(EVALUATION), |file| file.write_all(json.as_bytes()))?;
+    Ok(())
 }

@@ -15,6 +15,7 @@ mod pipeline;
 mod plan;
 mod recipe;
 mod recipes;
+mod reproduce;
 mod runs;
 mod search;
 mod separate;
@@ -70,6 +71,10 @@ enum Verb {
     ///
     /// Each score stands beside chance and, with --untrained, beside the network before training.
     Evaluate(evaluate::Arguments),
+    /// Train and evaluate the rows of the papers' tables: all stages, all protocols
+    ///
+    /// What is finished is kept; what was stopped goes on with the same command.
+    Reproduce(reproduce::Arguments),
     /// Describe music, file by file, for 'stemwise search'
     /// What is in the library already is not described again; what is stopped goes on with the same command.
     Embed(embed::Arguments),
@@ -97,6 +102,7 @@ pub fn main() -> ExitCode {
         Verb::Bench(arguments) => bench::run(&arguments),
         Verb::Tune(arguments) => tune::run(&arguments),
         Verb::Evaluate(arguments) => evaluate::run(arguments),
+        Verb::Reproduce(arguments) => reproduce::run(&arguments),
         Verb::Embed(arguments) => embed::run(&arguments),
         Verb::Search(arguments) => search::run(&arguments),
         Verb::Plan(arguments) => plan::run(&arguments),

@@ -1,6 +1,9 @@
 //! `stemwise pipeline`
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
+};
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -19,7 +22,7 @@ use crate::{
     train::{
         self,
         pipeline::{Stage, Standing, leave_out, stages},
-        recipe::Task,
+        recipe::{Choices, Task},
     },
 };
 
@@ -65,36 +68,79 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
             "a pipeline takes --instruments, as in --instruments drums,bass".into()
         ));
     }
-    let choices = recipe.choices();
-    let stages_on = |corpus: &Path| -> Result<Vec<Stage>, train::TrainError> {
+    let plan = Plan {
+        names: names(name, recipe.judgements.is_some()),
+        choices: recipe.choices(),
+        instruments,
+        out,
+    };
+    if arguments.list {
+        return list(&plan.stages(&arguments.corpus)?);
+    }
+    // before anything is made
+    plan.check(&arguments.corpus, recipe.judgements.as_deref())?;
+    let device = Device::open(arguments.device.as_deref())?;
+    let stop = interrupt::flag()?;
+    let store = prepared(&arguments.corpus, out, stop)?;
+    list(&complete(plan.stages(&store)?, &device, stop)?)
+}
+
+/// The recipes whose stages are asked for.
+pub fn names(name: &str, judged: bool) -> Vec<&str> {
+    if name != "all" {
+        return vec![name];
+    }
+    let all = train::recipe::RECIPES.iter().map(|(name, _)| *name);
+    // without judgements, there is nothing to fine-tune on
+    all.filter(|name| judged || !name.ends_with("-paft")).collect()
+}
+
+/// The stages of several recipes, each once.
+pub struct Plan<'a> {
+    pub names: Vec<&'a str>,
+    pub choices: Choices,
+    pub instruments: &'a [Instrument],
+    /// Folder of the runs.
+    pub out: &'a Path,
+}
+
+impl Plan<'_> {
+    pub fn stages(&self, corpus: &Path) -> anyhow::Result<Vec<Stage>> {
         let mut all: Vec<Stage> = Vec::new();
-        for name in names(name, recipe) {
-            for stage in stages(name, &choices, instruments, corpus, out)? {
+        for name in &self.names {
+            for stage in stages(name, &self.choices, self.instruments, corpus, self.out)? {
                 if !all.contains(&stage) {
                     all.push(stage);
                 }
             }
         }
+        let names = all.iter().map(|stage| stage.config.recipe.name.as_str());
+        let mut names: Vec<&str> = names.collect();
+        names.dedup(); // instruments lie together
+        self.choices.check(&names)?;
         Ok(all)
-    };
-    if arguments.list {
-        return list(&stages_on(&arguments.corpus)?);
     }
-    // before anything is made
-    let judging = |stage: &Stage| stage.config.recipe.task == Task::Judgements;
-    if stages_on(&arguments.corpus)?.iter().any(judging) {
-        match &recipe.judgements {
-            Some(path) if path.is_file() => {}
+
+    /// Refuses what cannot be trained, before hours are spent on what it builds on.
+    pub fn check(&self, corpus: &Path, judgements: Option<&Path>) -> anyhow::Result<()> {
+        let judging = |stage: &Stage| stage.config.recipe.task == Task::Judgements;
+        if !self.stages(corpus)?.iter().any(judging) {
+            return Ok(());
+        }
+        match judgements {
+            Some(path) if path.is_file() => Ok(()),
             Some(path) => bail!("{} is no file: give the CSV of judgements", path.display()),
             None => bail!(Misuse(format!(
-                "'{name}' learns from judgements: give --judgements FILE.csv"
+                "'{}' learns from judgements: give --judgements FILE.csv",
+                self.names.join(", ")
             ))),
         }
     }
-    let device = Device::open(arguments.device.as_deref())?;
-    let stop = interrupt::flag()?;
-    let store = prepared(&arguments.corpus, out, stop)?;
-    let mut stages = stages_on(&store)?;
+}
+
+/// Trains stages one after another, or continues them. Those that are done come back; what the corpus has too little of
+/// is left out, with a note.
+pub fn complete(mut stages: Vec<Stage>, device: &Device, stop: &AtomicBool) -> anyhow::Result<Vec<Stage>> {
     let (total, mut done) = (stages.len(), Vec::new());
     while !stages.is_empty() {
         let stage = stages.remove(0);
@@ -102,15 +148,15 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let standing = stage.standing()?;
         if standing == Standing::Done {
             note(format!("{place}: done before"));
-            done.push(stage.folder);
+            done.push(stage);
             continue;
         }
         let bar = Training::new(&place);
         let summary = match standing {
-            Standing::New => train::start(&stage.folder, &stage.config, &device, stop, &|event| {
+            Standing::New => train::start(&stage.folder, &stage.config, device, stop, &|event| {
                 bar.observe(event)
             }),
-            _ => train::resume(&stage.folder, None, &device, stop, &|event| bar.observe(event)),
+            _ => train::resume(&stage.folder, None, device, stop, &|event| bar.observe(event)),
         };
         bar.finish();
         match summary {
@@ -119,30 +165,18 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
                     "{place}: left out, for the corpus has too little of {instrument}: {message}"
                 ));
                 leave_out(&stage, &mut stages);
-                continue;
             }
             Err(error) => return Err(error).with_context(|| format!("in the stage {}", stage.name())),
             Ok(summary) if summary.interrupted => {
                 bail!(
-                    "stopped in the stage {}; the same command continues the pipeline",
+                    "stopped in the stage {}; the same command continues",
                     stage.name()
                 )
             }
-            Ok(_) => done.push(stage.folder),
+            Ok(_) => done.push(stage),
         }
     }
-    runs::list(&done)
-}
-
-/// The recipes whose stages are asked for.
-fn names<'a>(name: &'a str, recipe: &RecipeArguments) -> Vec<&'a str> {
-    if name != "all" {
-        return vec![name];
-    }
-    let all = train::recipe::RECIPES.iter().map(|(name, _)| *name);
-    // without judgements, there is nothing to fine-tune on
-    all.filter(|name| recipe.judgements.is_some() || !name.ends_with("-paft"))
-        .collect()
+    Ok(done)
 }
 
 fn list(stages: &[Stage]) -> anyhow::Result<()> {

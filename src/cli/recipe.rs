@@ -21,7 +21,8 @@ pub struct RecipeArguments {
     /// Sizes: tiny, small or paper
     #[arg(long, value_name = "NAME")]
     pub preset: Option<String>,
-    /// Change a setting, as in training.batch=16; may be given several times
+    /// Change a setting, as in training.batch=16, or of one stage alone, as in clean:training.batch=16; may be given
+    /// several times
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// CSV file of judgements, for recipes that learn from them
@@ -43,7 +44,10 @@ impl RecipeArguments {
 
     /// The recipe of that name with these choices.
     pub fn resolve(&self, name: &str) -> Result<Recipe, TrainError> {
-        resolve(name, &self.choices())
+        let choices = self.choices();
+        let recipe = resolve(name, &choices)?;
+        choices.check(&[&recipe.name])?;
+        Ok(recipe)
     }
 
     /// The same choices for the library.

@@ -82,6 +82,24 @@ pub fn evaluate(
     Ok(evaluation)
 }
 
+/// Whether an evaluation is the one that these options ask for, on the same weights, corpus and judgements.
+///
+/// # Errors
+/// As [`evaluate`], but for scores that there are none of.
+pub fn is_of(evaluation: &Evaluation, options: &EvaluateOptions, device: &Device) -> Result<bool, EvalError> {
+    let empty = Task::open(options, device, &AtomicBool::new(false), &|_| {})?.empty()?;
+    let asked = Evaluation {
+        identity: evaluation.identity.clone(),
+        scores: evaluation.scores.clone(),
+        left_out: evaluation.left_out.clone(),
+        confusion: evaluation.confusion.clone(),
+        across: evaluation.across.clone(),
+        pictures: evaluation.pictures.clone(),
+        ..empty
+    };
+    Ok(asked == *evaluation)
+}
+
 /// An evaluation that can begin.
 pub(super) struct Task<'a> {
     pub options: &'a EvaluateOptions,

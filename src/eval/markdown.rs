@@ -87,20 +87,16 @@ fn table(text: &mut String, scores: &[&Score]) {
             }
         };
         row(text, measure, &|score| {
-            Some(format!("**{}**", number(score.unit, score.value)))
+            Some(format!("**{}**", score.unit.text(score.value)))
         });
         row(text, "95 % interval", &|score| {
             let [low, high] = score.interval?;
-            Some(format!(
-                "{}–{}",
-                number(score.unit, low),
-                number(score.unit, high)
-            ))
+            Some(format!("{}–{}", score.unit.text(low), score.unit.text(high)))
         });
-        row(text, "untrained", &|s| s.untrained.map(|x| number(s.unit, x)));
-        row(text, "chance", &|s| s.chance.map(|x| number(s.unit, x)));
-        row(text, "trivial", &|s| s.trivial.map(|x| number(s.unit, x)));
-        row(text, "ceiling", &|s| s.ceiling.map(|x| number(s.unit, x)));
+        row(text, "untrained", &|s| s.untrained.map(|x| s.unit.text(x)));
+        row(text, "chance", &|s| s.chance.map(|x| s.unit.text(x)));
+        row(text, "trivial", &|s| s.trivial.map(|x| s.unit.text(x)));
+        row(text, "ceiling", &|s| s.ceiling.map(|x| s.unit.text(x)));
         row(text, "n", &|score| {
             Some(format!("{} of {}", score.n, score.pieces))
         });
@@ -111,14 +107,6 @@ fn head(text: &mut String, instruments: &[Instrument]) {
     let names: Vec<&str> = instruments.iter().map(|instrument| instrument.name()).collect();
     let _ = writeln!(text, "| | {} |", names.join(" | "));
     let _ = writeln!(text, "|---|{}", "---:|".repeat(names.len()));
-}
-
-fn number(unit: Unit, value: f64) -> String {
-    match unit {
-        Unit::Share => format!("{:.2} %", 100.0 * value),
-        Unit::Decibels => format!("{value:.2} dB"),
-        Unit::Correlation => format!("{value:.3}"),
-    }
 }
 
 fn confusion(text: &mut String, evaluation: &Evaluation) {
@@ -136,7 +124,7 @@ fn across(text: &mut String, evaluation: &Evaluation) {
     for (instrument, row) in Instrument::ALL.into_iter().zip(&evaluation.across) {
         let cells = row
             .iter()
-            .map(|r| r.map_or("–".into(), |r| number(Unit::Correlation, r)));
+            .map(|r| r.map_or("–".into(), |r| Unit::Correlation.text(r)));
         let _ = writeln!(
             text,
             "| {instrument} | {} |",

@@ -104,6 +104,17 @@ pub enum Unit {
     Correlation,
 }
 
+impl Unit {
+    /// A value with its unit, for people.
+    pub fn text(self, value: f64) -> String {
+        match self {
+            Unit::Share => format!("{:.2} %", 100.0 * value),
+            Unit::Decibels => format!("{value:.2} dB"),
+            Unit::Correlation => format!("{value:.3}"),
+        }
+    }
+}
+
 /// What could not be evaluated.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LeftOut {

@@ -1,6 +1,8 @@
 //! What several tests share.
 #![allow(dead_code)] // not every test uses everything
 
+pub mod program;
+
 use std::{
     path::{Path, PathBuf},
     sync::atomic::AtomicBool,

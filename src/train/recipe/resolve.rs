@@ -24,8 +24,30 @@ pub struct Choices {
     pub preset: Option<String>,
     /// The instrument, for recipes of one.
     pub instrument: Option<Instrument>,
-    /// Single settings, as `training.batch=16`.
+    /// Single settings, as `training.batch=16`; those of one recipe alone as `clean:training.batch=16`.
     pub set: Vec<String>,
+}
+
+impl Choices {
+    /// Refuses settings of single recipes that are none of `names`.
+    ///
+    /// # Errors
+    /// [`TrainError::Setting`] with the names that there are.
+    pub fn check(&self, names: &[&str]) -> Result<(), TrainError> {
+        let recipes = self.set.iter().filter_map(|assignment| addressed(assignment).0);
+        match recipes.into_iter().find(|recipe| !names.contains(recipe)) {
+            None => Ok(()),
+            Some(recipe) => {
+                let nearest = nearest(recipe, names.iter().copied());
+                let nearest = nearest.map_or(String::new(), |nearest| format!(": did you mean '{nearest}'?"));
+                let message = format!(
+                    "'{recipe}' is not trained here{nearest} What is trained: {}",
+                    names.join(", ")
+                );
+                Err(TrainError::setting("--set", message))
+            }
+        }
+    }
 }
 
 /// Resolves the recipe `name`, one of [`RECIPES`] or the path of a TOML file, with what is laid over it.
@@ -50,7 +72,10 @@ pub fn resolve(name: &str, choices: &Choices) -> Result<Recipe, TrainError> {
         }
     }
     for assignment in &choices.set {
-        assign(&mut table, assignment, &known)?;
+        let (recipe, assignment) = addressed(assignment);
+        if recipe.is_none_or(|recipe| recipe == name) {
+            assign(&mut table, assignment, &known)?;
+        }
     }
     if let Some(instrument) = choices.instrument {
         table.insert("instrument".into(), instrument.name().into());
@@ -83,7 +108,10 @@ impl Recipe {
         let mut table = Table::try_from(self).map_err(|error| failed(error.to_string()))?;
         let known = keys(&parse(DEFAULTS, "defaults.toml")?);
         for assignment in assignments {
-            assign(&mut table, assignment, &known)?;
+            let (recipe, assignment) = addressed(assignment);
+            if recipe.is_none_or(|recipe| recipe == self.name) {
+                assign(&mut table, assignment, &known)?;
+            }
         }
         let recipe: Recipe = table
             .try_into()
@@ -152,6 +180,15 @@ fn overlay(under: &mut Table, over: Table, known: &[String], file: &str) -> Resu
         }
     }
     Ok(())
+}
+
+/// The recipe that an assignment is for, if it names one, and what it says.
+fn addressed(assignment: &str) -> (Option<&str>, &str) {
+    let key = assignment.split('=').next().unwrap_or_default();
+    match key.split_once(':') {
+        Some((recipe, _)) => (Some(recipe.trim()), &assignment[recipe.len() + 1..]),
+        None => (None, assignment),
+    }
 }
 
 fn assign(table: &mut Table, assignment: &str, known: &[String]) -> Result<(), TrainError> {
@@ -323,13 +360,27 @@ mod tests {
             let message = refused("clean", &[assignment]);
             assert!(message.contains(expected), "{assignment}: {message}");
         }
+        let of_one = set(&["clean:training.batch=3", "cascade:seed=7", "seed=1"]);
+        let clean = resolve("clean", &of_one).unwrap();
+        assert_eq!((clean.training.batch, clean.seed), (3, 1));
+        assert_eq!(
+            clean
+                .with(&["clean:seed=5".into(), "direct:seed=6".into()])
+                .unwrap()
+                .seed,
+            5
+        );
+        assert!(of_one.check(&["clean", "cascade"]).is_ok());
+        let message = of_one.check(&["clean", "cascade-ft"]).unwrap_err().to_string();
+        assert!(message.contains("did you mean 'cascade-ft'?"), "{message}");
+
         let tiny = Choices {
             preset: Some("tiny".into()),
             ..set(&[])
         };
         let rate = |name: &str| resolve(name, &tiny).unwrap().training.learning_rate;
         assert!(
-            (rate("cascade") / 5e-4 - 1.0).abs() < 1e-6 && (rate("cascade-ft") / 1e-4 - 1.0).abs() < 1e-6
+            (rate("cascade") / 1.5e-3 - 1.0).abs() < 1e-6 && (rate("cascade-ft") / 3e-4 - 1.0).abs() < 1e-6
         );
         assert!(refused("casacde", &[]).contains("did you mean 'cascade'?"));
         assert!(refused("nowhere.toml", &[]).contains("nowhere.toml"));

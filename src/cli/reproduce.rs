@@ -1,0 +1,249 @@
+//! `stemwise reproduce`
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
+};
+
+use anyhow::{Context, bail};
+use clap::Args;
+
+use super::{
+    corpus::prepared,
+    evaluate::{EVALUATION, evaluated, write},
+    interrupt,
+    output::{Misuse, note, say},
+    pipeline::{Plan, complete, names},
+    recipe::RecipeArguments,
+};
+use crate::{
+    corpus::{Instrument, Split},
+    eval::{EvaluateOptions, Evaluation, Preset, Score, What, is_of},
+    gpu::Device,
+    train::{
+        pipeline::Stage,
+        recipe::{Model, Task},
+    },
+};
+
+#[derive(Args)]
+pub struct Arguments {
+    /// Rows of the papers' tables, by the names of their recipes, see 'stemwise recipes' [default: all; those of PAFT
+    /// with --judgements]
+    #[arg(value_name = "ROW")]
+    rows: Vec<String>,
+    /// Corpus in the Slakh2100 layout, or a store of one; of a corpus a store is made first
+    #[arg(long, value_name = "DIR")]
+    corpus: PathBuf,
+    /// Folder for runs, evaluations and the report; what is finished there is kept, what was stopped is continued
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// The instruments of the recipes that are of one
+    #[arg(
+        long,
+        value_name = "NAMES",
+        value_delimiter = ',',
+        default_value = "drums,bass,piano,guitar,residuals"
+    )]
+    instruments: Vec<Instrument>,
+    /// How often PAFT is trained, each time on another division of the judgements
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    paft_runs: u64,
+    /// Length of the segments that are evaluated [default: training.knn_seconds of the row, 10 in the papers]
+    #[arg(long, value_name = "SECONDS")]
+    seconds: Option<f64>,
+    /// Evaluate at most this many pieces
+    #[arg(long, value_name = "N")]
+    pieces: Option<usize>,
+    #[command(flatten)]
+    recipe: RecipeArguments,
+    /// Index or part of the name of a device, see 'stemwise devices', or 'cpu'
+    #[arg(long)]
+    device: Option<String>,
+}
+
+pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    if arguments.recipe.instrument.is_some() {
+        bail!(Misuse(
+            "reproducing takes --instruments, as in --instruments drums,bass".into()
+        ));
+    }
+    if arguments.paft_runs == 0 {
+        bail!(Misuse("--paft-runs is at least 1".into()));
+    }
+    let judgements = arguments.recipe.judgements.as_deref();
+    let rows: Vec<&str> = match arguments.rows.is_empty() {
+        true => names("all", judgements.is_some()),
+        false => arguments.rows.iter().map(String::as_str).collect(),
+    };
+    let runs = arguments.out.join("runs");
+    let plan = Plan {
+        names: rows,
+        choices: arguments.recipe.choices(),
+        instruments: &arguments.instruments,
+        out: &runs,
+    };
+    plan.check(&arguments.corpus, judgements)?;
+    let device = Device::open(arguments.device.as_deref())?;
+    let stop = interrupt::flag()?;
+    note(format!("Device: {device}"));
+
+    let store = prepared(&arguments.corpus, &arguments.out, stop)?;
+    let stages = repeated(plan.stages(&store)?, arguments.paft_runs);
+    let done = complete(stages, &device, stop)?;
+    let rows = rows_of(done);
+    let total = rows.len();
+    let mut table = vec![
+        ["row", "of", "score", "mean", "chance", "untrained"]
+            .map(String::from)
+            .to_vec(),
+    ];
+    for (at, row) in rows.into_iter().enumerate() {
+        let place = format!("[{}/{total}] evaluation of {}", at + 1, row.name);
+        let evaluation = row
+            .evaluation(arguments, &store, &device, stop, &place)
+            .with_context(|| format!("in the evaluation of {}", row.name))?;
+        table.extend(means(&row.name, &evaluation));
+    }
+    say(super::table::table(&table))
+}
+
+/// What a reader looks for first: the means over the instruments of MES and SDR.
+fn means(name: &str, evaluation: &Evaluation) -> Vec<Vec<String>> {
+    let mut lines = Vec::new();
+    for what in [What::MesNormal, What::MesPseudo, What::Sdr] {
+        let of = |score: &&Score| score.what == what;
+        // the papers' length of segments is the longest, and the last
+        let measure = match what {
+            What::Sdr => evaluation.scores.iter().find(of),
+            _ => evaluation.scores.iter().rfind(of),
+        };
+        let Some(Score { measure, unit, .. }) = measure else {
+            continue;
+        };
+        let same = |score: &&Score| of(score) && score.measure == *measure;
+        let scores: Vec<&Score> = evaluation.scores.iter().filter(same).collect();
+        let mean = |value: &dyn Fn(&Score) -> Option<f64>| -> String {
+            let values: Option<Vec<f64>> = scores.iter().map(|score| value(score)).collect();
+            let mean = values.map(|values| values.iter().sum::<f64>() / values.len() as f64);
+            mean.map_or("–".into(), |mean| unit.text(mean))
+        };
+        lines.push(vec![
+            name.into(),
+            scores.len().to_string(),
+            format!("{}, {measure}", what.title()),
+            mean(&|score| Some(score.value)),
+            mean(&|score| score.chance),
+            mean(&|score| score.untrained),
+        ]);
+    }
+    lines
+}
+
+/// Stages on judgements once more for every other run, with a seed of its own: another division, another order.
+fn repeated(stages: Vec<Stage>, runs: u64) -> Vec<Stage> {
+    let mut all = Vec::new();
+    for stage in stages {
+        let judged = stage.config.recipe.task == Task::Judgements;
+        let name = stage.folder.file_name().unwrap_or_default().to_string_lossy();
+        let others = (1..if judged { runs } else { 1 }).map(|again| {
+            let mut other = stage.clone();
+            other.config.recipe.seed += again;
+            other.folder.set_file_name(format!("{name}-{again}"));
+            other
+        });
+        let others: Vec<Stage> = others.collect();
+        all.push(stage);
+        all.extend(others);
+    }
+    all
+}
+
+/// A row of the tables: the runs of one recipe.
+struct Row {
+    /// Name of the recipe, and of the row's folder; with the number of a repeated run.
+    name: String,
+    stages: Vec<Stage>,
+}
+
+/// Stages by recipe and seed. Those that only prepare others are no rows.
+fn rows_of(stages: Vec<Stage>) -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    for stage in stages {
+        let recipe = &stage.config.recipe;
+        if recipe.task == Task::Targets {
+            continue;
+        }
+        let with = |row: &Row| {
+            let other = &row.stages[0].config.recipe;
+            (&other.name, other.seed) == (&recipe.name, recipe.seed)
+        };
+        match rows.iter_mut().find(|row| with(row)) {
+            Some(row) => row.stages.push(stage),
+            None => {
+                let others = rows
+                    .iter()
+                    .filter(|row| row.stages[0].config.recipe.name == recipe.name);
+                let name = match others.count() {
+                    0 => recipe.name.clone(),
+                    again => format!("{}-{again}", recipe.name),
+                };
+                rows.push(Row {
+                    name,
+                    stages: vec![stage],
+                });
+            }
+        }
+    }
+    rows
+}
+
+impl Row {
+    /// Evaluates by all protocols that fit, unless that is done already.
+    fn evaluation(
+        &self,
+        arguments: &Arguments,
+        store: &Path,
+        device: &Device,
+        stop: &AtomicBool,
+        place: &str,
+    ) -> anyhow::Result<Evaluation> {
+        let recipe = &self.stages[0].config.recipe;
+        let options = EvaluateOptions {
+            models: self.stages.iter().map(|stage| stage.folder.clone()).collect(),
+            corpus: store.into(),
+            what: Vec::new(),
+            preset: match recipe.model {
+                Model::Hashizume => Preset::H25,
+                _ => Preset::I25,
+            },
+            split: Split::Test,
+            pieces: arguments.pieces,
+            seconds: arguments
+                .seconds
+                .unwrap_or(f64::from(recipe.training.knn_seconds)),
+            seed: 0,
+            judgements: arguments.recipe.judgements.clone(),
+            untrained: true,
+        };
+        let folder = arguments.out.join("evaluations").join(&self.name);
+        if let Some(before) = read(&folder)
+            && is_of(&before, &options, device)?
+        {
+            note(format!("{place}: done before"));
+            return Ok(before);
+        }
+        note(place);
+        fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        let evaluation = evaluated(&options, device, stop)?;
+        write(&evaluation, &folder)?;
+        Ok(evaluation)
+    }
+}
+
+/// An earlier evaluation; what does not read is made anew.
+fn read(folder: &Path) -> Option<Evaluation> {
+    let text = fs::read(folder.join(EVALUATION)).ok()?;
+    serde_json::from_slice(&text).ok()
+}
