@@ -115,7 +115,10 @@ pub fn main() -> ExitCode {
 
 fn is_misuse(error: &anyhow::Error) -> bool {
     error.is::<Misuse>()
-        || matches!(error.downcast_ref(), Some(crate::Error::NoSuchDevice { .. }))
+        || matches!(
+            error.downcast_ref(),
+            Some(crate::Error::NoSuchDevice { .. } | crate::Error::Variable { .. })
+        )
         || matches!(
             error.downcast_ref(),
             Some(crate::eval::EvalError::Option { .. } | crate::eval::EvalError::Unfit { .. })

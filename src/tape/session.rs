@@ -72,7 +72,7 @@ impl Session {
         };
         let choices = match device {
             Device::Cpu => Choices::default(),
-            Device::Gpu(gpu) => Choices::of_user(gpu),
+            Device::Gpu(gpu) => Choices::of(gpu),
         };
         static SESSIONS: AtomicU64 = AtomicU64::new(0);
         let id = SESSIONS.fetch_add(1, Ordering::Relaxed);
@@ -103,7 +103,7 @@ impl Session {
     }
 
     /// The variants that programs take which are compiled from now on, where none is pinned. A new session has those that
-    /// [were stored](Choices::of_user) for its device.
+    /// [were stored](Choices::of) for its device.
     pub fn choose(&mut self, choices: Choices) {
         self.choices = choices;
     }

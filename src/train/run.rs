@@ -173,7 +173,7 @@ impl Run {
         if folder.is_dir() {
             return Ok(Choices::stored(gpu, &folder));
         }
-        let choices = Choices::of_user(gpu);
+        let choices = Choices::of(gpu);
         choices.store(&folder)?;
         Ok(choices)
     }
