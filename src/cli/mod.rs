@@ -5,6 +5,7 @@ mod bar;
 mod bench;
 mod corpus;
 mod demo;
+mod device;
 mod devices;
 mod embed;
 mod evaluate;

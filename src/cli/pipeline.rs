@@ -8,6 +8,7 @@ use clap::Args;
 use super::{
     bar::Training,
     corpus::prepared,
+    device::DeviceArguments,
     interrupt,
     output::{Misuse, note},
     recipe::RecipeArguments,
@@ -15,7 +16,6 @@ use super::{
 };
 use crate::{
     corpus::Instrument,
-    gpu::Device,
     train::{
         self,
         pipeline::{Stage, Standing, leave_out, stages},
@@ -47,9 +47,8 @@ pub struct Arguments {
     list: bool,
     #[command(flatten)]
     recipe: RecipeArguments,
-    /// Index or part of the name of a device, see 'stemwise devices', or 'cpu'
-    #[arg(long)]
-    device: Option<String>,
+    #[command(flatten)]
+    device: DeviceArguments,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
@@ -91,7 +90,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
             ))),
         }
     }
-    let device = Device::open(arguments.device.as_deref())?;
+    let device = arguments.device.open()?;
     let stop = interrupt::flag()?;
     let store = prepared(&arguments.corpus, out, stop)?;
     let mut stages = stages_on(&store)?;

@@ -48,6 +48,8 @@ pub struct Gpu {
     traits: Traits,
     options: Options,
     opening: Duration,
+    /// Time spent measuring variants at their first use, in ns.
+    measuring: AtomicU64,
     pipelines: pipeline::Pipelines,
     cache: Option<cache::Cache>,
     pending: recorder::Pending,
@@ -146,6 +148,7 @@ impl Gpu {
             cache,
             options,
             opening: began.elapsed(),
+            measuring: AtomicU64::new(0),
             pipelines: pipeline::Pipelines::default(),
             pending: recorder::Pending::default(),
             limits: adapter.limits,
@@ -193,6 +196,17 @@ impl Gpu {
     /// How long opening it took.
     pub fn opening(&self) -> Duration {
         self.opening
+    }
+
+    /// How long variants were measured at their first use, by all sessions together.
+    pub fn measuring(&self) -> Duration {
+        Duration::from_nanos(self.measuring.load(Ordering::Relaxed))
+    }
+
+    /// Adds to it.
+    pub(crate) fn measured_for(&self, time: Duration) {
+        self.measuring
+            .fetch_add(time.as_nanos() as u64, Ordering::Relaxed);
     }
 
     /// What was created so far.
