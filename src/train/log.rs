@@ -191,6 +191,11 @@ mod tests {
         assert_eq!(Log::open(&path, 2).unwrap().seconds, 2.5);
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(text.lines().count(), 3, "{text}");
+        assert_eq!(
+            text.matches("\"start_up\":{\"opening\":0.25,").count(),
+            1,
+            "{text}"
+        );
         assert!(
             text.ends_with("\"validation_loss\":0.25,\"seconds\":2.5}\n"),
             "{text}"
