@@ -146,10 +146,12 @@ impl Ready {
         ready.times.clear();
         let plan = ready.program.plan();
         eprintln!(
-            "{label}: {} operations, {:.1} MiB, {:.2} Gflop; ready after {compiled:.1?}, first step {first:.1?}",
+            "{label}: {} operations, {:.1} MiB, {:.2} Gflop; device opened in {:.1?}, ready after {compiled:.1?}, \
+             first step {first:.1?}",
             plan.operations(),
             plan.bytes() as f64 / f64::from(1 << 20),
             plan.flops() as f64 / 1e9,
+            device.opening(),
         );
         Ok(ready)
     }

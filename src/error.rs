@@ -57,6 +57,17 @@ pub enum Error {
         advice: String,
     },
 
+    /// An environment variable holds what it cannot mean.
+    #[error("{variable} is '{value}': {advice}")]
+    Variable {
+        /// Its name.
+        variable: &'static str,
+        /// What it holds.
+        value: String,
+        /// What it may hold.
+        advice: String,
+    },
+
     /// The adapter is there but does not give a device.
     #[error("{adapter} cannot be opened: {message}. Update its driver, or use another with --device")]
     DeviceRefused {

@@ -18,10 +18,10 @@ use stemwise::{
         Corpus, Instrument,
         store::{PrepareOptions, prepare},
     },
-    gpu::{Device, Gpu, adapters},
+    gpu::{Device, Gpu, Options, Tuning, adapters},
     tape::{Flat, Session},
     train::{
-        self as training, Checkpoint, Event, Network, Run, Schedule, TrainError,
+        self as training, Checkpoint, Event, Network, Run, Schedule, StartUp, TrainError,
         checkpoint::{Snapshot, State},
     },
 };
@@ -129,6 +129,78 @@ fn resumes_exactly_on_a_software_gpu() {
         return;
     };
     resumes_exactly(&Device::Gpu(Gpu::open(adapter).unwrap()));
+}
+
+/// What the first steps of a run's starts say of them.
+fn start_ups(run: &Path) -> Vec<(u64, StartUp)> {
+    let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let lines = text
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let starts = lines.filter(|line| !line["start_up"].is_null());
+    starts
+        .map(|line| {
+            let start_up = serde_json::from_value(line["start_up"].clone()).unwrap();
+            (line["step"].as_u64().unwrap(), start_up)
+        })
+        .collect()
+}
+
+#[test]
+fn a_run_keeps_the_variants_that_it_measured_when_it_began() {
+    let found = adapters();
+    let Some(adapter) = found.iter().find(|a| a.api == "vulkan" && a.unusable().is_none()) else {
+        eprintln!("no Vulkan adapter: skipped");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let device = |tuning, variants: &str| {
+        let variants = Some(folder.path().join(variants));
+        let options = Options {
+            variants,
+            tuning,
+            ..Options::default()
+        };
+        Device::Gpu(Gpu::open_with(adapter, options).unwrap())
+    };
+    let mut config = config(&corpus(folder.path()));
+    (config.recipe.training.epoch, config.recipe.training.epochs) = (4, 2);
+    config.recipe.training.knn_segments = 0;
+    let [parts, whole] = ["parts", "whole"].map(|name| folder.path().join(name));
+
+    let stop = AtomicBool::new(false);
+    let halt = |event: Event<'_>| {
+        if let Event::FirstStep { start_up } = event {
+            assert!(start_up.seconds() > start_up.preparing && start_up.first_step > 0.0);
+            stop.store(true, Ordering::Relaxed);
+        }
+    };
+    let summary = training::start(&parts, &config, &device(Tuning::On, "measured"), &stop, &halt).unwrap();
+    assert_eq!(summary.step, 1);
+    let variants = || {
+        let mut files = fs::read_dir(parts.join("variants")).unwrap();
+        fs::read(files.next().unwrap().unwrap().path()).unwrap()
+    };
+    let kept = variants();
+    let choices: serde_json::Value = serde_json::from_slice(&kept).unwrap();
+    assert!(!choices["variants"].as_object().unwrap().is_empty(), "{choices}");
+
+    // on a device for which nothing is stored, and which would measure
+    let device_anew = device(Tuning::On, "anew");
+    let summary = training::resume(&parts, None, &device_anew, &AtomicBool::new(false), &|_| {}).unwrap();
+    assert_eq!(summary.step, 4);
+    assert!(!folder.path().join("anew").exists() && variants() == kept);
+    let starts = start_ups(&parts);
+    assert_eq!(starts.iter().map(|(step, _)| *step).collect::<Vec<_>>(), [1, 2]);
+    assert!(
+        starts[0].1.measured > 0 && starts[1].1.measured == 0,
+        "{starts:?}"
+    );
+
+    // as if it had never been stopped
+    train(&whole, &config, &device(Tuning::Stored, "measured")).unwrap();
+    let last = |run: &Path| fs::read(run.join("last.safetensors")).unwrap();
+    assert!(last(&whole) == last(&parts));
 }
 
 #[test]

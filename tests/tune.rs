@@ -2,12 +2,13 @@
 
 mod engine;
 
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use engine::graphs::Training;
 use stemwise::{
-    gpu::Device,
-    tape::{Choices, Flat, Plan, Session, Thoroughness, Tunable},
+    gpu::{Device, Gpu, Options, Tuning},
+    ops::Conv2d,
+    tape::{Choices, Flat, Parameters, Plan, Role, Session, Tape, Thoroughness, Tunable, Var},
 };
 
 fn tunable(training: &Training, device: &Device) -> Vec<Tunable> {
@@ -114,4 +115,95 @@ fn choices_are_stored_for_one_adapter_and_driver() {
         fs::write(&path, damaged).unwrap();
         assert!(Choices::stored(&gpu, &folder).is_empty());
     }
+}
+
+/// Two convolutions, one after the other.
+fn convolutions() -> (Parameters, Tape, Var) {
+    let (mut parameters, mut tape) = (Parameters::default(), Tape::new());
+    let mut add = |tape: &mut Tape, name: &str, shape: [usize; 4]| {
+        let values = vec![0.25; shape.iter().product()];
+        let id = parameters.add(name, shape.into(), Role::Frozen, values).unwrap();
+        tape.parameter(&parameters, id)
+    };
+    let image = add(&mut tape, "image", [1, 8, 12, 12]);
+    let first = add(&mut tape, "first", [8, 8, 3, 3]);
+    let second = add(&mut tape, "second", [16, 8, 3, 3]);
+    let convolution = Conv2d {
+        stride: [1, 1],
+        padding: [1, 1],
+    };
+    let hidden = tape.push(convolution.clone(), &[image, first]).unwrap();
+    let output = tape.push(convolution, &[hidden, second]).unwrap();
+    (parameters, tape, output)
+}
+
+/// How many operations a new session on a new device measures for these, and what it chooses.
+fn compile(tuning: Tuning, folder: Option<&Path>) -> (usize, Choices) {
+    let options = Options {
+        tuning,
+        variants: folder.map(Path::to_path_buf),
+        ..Options::default()
+    };
+    let gpu = Gpu::open_with(&engine::adapter(), options).unwrap();
+    let (parameters, tape, output) = convolutions();
+    let mut session = Session::new(&Device::Gpu(gpu.clone()), &parameters).unwrap();
+    for _ in 0..2 {
+        session.compile(&tape, &[output]).unwrap();
+    }
+    assert_eq!(gpu.measuring().is_zero(), session.measured() == 0);
+    (session.measured(), session.choices().clone())
+}
+
+#[test]
+fn what_is_measured_at_first_use_is_not_measured_again() {
+    for tuning in [Tuning::On, Tuning::Exhaustive] {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("not yet there");
+        for unmeasured in [Tuning::Off, Tuning::Stored] {
+            let (measured, choices) = compile(unmeasured, Some(&folder));
+            assert!(measured == 0 && choices.is_empty() && !folder.exists());
+        }
+        // the second program of a session finds what the first one measured
+        let (measured, chosen) = compile(tuning, Some(&folder));
+        assert_eq!((measured, chosen.len()), (2, 2));
+        for later in [Tuning::On, Tuning::Exhaustive, Tuning::Stored] {
+            assert_eq!(compile(later, Some(&folder)), (0, chosen.clone()), "{later}");
+        }
+        assert!(compile(Tuning::Off, Some(&folder)).1.is_empty());
+    }
+}
+
+#[test]
+fn measuring_adds_to_what_is_stored() {
+    let folder = tempfile::tempdir().unwrap();
+    let gpu = engine::gpu();
+    let mut before = Choices::none(&gpu);
+    before.set("another operation".to_string(), "register-tiles");
+    before.store(folder.path()).unwrap();
+    let (measured, _) = compile(Tuning::On, Some(folder.path()));
+    let stored = Choices::stored(&gpu, folder.path());
+    assert_eq!((measured, stored.len()), (2, 3));
+    assert_eq!(stored.get("another operation"), Some("register-tiles"));
+    // nowhere to store is no error, and measures for this session
+    let file = folder.path().join("a file");
+    fs::write(&file, "").unwrap();
+    assert_eq!(compile(Tuning::On, Some(&file)).0, 2);
+    assert_eq!(compile(Tuning::On, None).0, 2);
+}
+
+#[test]
+fn a_session_that_is_told_what_to_take_measures_nothing() {
+    let options = Options {
+        tuning: Tuning::Exhaustive,
+        ..Options::default()
+    };
+    let gpu = Gpu::open_with(&engine::adapter(), options).unwrap();
+    let (parameters, tape, output) = convolutions();
+    let mut session = Session::new(&Device::Gpu(gpu.clone()), &parameters).unwrap();
+    session.choose(Choices::none(&gpu));
+    session.compile(&tape, &[output]).unwrap();
+    let mut pinned = Session::new(&Device::Gpu(gpu), &parameters).unwrap();
+    pinned.pin(Some("register-tiles"));
+    pinned.compile(&tape, &[output]).unwrap();
+    assert_eq!((session.measured(), pinned.measured()), (0, 0));
 }

@@ -104,6 +104,20 @@ impl Training {
                 self.bar.reset_eta();
                 state.steps = steps;
             }
+            Event::FirstStep { start_up } => {
+                let measured = match start_up.measured {
+                    0 => String::new(),
+                    n => format!(", for which {n} operations were measured"),
+                };
+                self.line(format!(
+                    "{}: first step done after {:.2} s: {:.2} s to open the device, {:.2} s to prepare its programs{measured}, {:.2} s for the step",
+                    self.name,
+                    start_up.seconds(),
+                    start_up.opening,
+                    start_up.preparing,
+                    start_up.first_step
+                ));
+            }
             Event::Stepped {
                 step,
                 loss,

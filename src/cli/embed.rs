@@ -13,12 +13,12 @@ use clap::Args;
 
 use super::{
     bar::{count, counter},
+    device::DeviceArguments,
     interrupt,
     output::{note, say},
 };
 use crate::{
     describe::Describer,
-    gpu::Device,
     library::{EmbedOptions, Progress, Summary, embed},
 };
 
@@ -44,14 +44,13 @@ pub struct Arguments {
     /// Files that are decoded at once [default: one a processor, at most 4]
     #[arg(long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
-    /// Index or part of the name of a device, see 'stemwise devices', or 'cpu'
-    #[arg(long)]
-    device: Option<String>,
+    #[command(flatten)]
+    device: DeviceArguments,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let stop = interrupt::flag()?;
-    let device = Device::open(arguments.device.as_deref())?;
+    let device = arguments.device.open()?;
     let mut describer = Describer::load(&arguments.models, &device)?;
     let jobs = match arguments.jobs {
         Some(jobs) => jobs.get(),

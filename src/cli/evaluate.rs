@@ -11,7 +11,9 @@ use anyhow::Context;
 use clap::Args;
 
 use super::{
-    bar, interrupt,
+    bar,
+    device::DeviceArguments,
+    interrupt,
     output::{note, say},
 };
 use crate::{
@@ -60,9 +62,8 @@ pub struct Arguments {
     /// Folder for evaluation.json and evaluation.md
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Index or part of the name of a device, see 'stemwise devices', or 'cpu'
-    #[arg(long)]
-    device: Option<String>,
+    #[command(flatten)]
+    device: DeviceArguments,
 }
 
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
@@ -83,7 +84,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     if let Some(out) = &arguments.out {
         fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
     }
-    let device = Device::open(arguments.device.as_deref())?;
+    let device = arguments.device.open()?;
     let evaluation = evaluated(&options, &device, stop)?;
     if let Some(out) = &arguments.out {
         write(&evaluation, out)?;

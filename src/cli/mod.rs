@@ -5,6 +5,7 @@ mod bar;
 mod bench;
 mod corpus;
 mod demo;
+mod device;
 mod devices;
 mod embed;
 mod evaluate;
@@ -121,7 +122,10 @@ pub fn main() -> ExitCode {
 
 fn is_misuse(error: &anyhow::Error) -> bool {
     error.is::<Misuse>()
-        || matches!(error.downcast_ref(), Some(crate::Error::NoSuchDevice { .. }))
+        || matches!(
+            error.downcast_ref(),
+            Some(crate::Error::NoSuchDevice { .. } | crate::Error::Variable { .. })
+        )
         || matches!(
             error.downcast_ref(),
             Some(crate::eval::EvalError::Option { .. } | crate::eval::EvalError::Unfit { .. })

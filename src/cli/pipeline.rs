@@ -11,6 +11,7 @@ use clap::Args;
 use super::{
     bar::Training,
     corpus::prepared,
+    device::DeviceArguments,
     interrupt,
     output::{Misuse, note},
     recipe::RecipeArguments,
@@ -50,9 +51,8 @@ pub struct Arguments {
     list: bool,
     #[command(flatten)]
     recipe: RecipeArguments,
-    /// Index or part of the name of a device, see 'stemwise devices', or 'cpu'
-    #[arg(long)]
-    device: Option<String>,
+    #[command(flatten)]
+    device: DeviceArguments,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
@@ -79,7 +79,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     // before anything is made
     plan.check(&arguments.corpus, recipe.judgements.as_deref())?;
-    let device = Device::open(arguments.device.as_deref())?;
+    let device = arguments.device.open()?;
     let stop = interrupt::flag()?;
     let store = prepared(&arguments.corpus, out, stop)?;
     list(&complete(plan.stages(&store)?, &device, stop)?)
@@ -116,7 +116,8 @@ impl Plan<'_> {
         }
         let names = all.iter().map(|stage| stage.config.recipe.name.as_str());
         let mut names: Vec<&str> = names.collect();
-        names.dedup(); // instruments lie together
+        names.sort_unstable();
+        names.dedup();
         self.choices.check(&names)?;
         Ok(all)
     }

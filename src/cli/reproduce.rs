@@ -11,6 +11,7 @@ use clap::Args;
 
 use super::{
     corpus::prepared,
+    device::DeviceArguments,
     evaluate::{EVALUATION, evaluated, write},
     interrupt,
     output::{Misuse, note, say},
@@ -58,9 +59,8 @@ pub struct Arguments {
     pieces: Option<usize>,
     #[command(flatten)]
     recipe: RecipeArguments,
-    /// Index or part of the name of a device, see 'stemwise devices', or 'cpu'
-    #[arg(long)]
-    device: Option<String>,
+    #[command(flatten)]
+    device: DeviceArguments,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
@@ -85,7 +85,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         out: &runs,
     };
     plan.check(&arguments.corpus, judgements)?;
-    let device = Device::open(arguments.device.as_deref())?;
+    let device = arguments.device.open()?;
     let stop = interrupt::flag()?;
     note(format!("Device: {device}"));
 

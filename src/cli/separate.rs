@@ -5,10 +5,12 @@ use std::{collections::BTreeMap, path::PathBuf};
 use anyhow::{anyhow, bail};
 use clap::Args;
 
-use super::output::{describe, note, say};
+use super::{
+    device::DeviceArguments,
+    output::{describe, note, say},
+};
 use crate::{
     corpus::Instrument,
-    gpu::Device,
     separate::{Report, Separators, WindowOptions, separate_file, stem_paths},
 };
 
@@ -26,13 +28,12 @@ pub struct Arguments {
     /// Overwrite stems that are there already
     #[arg(long)]
     force: bool,
-    /// Index or part of the name of a device, see 'stemwise devices', or 'cpu'
-    #[arg(long)]
-    device: Option<String>,
+    #[command(flatten)]
+    device: DeviceArguments,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let device = Device::open(arguments.device.as_deref())?;
+    let device = arguments.device.open()?;
     let mut separators = Separators::load(&arguments.models, &device, WindowOptions::default())?;
     let mut failures = Vec::new();
     let mut names = BTreeMap::new();

@@ -7,14 +7,12 @@ use clap::Args;
 
 use super::{
     bar::Training,
+    device::DeviceArguments,
     interrupt,
     output::{Misuse, say},
     recipe::RecipeArguments,
 };
-use crate::{
-    gpu::Device,
-    train::{self, RunConfig, Summary},
-};
+use crate::train::{self, RunConfig, Summary};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -52,9 +50,8 @@ pub struct Arguments {
     epochs: Option<u32>,
     #[command(flatten)]
     recipe: RecipeArguments,
-    /// Index or part of the name of a device, see 'stemwise devices', or 'cpu'
-    #[arg(long)]
-    device: Option<String>,
+    #[command(flatten)]
+    device: DeviceArguments,
 }
 
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
@@ -76,7 +73,12 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
                     "a run is continued with its own settings: only --epochs goes with --resume".into()
                 ));
             }
-            let device = Device::open(device.as_deref())?;
+            if device.tunes() {
+                bail!(Misuse(
+                    "a run keeps to the variants that it began with: --tune does not go with --resume".into()
+                ));
+            }
+            let device = device.open()?;
             let bar = Training::new(&folder.display().to_string());
             let summary = train::resume(&folder, epochs, &device, stop, &|event| bar.observe(event));
             bar.finish();
@@ -88,7 +90,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
                 from,
                 recipe: recipe.resolve(&name)?,
             };
-            let device = Device::open(device.as_deref())?;
+            let device = device.open()?;
             let bar = Training::new(&folder.display().to_string());
             let summary = train::start(&folder, &config, &device, stop, &|event| bar.observe(event));
             bar.finish();

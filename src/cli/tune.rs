@@ -15,9 +15,10 @@ use super::{
     table::table,
 };
 use crate::{
+    files::cache_folder,
     gpu::Device,
     optim::Adam,
-    tape::{Choices, Plan, Thoroughness, Tuned, cache_folder},
+    tape::{Choices, Plan, Thoroughness, Tuned},
     train::{Network, examples_at_a_time},
 };
 
@@ -48,7 +49,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         return Ok(());
     };
     let no_cache = "this system names no folder for caches: set XDG_CACHE_HOME";
-    let folder = cache_folder().ok_or_else(|| Misuse(no_cache.to_string()))?;
+    let folder = cache_folder("variants").ok_or_else(|| Misuse(no_cache.to_string()))?;
     let mut choices = Choices::stored(gpu, &folder);
 
     // the shapes that a run has here

@@ -1,6 +1,10 @@
-use std::{env, fmt, sync::Arc};
+use std::{
+    env, fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use super::{Choice, DEVICE_VARIABLE, Gpu, adapters, choose};
+use super::{Choice, DEVICE_VARIABLE, Gpu, Options, Tuning, adapters, choose};
 use crate::{error::Result, kernel::Traits};
 
 /// What a tape runs on.
@@ -15,11 +19,21 @@ pub enum Device {
 impl Device {
     /// Opens the device that `asked` names: an index or part of a name as `stemwise devices` lists them,
     /// or `cpu`. Without a name the environment variable [`DEVICE_VARIABLE`] decides, then the first real
-    /// GPU, then the CPU.
+    /// GPU, then the CPU. A GPU keeps pipelines and variants in the user's cache, as the environment says.
     ///
     /// # Errors
-    /// [`Error::NoSuchDevice`](crate::Error::NoSuchDevice), [`Error::DeviceRefused`](crate::Error::DeviceRefused).
+    /// [`Error::NoSuchDevice`](crate::Error::NoSuchDevice), [`Error::DeviceRefused`](crate::Error::DeviceRefused),
+    /// [`Error::Variable`](crate::Error::Variable).
     pub fn open(asked: Option<&str>) -> Result<Self> {
+        Self::open_with(asked, Options::of_user(Tuning::of_environment()?))
+    }
+
+    /// The same, where a GPU is opened with these options.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with(asked: Option<&str>, options: Options) -> Result<Self> {
+        let began = Instant::now();
         let variable = env::var(DEVICE_VARIABLE).ok();
         let asked = asked.or(variable.as_deref());
         if asked.is_some_and(|asked| asked.trim().eq_ignore_ascii_case("cpu")) {
@@ -28,7 +42,15 @@ impl Device {
         let found = adapters();
         match choose(&found, asked)? {
             Choice::Cpu => Ok(Device::Cpu),
-            Choice::Adapter(index) => Ok(Device::Gpu(Gpu::open(&found[index])?)),
+            Choice::Adapter(index) => Ok(Device::Gpu(Gpu::open_since(began, &found[index], options)?)),
+        }
+    }
+
+    /// How long opening it took: nothing for the CPU.
+    pub fn opening(&self) -> Duration {
+        match self {
+            Device::Cpu => Duration::ZERO,
+            Device::Gpu(gpu) => gpu.opening(),
         }
     }
 

@@ -2,7 +2,9 @@
 
 mod adapter;
 mod buffer;
+mod cache;
 mod device;
+mod options;
 mod pipeline;
 mod recorder;
 mod staging;
@@ -13,7 +15,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 pub use adapter::{
@@ -21,6 +23,7 @@ pub use adapter::{
 };
 pub use buffer::{Buffer, Readback};
 pub use device::Device;
+pub use options::{Options, PIPELINES_VARIABLE, TUNE_VARIABLE, Tuning};
 pub use pipeline::{Access, Bound, Dispatchable};
 pub use recorder::Submission;
 pub use staging::Staging;
@@ -43,7 +46,12 @@ pub struct Gpu {
     limits: Limits,
     features: Features,
     traits: Traits,
+    options: Options,
+    opening: Duration,
+    /// Time spent measuring variants at their first use, in ns.
+    measuring: AtomicU64,
     pipelines: pipeline::Pipelines,
+    cache: Option<cache::Cache>,
     pending: recorder::Pending,
     /// The first error that no scope caught; all later work is refused with it.
     fault: Arc<Mutex<Option<Error>>>,
@@ -73,11 +81,25 @@ pub struct Created {
 }
 
 impl Gpu {
-    /// Opens an adapter with all the limits that it offers and those optional features that it has.
+    /// Opens an adapter with all the limits that it offers and those optional features that it has. Nothing is kept on
+    /// disk.
     ///
     /// # Errors
     /// [`Error::DeviceRefused`] if it is too limited or its driver gives no device.
     pub fn open(adapter: &Adapter) -> Result<Arc<Self>> {
+        Self::open_with(adapter, Options::default())
+    }
+
+    /// The same with [`Options`].
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with(adapter: &Adapter, options: Options) -> Result<Arc<Self>> {
+        Self::open_since(Instant::now(), adapter, options)
+    }
+
+    /// The same, where opening began earlier.
+    fn open_since(began: Instant, adapter: &Adapter, options: Options) -> Result<Arc<Self>> {
         let name = adapter.to_string();
         let refused = |message: String| Error::DeviceRefused {
             adapter: name.clone(),
@@ -120,7 +142,13 @@ impl Gpu {
                 }
             }
         });
+        let folder = options.pipelines.as_deref();
+        let cache = folder.and_then(|folder| cache::Cache::open(&device, adapter, folder));
         Ok(Arc::new(Gpu {
+            cache,
+            options,
+            opening: began.elapsed(),
+            measuring: AtomicU64::new(0),
             pipelines: pipeline::Pipelines::default(),
             pending: recorder::Pending::default(),
             limits: adapter.limits,
@@ -158,6 +186,27 @@ impl Gpu {
     /// What kernels may know of this device.
     pub fn traits(&self) -> Traits {
         self.traits
+    }
+
+    /// What it was opened with.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// How long opening it took.
+    pub fn opening(&self) -> Duration {
+        self.opening
+    }
+
+    /// How long variants were measured at their first use, by all sessions together.
+    pub fn measuring(&self) -> Duration {
+        Duration::from_nanos(self.measuring.load(Ordering::Relaxed))
+    }
+
+    /// Adds to it.
+    pub(crate) fn measured_for(&self, time: Duration) {
+        self.measuring
+            .fetch_add(time.as_nanos() as u64, Ordering::Relaxed);
     }
 
     /// What was created so far.

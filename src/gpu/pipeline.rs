@@ -2,13 +2,16 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    time::Instant,
 };
+
+use rayon::prelude::*;
 
 use super::{Buffer, Gpu};
 use crate::{
     error::{Error, Result},
-    kernel::{Defines, Dispatch, Shader, expand},
+    kernel::{Binding, Defines, Dispatch, Shader, expand},
 };
 
 /// How a kernel sees a binding.
@@ -62,7 +65,56 @@ struct Key {
     bindings: Vec<Access>,
 }
 
+impl Pipelines {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Arc<Pipeline>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Key {
+    fn new(dispatch: &Dispatch, bindings: Vec<Access>) -> Self {
+        let bits = |(name, v): &(&'static str, f64)| (*name, v.to_bits());
+        Key {
+            shader: dispatch.shader,
+            defines: dispatch.defines.clone(),
+            constants: dispatch.constants.iter().map(bits).collect(),
+            bindings,
+        }
+    }
+}
+
+/// How a dispatch sees what it binds.
+fn accesses(dispatch: &Dispatch) -> Vec<Access> {
+    let bound = dispatch.bindings.iter().map(|binding| match binding {
+        Binding::Read(_) => Access::Read,
+        Binding::Write(_) => Access::Write,
+        Binding::Step => Access::Uniform,
+    });
+    let params = (!dispatch.params.is_empty()).then_some(Access::Uniform);
+    bound.chain(params).collect()
+}
+
 impl Gpu {
+    /// Compiles the pipelines of dispatches that are not there yet, each once, on all processors: much of the time goes
+    /// into what is ours and the API's, also where a driver takes them one by one. What does not compile is left out:
+    /// [`prepare`](Self::prepare) meets it again, and its first error is that of the first dispatch, whichever thread
+    /// was faster here.
+    pub fn compile<'a>(&self, dispatches: impl IntoIterator<Item = &'a Dispatch>) {
+        let wanted = dispatches.into_iter().map(|d| (Key::new(d, accesses(d)), d));
+        let mut missing: HashMap<Key, &Dispatch> = wanted.collect();
+        {
+            let there = self.pipelines.lock();
+            missing.retain(|key, _| !there.contains_key(key));
+        }
+        missing.into_par_iter().for_each(|(key, dispatch)| {
+            // the API keeps scopes of errors by thread, and nothing within one waits for rayon: they never mix
+            if let Ok(made) = self.make(dispatch, &key.bindings) {
+                self.pipelines.lock().insert(key, Arc::new(made));
+            }
+        });
+        self.store_pipelines(None);
+    }
+
     /// Makes a dispatch ready, with a pipeline that is shared by all that are shaped alike.
     ///
     /// # Errors
@@ -98,35 +150,17 @@ impl Gpu {
     }
 
     fn pipeline(&self, dispatch: &Dispatch, bindings: Vec<Access>) -> Result<Arc<Pipeline>> {
-        let key = Key {
-            shader: dispatch.shader,
-            defines: dispatch.defines.clone(),
-            constants: dispatch
-                .constants
-                .iter()
-                .map(|(name, v)| (*name, v.to_bits()))
-                .collect(),
-            bindings,
-        };
-        if let Some(found) = self
-            .pipelines
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&key)
-        {
+        let key = Key::new(dispatch, bindings);
+        if let Some(found) = self.pipelines.lock().get(&key) {
             return Ok(found.clone());
         }
-        let made = Arc::new(self.compile(dispatch, &key.bindings)?);
-        self.pipelines
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(key, made.clone());
+        let made = Arc::new(self.make(dispatch, &key.bindings)?);
+        self.pipelines.lock().insert(key, made.clone());
         Ok(made)
     }
 
-    fn compile(&self, dispatch: &Dispatch, bindings: &[Access]) -> Result<Pipeline> {
+    fn make(&self, dispatch: &Dispatch, bindings: &[Access]) -> Result<Pipeline> {
+        let began = Instant::now();
         let name = dispatch.shader.name;
         let source = expand(&dispatch.shader, &dispatch.defines)?;
         let entries: Vec<_> = bindings
@@ -184,11 +218,16 @@ impl Gpu {
                         constants: &dispatch.constants,
                         zero_initialize_workgroup_memory: false,
                     },
-                    cache: None,
+                    cache: self.cache.as_ref().map(|cache| &cache.raw),
                 });
             Pipeline { raw, layout }
         });
-        self.counters.pipelines.fetch_add(1, Ordering::Relaxed);
+        if made.is_ok() {
+            self.counters.pipelines.fetch_add(1, Ordering::Relaxed);
+            if let Some(cache) = &self.cache {
+                cache.compiled(began.elapsed());
+            }
+        }
         made.map_err(|error| match error {
             Error::Validation { message, .. } => Error::Shader {
                 shader: format!("{name}.wgsl"),

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    env, fs,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -10,11 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     files::{FileError, write_atomically},
-    gpu::Gpu,
+    gpu::{Gpu, Tuning},
 };
-
-/// The environment variable that, as `off`, lets sessions ignore what was measured.
-pub const TUNE_VARIABLE: &str = "STEMWISE_TUNE";
 
 /// Names of variants by operation and sizes, for one adapter under one driver.
 ///
@@ -51,12 +48,12 @@ impl Choices {
         stored.filter(same).unwrap_or(none)
     }
 
-    /// What was stored for a GPU in the user's cache, unless the environment says `off`.
-    pub fn of_user(gpu: &Gpu) -> Self {
-        let off = env::var(TUNE_VARIABLE).is_ok_and(|value| value.trim().eq_ignore_ascii_case("off"));
-        match cache_folder().filter(|_| !off) {
-            Some(folder) => Self::stored(gpu, &folder),
-            None => Self::none(gpu),
+    /// What was stored for a GPU where its options say; none if they say [`Off`](Tuning::Off).
+    pub fn of(gpu: &Gpu) -> Self {
+        let options = gpu.options();
+        match &options.variants {
+            Some(folder) if options.tuning != Tuning::Off => Self::stored(gpu, folder),
+            _ => Self::none(gpu),
         }
     }
 
@@ -104,19 +101,4 @@ impl Choices {
     pub fn is_empty(&self) -> bool {
         self.variants.is_empty()
     }
-}
-
-/// Where choices are stored: `stemwise/variants` in the folder that the system has for caches. `None` where it has
-/// none.
-pub fn cache_folder() -> Option<PathBuf> {
-    let given = |name| {
-        env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
-    let base = match cfg!(windows) {
-        true => given("LOCALAPPDATA"),
-        false => given("XDG_CACHE_HOME").or_else(|| Some(env::home_dir()?.join(".cache"))),
-    };
-    Some(base?.join("stemwise").join("variants"))
 }

@@ -22,7 +22,7 @@ mod tune;
 use std::{fmt, sync::Arc};
 
 pub use case::{Case, Class, Values};
-pub use choices::{Choices, TUNE_VARIABLE, cache_folder};
+pub use choices::Choices;
 pub use cpu::{CpuProgram, CpuStore};
 pub use input::{Format, Input};
 pub use op::{Cpu, Gradient, Io, MAX_INPUTS, MAX_MUTATED, Op};

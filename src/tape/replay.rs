@@ -126,6 +126,7 @@ impl GpuProgram {
 
         let step = gpu.uniform_buffer("step", size_of::<StepValues>() / 4)?;
         let params = uniform_params(&gpu, plan)?;
+        gpu.compile(plan.kernels());
         let mut dispatches = Vec::with_capacity(plan.dispatches());
         let mut param_offset = 0;
         for planned in &plan.steps {

@@ -13,6 +13,7 @@ use super::{
     plan::Target,
     replay::{GpuProgram, GpuStore},
     slot::{Layout, Memory},
+    tune,
 };
 use crate::{
     error::Result,
@@ -30,6 +31,9 @@ pub struct Session {
     store: Store,
     pinned: Option<&'static str>,
     choices: Choices,
+    /// Whether what is not among them is measured.
+    measures: bool,
+    measured: usize,
 }
 
 #[expect(clippy::large_enum_variant, reason = "there is one a session")]
@@ -70,9 +74,9 @@ impl Session {
             Device::Cpu => Store::Cpu(CpuStore::new(parameters)),
             Device::Gpu(gpu) => Store::Gpu(GpuStore::new(gpu.clone(), parameters)?),
         };
-        let choices = match device {
-            Device::Cpu => Choices::default(),
-            Device::Gpu(gpu) => Choices::of_user(gpu),
+        let (choices, measures) = match device {
+            Device::Cpu => (Choices::default(), false),
+            Device::Gpu(gpu) => (Choices::of(gpu), gpu.options().tuning.measures()),
         };
         static SESSIONS: AtomicU64 = AtomicU64::new(0);
         let id = SESSIONS.fetch_add(1, Ordering::Relaxed);
@@ -83,6 +87,8 @@ impl Session {
             store,
             pinned: None,
             choices,
+            measures,
+            measured: 0,
         })
     }
 
@@ -102,10 +108,22 @@ impl Session {
         self.pinned = variant;
     }
 
-    /// The variants that programs take which are compiled from now on, where none is pinned. A new session has those that
-    /// [were stored](Choices::of_user) for its device.
+    /// The variants that programs take which are compiled from now on, where none is pinned: these, and none that would
+    /// be measured. A new session has those that [were stored](Choices::of) for its device, and
+    /// [may measure](crate::gpu::Tuning) what is not among them.
     pub fn choose(&mut self, choices: Choices) {
         self.choices = choices;
+        self.measures = false;
+    }
+
+    /// The variants that its programs take, with those that it measured.
+    pub fn choices(&self) -> &Choices {
+        &self.choices
+    }
+
+    /// How many operations it measured.
+    pub fn measured(&self) -> usize {
+        self.measured
     }
 
     /// Plans a tape and makes everything that its replay needs.
@@ -117,6 +135,11 @@ impl Session {
         let target = match &self.device {
             Device::Cpu => Target::Cpu,
             Device::Gpu(gpu) => {
+                if self.measures && self.pinned.is_none() {
+                    let target = Target::Gpu(gpu.traits(), &self.choices);
+                    let plan = Plan::new(tape, &self.parameters, outputs, target)?;
+                    self.measured += tune::at_first_use(gpu, &plan, &mut self.choices);
+                }
                 let pinned = self.pinned;
                 let traits = Traits {
                     pinned,

@@ -5,13 +5,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Effort, Io, Parameters, Role, Session, Tape, Var, op::ErasedOp};
+use super::{Choices, Effort, Io, Parameters, Plan, Role, Session, Tape, Var, op::ErasedOp};
 use crate::{
     error::Result,
-    gpu::Device,
-    kernel::{StepValues, Traits, uniform},
+    gpu::{Device, Gpu, Tuning},
+    kernel::{Dispatch, StepValues, Traits, uniform},
     shape::Shape,
 };
+
+/// The most that measuring an operation at its first use takes once its kernels are compiled: enough for a handful of
+/// variants of a few milliseconds. Of a slower one, which is a large one, fewer are compared.
+const OPERATION_BUDGET: Duration = Duration::from_millis(300);
+
+/// The most that measuring at first use takes on a device as long as it is open, compiling included: about what a short
+/// run takes anyway. A network has some thirty operations to measure; what is left is measured by the next process.
+const TOTAL_BUDGET: Duration = Duration::from_secs(30);
 
 /// An operation of a plan that there are several ways to compute.
 #[derive(Debug, Clone)]
@@ -30,6 +38,8 @@ pub struct Thoroughness {
     pub effort: Effort,
     /// A variant that takes so many times as long as the best so far is measured no further.
     pub hopeless: f64,
+    /// The most time for all variants of an operation, once the first is compiled.
+    pub budget: Option<Duration>,
 }
 
 impl Thoroughness {
@@ -41,6 +51,15 @@ impl Thoroughness {
                 sample: Duration::from_millis(5),
             },
             hopeless: 1.5,
+            budget: None,
+        }
+    }
+
+    /// The same, and no more than a fraction of a second for each operation.
+    pub fn first_use() -> Self {
+        Thoroughness {
+            budget: Some(OPERATION_BUDGET),
+            ..Self::quick()
         }
     }
 
@@ -49,6 +68,7 @@ impl Thoroughness {
         Thoroughness {
             effort: Effort::default(),
             hopeless: f64::INFINITY,
+            budget: None,
         }
     }
 }
@@ -86,6 +106,17 @@ impl Tunable {
         })
     }
 
+    /// What a variant dispatches.
+    fn dispatches(&self, traits: Traits, variant: &'static str) -> Vec<Dispatch> {
+        let pinned = Some(variant);
+        let kernels = self.op.gpu(&Io {
+            inputs: &self.shapes,
+            output: self.output,
+            traits: Traits { pinned, ..traits },
+        });
+        kernels.dispatches
+    }
+
     /// The operation alone, on tensors of noise that are on the device.
     fn record(&self) -> Result<(Parameters, Tape, Var)> {
         let (mut parameters, mut tape) = (Parameters::default(), Tape::new());
@@ -99,8 +130,8 @@ impl Tunable {
         Ok((parameters, tape, output))
     }
 
-    /// Times its variants on a device. Those that are left when `deadline` has passed are left out, but for the
-    /// default.
+    /// Times its variants on a device. Those that are left when `deadline` or the budget has passed are left out, but
+    /// for the default.
     ///
     /// # Errors
     /// What allocating, compiling and running give.
@@ -109,13 +140,19 @@ impl Tunable {
         let mut session = Session::new(device, &parameters)?;
         let mut times: Vec<(&'static str, Duration)> = Vec::new();
         let variants = self.variants(device.traits());
+        if let Device::Gpu(gpu) = device {
+            let of = |&variant| self.dispatches(device.traits(), variant);
+            gpu.compile(&variants.iter().flat_map(of).collect::<Vec<_>>());
+        }
+        let mut own = None;
         for &variant in &variants {
-            let late = deadline.is_some_and(|deadline| Instant::now() > deadline);
-            if late && !times.is_empty() {
+            let late = |deadline: Option<Instant>| deadline.is_some_and(|deadline| Instant::now() > deadline);
+            if (late(deadline) || late(own)) && !times.is_empty() {
                 break;
             }
             session.pin(Some(variant));
             let mut program = session.compile(&tape, &[output])?;
+            own = own.or_else(|| Instant::now().checked_add(how.budget?));
             let step = StepValues::default();
             let mut time = |times| session.time(&mut program, &step, times);
             let best = times.iter().map(|(_, time)| *time).min();
@@ -132,4 +169,69 @@ impl Tunable {
             times,
         })
     }
+}
+
+/// Measures the operations of a plan that nothing was chosen for, chooses, and stores what was chosen. Returns how many
+/// they were.
+///
+/// What cannot be measured (its operands may not fit beside a program that is there already) is left to the engine, and
+/// so is what cannot be stored left to the next process: neither is a reason for a run to end.
+pub(super) fn at_first_use(gpu: &Arc<Gpu>, plan: &Plan, choices: &mut Choices) -> usize {
+    let mut missing = plan.tunable();
+    missing.retain(|tunable| choices.get(&tunable.key).is_none());
+    let limits = gpu.limits();
+    if missing.is_empty()
+        || plan
+            .check_limits(gpu.name(), limits.buffer, limits.binding)
+            .is_err()
+    {
+        return 0;
+    }
+    let began = Instant::now();
+    let (how, deadline) = match gpu.options().tuning {
+        Tuning::Off | Tuning::Stored => return 0,
+        Tuning::On => {
+            let left = TOTAL_BUDGET.saturating_sub(gpu.measuring());
+            (Thoroughness::first_use(), began.checked_add(left))
+        }
+        Tuning::Exhaustive => (Thoroughness::exhaustive(), None),
+    };
+    let late = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
+    if late() {
+        return 0;
+    }
+    let traits = gpu.traits();
+    let of = |tunable: &Tunable| {
+        let variants = tunable.variants(traits);
+        let dispatches = variants.iter().map(|variant| tunable.dispatches(traits, variant));
+        dispatches.flatten().collect::<Vec<_>>()
+    };
+    gpu.compile(&missing.iter().flat_map(of).collect::<Vec<_>>());
+
+    let device = Device::Gpu(gpu.clone());
+    let mut found = Vec::new();
+    for tunable in &missing {
+        if late() {
+            break;
+        }
+        let Ok(tuned) = tunable.measure(&device, how, deadline) else {
+            continue;
+        };
+        // what its own budget cut short is settled by what was seen, so that it is measured once only
+        if let Some((variant, _)) = tuned.fastest().filter(|_| tuned.complete || !late()) {
+            choices.set(tuned.key.clone(), variant);
+            found.push((tuned.key.clone(), *variant));
+        }
+    }
+    gpu.measured_for(began.elapsed());
+    let count = found.len();
+    if let (Some(folder), true) = (&gpu.options().variants, count > 0) {
+        // with what another process may have stored by now
+        let mut stored = Choices::stored(gpu, folder);
+        for (key, variant) in found {
+            stored.set(key, variant);
+        }
+        let _ = stored.store(folder);
+    }
+    count
 }

@@ -1,5 +1,7 @@
 //! A run's network on its device.
 
+use std::time::{Duration, Instant};
+
 use super::{
     Event, Footprint, Network, Observer, Run, TrainError,
     example::Item,
@@ -34,6 +36,8 @@ pub(super) struct Engine {
     pub parameters: usize,
     /// Inputs of the network in an update.
     pub segments: usize,
+    /// Time that all this took.
+    pub preparing: Duration,
 }
 
 /// A program that describes so many items of so many samples.
@@ -52,12 +56,15 @@ impl Engine {
         device: &Device,
         observer: Observer<'_>,
     ) -> Result<Self, TrainError> {
+        let began = Instant::now();
         let adam = Adam::default();
         let splits = splits(&network);
         let mut index = fitting(&network, device, &splits)?;
         let mut session = Session::new(device, &network.parameters)?;
         if let Device::Gpu(gpu) = device {
-            session.choose(run.variants(gpu)?);
+            run.variants(gpu)
+                .into_iter()
+                .for_each(|kept| session.choose(kept));
         }
         let (split, programs) = loop {
             let split = splits[index];
@@ -79,7 +86,11 @@ impl Engine {
             true => Some(Embedding::new(&network, &mut session, split.examples)?),
             false => None,
         };
+        if let Device::Gpu(_) = device {
+            run.keep_variants(session.choices())?;
+        }
         Ok(Engine {
+            preparing: began.elapsed(),
             parameters: network.parameter_count(),
             segments: items_per_example(&network.recipe) * network.recipe.training.batch,
             network,

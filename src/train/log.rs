@@ -10,7 +10,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{TrainError, tensorboard::Events};
+use super::{StartUp, TrainError, tensorboard::Events};
 use crate::files::write_atomically;
 
 /// One line. `seconds` counts the time spent in training since step 0, also over resumptions.
@@ -29,6 +29,9 @@ pub(super) enum Line {
         /// Share of the time that the device waited for data.
         #[serde(default)]
         waiting: f64,
+        /// On the first step of a start.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        start_up: Option<StartUp>,
     },
     Validation {
         step: u32,
@@ -158,6 +161,12 @@ mod tests {
     fn a_resumed_log_is_cut_back_to_its_step() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.jsonl");
+        let start_up = StartUp {
+            opening: 0.25,
+            preparing: 1.5,
+            first_step: 0.5,
+            measured: 3,
+        };
         let line = |step| Line::Step {
             step,
             loss: 0.5,
@@ -166,6 +175,7 @@ mod tests {
             seconds: f64::from(step),
             segments_per_second: 2.0,
             waiting: 0.0,
+            start_up: (step == 1).then_some(start_up),
         };
         let validation = Line::Validation {
             step: 2,
@@ -181,6 +191,11 @@ mod tests {
         assert_eq!(Log::open(&path, 2).unwrap().seconds, 2.5);
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(text.lines().count(), 3, "{text}");
+        assert_eq!(
+            text.matches("\"start_up\":{\"opening\":0.25,").count(),
+            1,
+            "{text}"
+        );
         assert!(
             text.ends_with("\"validation_loss\":0.25,\"seconds\":2.5}\n"),
             "{text}"

@@ -50,7 +50,7 @@ pub use memory::{Footprint, examples_at_a_time};
 pub use network::Network;
 pub use objective::LossStep;
 pub use parents::Parent;
-pub use progress::{Event, Observer, Summary};
+pub use progress::{Event, Observer, StartUp, Summary};
 pub use recipe::Recipe;
 pub use run::{Run, RunRecord, Start};
 pub use schedule::{Schedule, Scores};

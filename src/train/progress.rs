@@ -1,5 +1,7 @@
 use std::{path::Path, time::Duration};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Scores, TrainError};
 use crate::corpus::Instrument;
 
@@ -50,6 +52,11 @@ pub enum Event<'a> {
         /// Steps in all.
         steps: u32,
     },
+    /// The first step of this start is done; its loss is not read yet.
+    FirstStep {
+        /// What it took until then.
+        start_up: StartUp,
+    },
     /// Steps were done; their losses are known.
     Stepped {
         /// Steps done so far.
@@ -77,6 +84,26 @@ pub enum Event<'a> {
         /// The file.
         path: &'a Path,
     },
+}
+
+/// What it took until the device was at work, in seconds: all but data and the validation before the first step.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StartUp {
+    /// Opening the device: once in a process, though several runs may share it.
+    pub opening: f64,
+    /// Planning, compiling, allocating, and measuring variants.
+    pub preparing: f64,
+    /// The first step, without its wait for data. A driver may still compile then.
+    pub first_step: f64,
+    /// Operations whose variants were measured.
+    pub measured: usize,
+}
+
+impl StartUp {
+    /// All of it.
+    pub fn seconds(&self) -> f64 {
+        self.opening + self.preparing + self.first_step
+    }
 }
 
 /// Whoever watches a run. Called from several threads while the corpus is decoded.

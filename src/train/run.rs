@@ -166,16 +166,20 @@ impl Run {
         self.folder.join("metrics.jsonl")
     }
 
-    /// Which variants of kernels the run takes on a GPU: those that were measured when it began there. What is measured
-    /// later would change its last bits.
-    pub(super) fn variants(&self, gpu: &Gpu) -> Result<Choices, TrainError> {
+    /// Which variants of kernels the run takes on a GPU, if it began on one: those that were known when it did. What is
+    /// measured later would change its last bits.
+    pub(super) fn variants(&self, gpu: &Gpu) -> Option<Choices> {
         let folder = self.folder.join(VARIANTS);
-        if folder.is_dir() {
-            return Ok(Choices::stored(gpu, &folder));
+        folder.is_dir().then(|| Choices::stored(gpu, &folder))
+    }
+
+    /// Keeps to these variants from now on, if it keeps to none yet.
+    pub(super) fn keep_variants(&self, choices: &Choices) -> Result<(), TrainError> {
+        let folder = self.folder.join(VARIANTS);
+        if !folder.is_dir() {
+            choices.store(&folder)?;
         }
-        let choices = Choices::of_user(gpu);
-        choices.store(&folder)?;
-        Ok(choices)
+        Ok(())
     }
 
     /// Takes back [`create`](Self::create), for a run that could not begin.

@@ -9,7 +9,8 @@ use std::{
 };
 
 use super::{
-    Checkpoint, Event, Network, Observer, Parent, Run, RunConfig, Schedule, Start, Summary, TrainError,
+    Checkpoint, Event, Network, Observer, Parent, Run, RunConfig, Schedule, Start, StartUp, Summary,
+    TrainError,
     checkpoint::{Snapshot, State},
     data::Data,
     engine::Engine,
@@ -142,6 +143,8 @@ struct Trainer<'o> {
     since: Instant,
     started: Instant,
     loss: Option<f32>,
+    /// Of this start, until the line of its first step is written.
+    start_up: Option<StartUp>,
     /// Time spent in training steps by this start, and how much of it the device waited for data.
     training: Duration,
     waited: Duration,
@@ -193,6 +196,7 @@ impl<'o> Trainer<'o> {
             since: Instant::now(),
             started: Instant::now(),
             loss: None,
+            start_up: None,
             training: Duration::ZERO,
             waited: Duration::ZERO,
         })
@@ -239,11 +243,17 @@ impl<'o> Trainer<'o> {
     }
 
     fn run_steps(&mut self, data: &Data, loader: &mut Loader, stop: &AtomicBool) -> Result<(), TrainError> {
-        let steps = self.steps();
+        let (first, steps) = (self.step, self.steps());
         (self.started, self.since) = (Instant::now(), Instant::now());
         while self.step < steps && !self.schedule.finished && !stop.load(Ordering::Relaxed) {
             let (seed, rate) = (self.recipe().seed, self.schedule.learning_rate);
+            let (began, waited) = (Instant::now(), loader.waited());
             self.engine.update(seed, self.step, rate, loader)?;
+            if self.step == first {
+                // the first replay is waited for, piece by piece
+                let data = loader.waited().saturating_sub(waited);
+                self.note_first_step(began.elapsed().saturating_sub(data));
+            }
             self.step += 1;
             self.pending += 1;
             let validate = self.step.is_multiple_of(self.epoch) || self.step == steps;
@@ -265,6 +275,17 @@ impl<'o> Trainer<'o> {
         Ok(())
     }
 
+    fn note_first_step(&mut self, took: Duration) {
+        let start_up = StartUp {
+            opening: self.engine.session.device().opening().as_secs_f64(),
+            preparing: self.engine.preparing.as_secs_f64(),
+            first_step: took.as_secs_f64(),
+            measured: self.engine.session.measured(),
+        };
+        self.start_up = Some(start_up);
+        (self.observer)(Event::FirstStep { start_up });
+    }
+
     /// Reads the losses of the pending steps in one go, and logs them.
     fn read_losses(&mut self, waited: Duration) -> Result<(), TrainError> {
         if self.pending == 0 {
@@ -282,6 +303,7 @@ impl<'o> Trainer<'o> {
         let (learning_rate, seconds) = (self.schedule.learning_rate, self.seconds());
         let first = self.step + 1 - self.pending;
         let totals = losses[0].clone();
+        let mut start_up = self.start_up.take();
         let part = |index: usize| {
             let named = names.iter().zip(&losses).skip(1);
             let parts = named.filter_map(|(name, values)| Some((name.to_string(), *values.get(index)?)));
@@ -298,6 +320,7 @@ impl<'o> Trainer<'o> {
                 seconds,
                 segments_per_second,
                 waiting,
+                start_up: start_up.take(),
             })
             .collect();
         self.log.append(&lines)?;

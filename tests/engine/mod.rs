@@ -14,7 +14,7 @@ use std::{
 
 use stemwise::{
     Result,
-    gpu::{self, Choice, Device, Gpu},
+    gpu::{self, Adapter, Choice, Device, Gpu},
     kernel::StepValues,
     tape::{CpuProgram, CpuStore, Flat, Format, Input, Parameters, Plan, Program, Session, Tape, Var},
 };
@@ -22,10 +22,9 @@ use stemwise::{
 /// Names the adapter to test on, by index or part of its name; without it the first of any kind.
 pub const TEST_DEVICE: &str = "STEMWISE_TEST_DEVICE";
 
-/// Opens the test adapter anew. Fails the test where there is none: a kernel that was never run was never
-/// tested.
-pub fn open_gpu() -> Arc<Gpu> {
-    let adapters = gpu::adapters();
+/// The test adapter. Fails the test where there is none: a kernel that was never run was never tested.
+pub fn adapter() -> Adapter {
+    let mut adapters = gpu::adapters();
     let asked = env::var(TEST_DEVICE).ok();
     let index = match &asked {
         None if adapters.is_empty() => panic!(
@@ -38,7 +37,12 @@ pub fn open_gpu() -> Arc<Gpu> {
             other => panic!("{TEST_DEVICE}={asked} names no adapter: {other:?}"),
         },
     };
-    Gpu::open(&adapters[index]).unwrap_or_else(|error| panic!("{error}"))
+    adapters.swap_remove(index)
+}
+
+/// Opens it anew.
+pub fn open_gpu() -> Arc<Gpu> {
+    Gpu::open(&adapter()).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// The test adapter, opened once per test binary.

@@ -30,12 +30,24 @@ enum Way {
 }
 
 /// In the order of preference. The last does all sizes on every device.
+///
+/// For one element of the output, each adds the same products in an order of its own, always the same: a chosen variant
+/// gives the same bits again. Between variants sums are reassociated as follows; whether a driver fuses products with
+/// sums comes on top.
 const WAYS: [(&str, Way); 6] = [
+    // one running sum over (channel, row, column of the kernel); weight gradient: in slices of rows of the small images
     ("subgroup-lanes", Way::Lanes(Pixels::Broadcast)),
+    // as subgroup-lanes, sums and slices alike: only the loads differ
     ("channel-lanes", Way::Lanes(Pixels::Loaded)),
+    // one running sum over (channel, row, column of the kernel), padding included, as the lanes; weight gradient: in
+    // slices of pixels, whose number follows from the tile
     ("tiles-64x32x32", Way::Tiles(tiles::SQUARE)),
+    // as the tiles above, but for the slices of the weight gradient
     ("tiles-64x128x16", Way::Tiles(tiles::WIDE)),
+    // as the tiles above, but for the slices of the weight gradient
     ("tiles-32x256x8", Way::Tiles(tiles::FLAT)),
+    // reassociates all three: one running sum over (row, column of the kernel, channel); weight gradient: in slices of
+    // rows, of another number than those of the lanes
     ("register-tiles", Way::Registers),
 ];
 
