@@ -62,10 +62,21 @@ pub fn resolve(name: &str, choices: &Choices) -> Result<Recipe, TrainError> {
     overlay(&mut table, parse(&text, &name)?, &known, &name)?;
     if let Some(preset) = &choices.preset {
         let found = PRESETS.iter().find(|(name, _)| name == preset);
+        let recipe = name.as_str();
         let (name, text) = found.ok_or_else(|| unknown("preset", preset, PRESETS))?;
+        let mut rate = 1.0;
         let mut preset = parse(text, name)?;
-        let rate = faster(&mut preset);
-        overlay(&mut table, preset, &known, name)?;
+        let only = preset.remove("only");
+        let task = table
+            .get("task")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_string();
+        let own = |key: &str| only.as_ref()?.get(key)?.as_table().cloned();
+        for mut part in [Some(preset), own(&task), own(recipe)].into_iter().flatten() {
+            rate = faster(&mut part).unwrap_or(rate);
+            overlay(&mut table, part, &known, name)?;
+        }
         // few steps take a higher rate, and fine-tuning still a lower one than training
         if let Some(Value::Float(own)) = table.get_mut("training").and_then(|t| t.get_mut("learning_rate")) {
             *own *= rate;
@@ -144,13 +155,12 @@ fn parse(text: &str, name: &str) -> Result<Table, TrainError> {
     })
 }
 
-/// Takes out of a preset by what it multiplies learning rates.
-fn faster(preset: &mut Table) -> f64 {
-    let training = preset.get_mut("training").and_then(Value::as_table_mut);
-    match training.and_then(|training| training.remove("rate")) {
-        Some(Value::Integer(rate)) => rate as f64,
-        Some(Value::Float(rate)) => rate,
-        _ => 1.0,
+/// Takes out of a part of a preset by what it multiplies learning rates.
+fn faster(part: &mut Table) -> Option<f64> {
+    match part.get_mut("training")?.as_table_mut()?.remove("rate")? {
+        Value::Integer(rate) => Some(rate as f64),
+        Value::Float(rate) => Some(rate),
+        _ => None,
     }
 }
 
@@ -382,6 +392,10 @@ mod tests {
         assert!(
             (rate("cascade") / 1.5e-3 - 1.0).abs() < 1e-6 && (rate("cascade-ft") / 3e-4 - 1.0).abs() < 1e-6
         );
+        // what a preset says of one recipe, or of one task
+        let epochs = |name: &str| resolve(name, &tiny).map(|recipe| recipe.training.epochs);
+        assert_eq!((epochs("clean").unwrap(), epochs("cascade").unwrap()), (12, 24));
+        assert!((rate("clean-paft") / 2e-4 - 1.0).abs() < 1e-6 && epochs("clean-paft").unwrap() == 4);
         assert!(refused("casacde", &[]).contains("did you mean 'cascade'?"));
         assert!(refused("nowhere.toml", &[]).contains("nowhere.toml"));
         let preset = Choices {
