@@ -200,6 +200,7 @@ impl<'a> Task<'a> {
             left_out: Vec::new(),
             confusion: Vec::new(),
             across: Vec::new(),
+            distances: Vec::new(),
             pictures: Vec::new(),
         })
     }
