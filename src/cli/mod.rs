@@ -15,6 +15,7 @@ mod pipeline;
 mod plan;
 mod recipe;
 mod recipes;
+mod report;
 mod runs;
 mod search;
 mod separate;
@@ -70,6 +71,8 @@ enum Verb {
     ///
     /// Each score stands beside chance and, with --untrained, beside the network before training.
     Evaluate(evaluate::Arguments),
+    /// Write runs and evaluations as one HTML page: tables, curves, pictures, and stems to be heard
+    Report(report::Arguments),
     /// Describe music, file by file, for 'stemwise search'
     /// What is in the library already is not described again; what is stopped goes on with the same command.
     Embed(embed::Arguments),
@@ -97,6 +100,7 @@ pub fn main() -> ExitCode {
         Verb::Bench(arguments) => bench::run(&arguments),
         Verb::Tune(arguments) => tune::run(&arguments),
         Verb::Evaluate(arguments) => evaluate::run(arguments),
+        Verb::Report(arguments) => report::run(arguments),
         Verb::Embed(arguments) => embed::run(&arguments),
         Verb::Search(arguments) => search::run(&arguments),
         Verb::Plan(arguments) => plan::run(&arguments),

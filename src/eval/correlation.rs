@@ -202,7 +202,10 @@ mod tests {
         assert_eq!((triangle.at(4, 0, 4), triangle.at(5, 0, 1)), (None, None));
         // some of them, and none apart
         assert_eq!(Triangle::of(embeddings, &[1, 3]).0, [255]);
-        assert_eq!(Triangle::of(Embeddings::new(&[2.0; 3], 1).unwrap(), &[0, 1, 2]).0, [0; 3]);
+        assert_eq!(
+            Triangle::of(Embeddings::new(&[2.0; 3], 1).unwrap(), &[0, 1, 2]).0,
+            [0; 3]
+        );
         // as text and back
         let text = serde_json::to_string(&triangle).unwrap();
         assert_eq!(serde_json::from_str::<Triangle>(&text).unwrap(), triangle);
