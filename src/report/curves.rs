@@ -258,7 +258,7 @@ impl Axes {
         let spread = line.iter().any(|bucket| bucket.low < bucket.high);
         let y = match self.logarithmic {
             true => log_ticks(self.low, self.high),
-            false => ticks(self.low, self.high, 4),
+            false => ticks(self.low, self.high, 5),
         };
         Plot {
             width: WIDTH,

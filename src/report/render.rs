@@ -1,6 +1,7 @@
 //! From what was found to the file.
 
 use std::{
+    fs,
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -186,6 +187,8 @@ fn facts(options: &ReportOptions, found: &Found, tools: &Tools<'_>) -> Vec<(&'st
     };
     let corpora = found.runs.iter().map(|run| &run.run.config.corpus);
     let corpora = corpora.chain(evaluations().map(|evaluation| &evaluation.corpus));
+    // one corpus has many names
+    let corpora = corpora.map(|path| fs::canonicalize(path).unwrap_or_else(|_| path.clone()));
     let devices = starts().map(|start| start.device.clone());
     let mut devices = devices.chain(evaluations().map(|evaluation| evaluation.device.clone()));
     let versions = starts().map(|start| start.version.clone());

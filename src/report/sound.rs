@@ -117,11 +117,11 @@ pub(super) fn sounds(found: &Found, seed: u64, tools: &Tools<'_>) -> Result<Soun
     };
     let mut sets = sets(&found.runs);
     newest_first(&mut sets, |set| &set.recipe.name);
-    if sets.len() > RECIPES {
-        let names: Vec<&str> = sets
-            .drain(RECIPES..)
-            .map(|set| set.recipe.name.as_str())
-            .collect();
+    let others = sets.split_off(sets.len().min(RECIPES));
+    // side by side in the papers' order again
+    sets.reverse();
+    if !others.is_empty() {
+        let names: Vec<&str> = others.iter().map(|set| set.recipe.name.as_str()).collect();
         sounds
             .missing
             .push(format!("{}: only {RECIPES} recipes are heard", names.join(", ")));

@@ -54,7 +54,9 @@ pub(super) struct Row {
 pub(super) struct Cell {
     pub value: String,
     pub interval: Option<String>,
+    /// What was asked, and of how much music.
     pub n: String,
+    pub of: String,
     pub bar: Option<Bar>,
     /// The interval holds chance.
     pub at_chance: bool,
@@ -357,7 +359,8 @@ fn cell(score: &Score) -> Cell {
     Cell {
         value: number(score.unit, score.value),
         interval: score.interval.map(|[low, high]| range(score.unit, low, high)),
-        n: format!("{} {things} of {} {pieces}", score.n, score.pieces),
+        n: format!("{} {things}", score.n),
+        of: format!("of {} {pieces}", score.pieces),
         bar: (score.unit != Unit::Decibels).then(|| Bar {
             value: place(score.value),
             low: score.interval.map(|[low, _]| place(low)),
@@ -372,7 +375,7 @@ fn cell(score: &Score) -> Cell {
 }
 
 /// A published number, in the paper's unit.
-fn plain(what: What, value: Option<f64>) -> String {
+fn plain(what: What, value: Option<&str>) -> String {
     let unit = if what == What::Sdr { "dB" } else { "%" };
     value.map_or("–".into(), |value| format!("{value}\u{a0}{unit}"))
 }
