@@ -395,11 +395,12 @@ fn what_cannot_be_read_is_named() {
     untrained(&good, &small("clean", Some(Instrument::Bass), &[]), |_, _| {});
     fs::create_dir(path("unreadable")).unwrap();
     fs::write(path("unreadable").join("config.toml"), "corpus = 3").unwrap();
+    fs::write(good.join("metrics.jsonl"), b"{\"step\": 1, \xff").unwrap();
     let mut options = options(&[folder.path()], &out);
     options.audio = false;
     let (done, page) = written(&options).unwrap();
     well_formed(&page);
-    assert_eq!((done.runs, done.left_out.len()), (1, 2), "{:?}", done.left_out);
+    assert_eq!((done.runs, done.left_out.len()), (1, 3), "{:?}", done.left_out);
     let (_, left) = page.split_once("<section id=\"left-out\">").unwrap();
     assert!(left.contains("unreadable") && left.contains("broken"), "{left}");
     // where nothing can be written

@@ -45,15 +45,14 @@ pub(super) fn log_ticks(low: f64, high: f64) -> Vec<f64> {
 /// A number in few characters.
 pub(super) fn short(value: f64) -> String {
     let size = value.abs();
-    let text = match size {
-        _ if size >= 1e6 => return format!("{}M", trimmed(value / 1e6, 1)),
-        _ if size >= 1e4 => return format!("{}k", trimmed(value / 1e3, 1)),
+    match size {
+        _ if size >= 1e6 => format!("{}M", trimmed(value / 1e6, 1)),
+        _ if size >= 1e4 => format!("{}k", trimmed(value / 1e3, 1)),
         _ if size >= 100.0 => trimmed(value, 0),
         _ if size >= 1.0 => trimmed(value, 2),
         _ if size >= 1e-3 || size == 0.0 => trimmed(value, 4),
         _ => format!("{value:.0e}"),
-    };
-    text
+    }
 }
 
 fn trimmed(value: f64, digits: usize) -> String {

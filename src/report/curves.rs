@@ -1,6 +1,6 @@
 //! How training went: losses and neighbour scores over the steps, from `metrics.jsonl`.
 
-use std::fs;
+use std::{collections::BTreeMap, fs, io::ErrorKind};
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,6 @@ use super::{
     chart::{Bucket, buckets, log_ticks, short, ticks},
     gather::FoundRun,
 };
-use std::collections::BTreeMap;
 
 /// Points of a curve.
 const POINTS: usize = 200;
@@ -43,13 +42,22 @@ pub(super) struct Log {
     pub steps: usize,
     /// Time spent in training.
     pub seconds: f64,
+    /// Why it could not be read.
+    pub unreadable: Option<String>,
 }
 
 impl Log {
     /// Reads the log of a run: none if it never began. A line that was cut short ends it.
     pub fn read(found: &FoundRun) -> Self {
         let mut log = Log::default();
-        let text = fs::read_to_string(found.run.metrics()).unwrap_or_default();
+        let text = match fs::read_to_string(found.run.metrics()) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+            Err(error) => {
+                log.unreadable = Some(error.to_string());
+                String::new()
+            }
+        };
         for line in text
             .lines()
             .map_while(|line| serde_json::from_str::<Line>(line).ok())
@@ -177,7 +185,7 @@ fn loss(log: &Log) -> Option<Plot> {
         logarithmic,
         HEIGHT,
     );
-    Some(axes.plot(&train, &validation, label, |y| short(y)))
+    Some(axes.plot(&train, &validation, label, short))
 }
 
 fn neighbours(log: &Log) -> Option<Plot> {
@@ -306,9 +314,11 @@ mod tests {
 
     #[test]
     fn curves_fill_their_axes() {
-        let mut log = Log::default();
-        log.loss = (1..=1000).map(|i| (f64::from(i), 1.0 / f64::from(i))).collect();
-        log.validation = vec![(0.0, 1.0), (1000.0, 0.01)];
+        let mut log = Log {
+            loss: (1..=1000).map(|i| (f64::from(i), 1.0 / f64::from(i))).collect(),
+            validation: vec![(0.0, 1.0), (1000.0, 0.01)],
+            ..Log::default()
+        };
         let plot = loss(&log).unwrap();
         assert!(plot.logarithmic);
         assert_eq!(plot.line.split(' ').count(), POINTS);

@@ -162,6 +162,9 @@ pub(super) fn distances(found: &Found) -> Result<Vec<Pairs>, SoundError> {
 /// None of a matrix that is not of as many segments as it says.
 fn pair(distances: &Distances, correlation: Option<String>) -> Result<Option<Pair>, SoundError> {
     let count = distances.pieces.len();
+    if count == 0 {
+        return Ok(None);
+    }
     let square = |triangle: &Triangle| -> Option<Vec<u8>> {
         let cells = (0..count * count).map(|i| triangle.at(count, i / count, i % count));
         cells.collect()

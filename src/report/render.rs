@@ -130,6 +130,11 @@ fn page(options: &ReportOptions, found: &Found, tools: &Tools<'_>) -> Result<Pag
     let mut left_out: Vec<(String, String)> = Vec::new();
     let mut leave = |left: &LeftOut| left_out.push((left.what.clone(), left.reason.clone()));
     found.left_out.iter().for_each(&mut leave);
+    for (run, log) in &logged {
+        if let Some(reason) = &log.unreadable {
+            leave(&LeftOut::new(run.run.metrics().display(), reason));
+        }
+    }
     for evaluation in &found.evaluations {
         for left in &evaluation.evaluation.left_out {
             let what = format!("{} of {}", left.what.title(), evaluation.recipe());
