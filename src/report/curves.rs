@@ -15,10 +15,10 @@ const POINTS: usize = 200;
 const WIDTH: f64 = 320.0;
 const HEIGHT: f64 = 150.0;
 const LEFT: f64 = 44.0;
-const RIGHT: f64 = 8.0;
+const RIGHT: f64 = 14.0;
 const TOP: f64 = 8.0;
 const BOTTOM: f64 = 22.0;
-/// Losses that span more than this are drawn on a logarithmic axis.
+/// Losses that fall by more than this are drawn on a logarithmic axis.
 const SPAN: f64 = 30.0;
 
 /// A line of the log: what is not there is of the other kind of line.
@@ -165,7 +165,13 @@ fn loss(log: &Log) -> Option<Plot> {
     }
     let means = || train.iter().chain(&validation).map(|bucket| bucket.y);
     let (low, high) = limits(means());
-    let logarithmic = low > 0.0 && high / low > SPAN;
+    // of the mean, not of single steps: triplets that are right already have no loss at all
+    let fall = |curve: &[Bucket]| {
+        let part = curve.len().div_ceil(10);
+        let mean = |buckets: &[Bucket]| buckets.iter().map(|bucket| bucket.y).sum::<f64>();
+        mean(&curve[..part]) / mean(&curve[curve.len() - part..])
+    };
+    let logarithmic = low > 0.0 && (fall(&train) > SPAN || fall(&validation) > SPAN);
     let ends = |bucket: Option<&Bucket>| bucket.map_or("–".into(), |bucket| short(bucket.y));
     let mut label = format!(
         "Training loss from {} to {}",
@@ -335,6 +341,13 @@ mod tests {
                 "{pair}"
             );
         }
+        // single steps without a loss are no fall
+        let mut noisy = Log {
+            loss: (1..=100).map(|i| (f64::from(i), 0.5)).collect(),
+            ..Log::default()
+        };
+        noisy.loss[70].1 = 1e-6;
+        assert!(!loss(&noisy).unwrap().logarithmic);
         // a loss that never changes
         log.loss.iter_mut().for_each(|(_, loss)| *loss = 0.5);
         log.validation.clear();
