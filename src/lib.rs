@@ -10,7 +10,7 @@
 //! - [`audio`], [`corpus`]: sound in and out; corpora in the Slakh2100 layout
 //! - [`models`]: the networks of the papers; [`metrics`]: the numbers by which they are judged
 //! - [`train`]: runs, checkpoints, the loop; [`separate`], [`describe`]: models at work; [`library`]: a person's own music
-//! - [`eval`]: the protocols of the papers
+//! - [`eval`]: the protocols of the papers; [`report`]: what they and the runs found, as a page
 //! - [`measure`]: how fast the kernels are on a device
 //! - [`cli`]: the command line
 
@@ -32,6 +32,7 @@ pub mod models;
 pub mod nn;
 pub mod ops;
 pub mod optim;
+pub mod report;
 pub mod separate;
 pub mod shape;
 pub mod signal;

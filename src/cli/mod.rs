@@ -16,6 +16,7 @@ mod pipeline;
 mod plan;
 mod recipe;
 mod recipes;
+mod report;
 mod reproduce;
 mod runs;
 mod search;
@@ -72,11 +73,14 @@ enum Verb {
     ///
     /// Each score stands beside chance and, with --untrained, beside the network before training.
     Evaluate(evaluate::Arguments),
+    /// Write runs and evaluations as one HTML page: tables, curves, pictures, and stems to be heard
+    Report(report::Arguments),
     /// Train and evaluate the rows of the papers' tables: all stages, all protocols
     ///
     /// What is finished is kept; what was stopped goes on with the same command.
     Reproduce(reproduce::Arguments),
     /// Describe music, file by file, for 'stemwise search'
+    ///
     /// What is in the library already is not described again; what is stopped goes on with the same command.
     Embed(embed::Arguments),
     /// Find music in a library that is like other music, in some instruments or in all
@@ -103,6 +107,7 @@ pub fn main() -> ExitCode {
         Verb::Bench(arguments) => bench::run(&arguments),
         Verb::Tune(arguments) => tune::run(&arguments),
         Verb::Evaluate(arguments) => evaluate::run(arguments),
+        Verb::Report(arguments) => report::run(arguments),
         Verb::Reproduce(arguments) => reproduce::run(&arguments),
         Verb::Embed(arguments) => embed::run(&arguments),
         Verb::Search(arguments) => search::run(&arguments),

@@ -5,17 +5,24 @@
 //! stem in against mix in* should be high, *two sub-spaces, mix in* low: Tables 4 and 5 of Hashizume et al. 2025.
 //! Vectors that know nothing give 0.
 
+use base64::{Engine, prelude::BASE64_STANDARD};
+use serde::{Deserialize, Serialize};
+
 use super::{
     EvalError, Subject, draw,
     identification::{excerpts, nothing},
 };
 use crate::{
-    corpus::{Catalogue, Instrument, Mix},
-    metrics::{Embeddings, MetricsError, distance_correlation},
+    corpus::{Catalogue, Excerpt, Instrument, Mix},
+    metrics::{Embeddings, MetricsError, distance_correlation, distances_from},
 };
 
 /// Segments of each instrument.
 const SEGMENTS: usize = 500;
+/// Segments of a picture of distances, at most.
+const PICTURED: usize = 60;
+/// The largest distance in a picture.
+const LARGEST: f64 = 255.0;
 
 /// Both tables.
 #[derive(Clone, Debug)]
@@ -27,6 +34,86 @@ pub struct Correlations {
     pub across: Vec<Vec<Option<f64>>>,
     /// Segments of the second table.
     pub segments: usize,
+    /// Pictures of what the first table correlates, by instrument.
+    pub distances: Vec<Distances>,
+}
+
+/// The distances between some of an instrument's segments, small enough to be kept: a picture of what was
+/// correlated.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Distances {
+    /// The instrument.
+    pub instrument: Instrument,
+    /// Number of the piece that each segment is of, at most 60, in order.
+    pub pieces: Vec<u32>,
+    /// Clean stem in.
+    pub clean: Triangle,
+    /// Mix in.
+    pub mix: Triangle,
+}
+
+/// A distance matrix above its diagonal, row by row, in 255ths of its largest distance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Triangle(pub Vec<u8>);
+
+impl From<Triangle> for String {
+    fn from(triangle: Triangle) -> String {
+        BASE64_STANDARD.encode(triangle.0)
+    }
+}
+
+impl TryFrom<String> for Triangle {
+    type Error = base64::DecodeError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        BASE64_STANDARD.decode(text).map(Triangle)
+    }
+}
+
+impl Triangle {
+    fn of(embeddings: Embeddings<'_>, chosen: &[usize]) -> Self {
+        let row = |i: usize| {
+            let all = distances_from(embeddings, chosen[i]);
+            chosen[i + 1..].iter().map(move |&other| all[other])
+        };
+        let distances: Vec<f64> = (0..chosen.len()).flat_map(row).collect();
+        let largest = distances.iter().fold(0.0, |most: f64, &d| most.max(d));
+        let scale = if largest > 0.0 { LARGEST / largest } else { 0.0 };
+        Triangle(distances.iter().map(|d| (d * scale).round() as u8).collect())
+    }
+
+    /// The distance between two of `segments`; `None` if the matrix is not of so many, or has no such segment.
+    pub fn at(&self, segments: usize, row: usize, column: usize) -> Option<u8> {
+        let (first, second) = (row.min(column), row.max(column));
+        if second >= segments || self.0.len() != segments * (segments - 1) / 2 {
+            return None;
+        }
+        if first == second {
+            return Some(0);
+        }
+        let before = first * (2 * segments - first - 1) / 2;
+        self.0.get(before + second - first - 1).copied()
+    }
+}
+
+impl Distances {
+    fn of(
+        instrument: Instrument,
+        catalogue: &Catalogue,
+        excerpts: &[Excerpt],
+        [clean, mix]: [Embeddings<'_>; 2],
+    ) -> Self {
+        let all: Vec<usize> = (0..excerpts.len()).collect();
+        let chosen = draw::spread(&all, PICTURED);
+        let piece = |&i: &usize| catalogue.pieces()[excerpts[i].piece as usize].id;
+        Distances {
+            instrument,
+            pieces: chosen.iter().map(piece).collect(),
+            clean: Triangle::of(clean, &chosen),
+            mix: Triangle::of(mix, &chosen),
+        }
+    }
 }
 
 /// Correlates distances between segments of at most `limit` pieces.
@@ -40,6 +127,7 @@ pub fn correlation(
     seed: u64,
 ) -> Result<Correlations, EvalError> {
     let mut clean_and_mix = [None; 5];
+    let mut pictures = Vec::new();
     let mut everywhere = Vec::new();
     for instrument in Instrument::ALL {
         let excerpts = excerpts(catalogue, instrument, limit, seed, SEGMENTS);
@@ -58,6 +146,7 @@ pub fn correlation(
         );
         clean_and_mix[instrument as usize] =
             defined(distance_correlation(clean, mix))?.map(|r| (r, mixes.len()));
+        pictures.push(Distances::of(instrument, catalogue, &excerpts, [clean, mix]));
     }
     let key = |mix: &Mix| mix.sources[0].map(|source| (source.piece, source.start));
     everywhere.sort_by_key(key);
@@ -81,6 +170,7 @@ pub fn correlation(
         clean_and_mix,
         across: Instrument::ALL.into_iter().map(row).collect::<Result<_, _>>()?,
         segments: mixes.len(),
+        distances: pictures,
     })
 }
 
@@ -90,5 +180,35 @@ fn defined(correlation: Result<f64, MetricsError>) -> Result<Option<f64>, EvalEr
         Ok(r) => Ok(Some(r)),
         Err(MetricsError::Constant { .. }) => Ok(None),
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_is_the_distances_in_255ths_of_the_largest() {
+        // on a line: 0, 1, 3, 7
+        let places = [0.0, 1.0, 3.0, 7.0];
+        let embeddings = Embeddings::new(&places, 1).unwrap();
+        let triangle = Triangle::of(embeddings, &[0, 1, 2, 3]);
+        for (row, a) in places.iter().enumerate() {
+            for (column, b) in places.iter().enumerate() {
+                let wanted = (255.0 * (a - b).abs() / 7.0).round() as u8;
+                assert_eq!(triangle.at(4, row, column), Some(wanted), "{row} {column}");
+            }
+        }
+        assert_eq!((triangle.at(4, 0, 4), triangle.at(5, 0, 1)), (None, None));
+        // some of them, and none apart
+        assert_eq!(Triangle::of(embeddings, &[1, 3]).0, [255]);
+        assert_eq!(
+            Triangle::of(Embeddings::new(&[2.0; 3], 1).unwrap(), &[0, 1, 2]).0,
+            [0; 3]
+        );
+        // as text and back
+        let text = serde_json::to_string(&triangle).unwrap();
+        assert_eq!(serde_json::from_str::<Triangle>(&text).unwrap(), triangle);
+        assert!(serde_json::from_str::<Triangle>("\"no base64!\"").is_err());
     }
 }

@@ -94,6 +94,7 @@ pub fn is_of(evaluation: &Evaluation, options: &EvaluateOptions, device: &Device
         left_out: evaluation.left_out.clone(),
         confusion: evaluation.confusion.clone(),
         across: evaluation.across.clone(),
+        distances: evaluation.distances.clone(),
         pictures: evaluation.pictures.clone(),
         ..empty
     };
@@ -218,6 +219,7 @@ impl<'a> Task<'a> {
             left_out: Vec::new(),
             confusion: Vec::new(),
             across: Vec::new(),
+            distances: Vec::new(),
             pictures: Vec::new(),
         })
     }

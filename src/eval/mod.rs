@@ -25,7 +25,7 @@ mod separation;
 mod what;
 
 pub use agreement::{Agreed, Heldout};
-pub use correlation::{Correlations, correlation};
+pub use correlation::{Correlations, Distances, Triangle, correlation};
 pub use error::EvalError;
 pub use evaluate::{EvaluateOptions, Progress, evaluate, is_of};
 pub use identification::{Identified, identification};

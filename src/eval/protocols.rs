@@ -141,6 +141,7 @@ impl Task<'_> {
             } else {
                 correlation(&mut subject, catalogue, limit, seed).map(|found| {
                     evaluation.across = found.across;
+                    evaluation.distances = found.distances;
                     let of = Instrument::ALL.into_iter().zip(found.clean_and_mix);
                     let score = |(instrument, r): (Instrument, Option<(f64, usize)>)| {
                         let (value, segments) = r?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{What, leak::Point};
+use super::{Distances, What, leak::Point};
 use crate::corpus::Instrument;
 
 /// All scores of some runs on a corpus, and whatever they depend on.
@@ -44,6 +44,9 @@ pub struct Evaluation {
     pub confusion: Vec<Vec<u64>>,
     /// Correlations of distances between sub-spaces, mix in; empty if not asked for.
     pub across: Vec<Vec<Option<f64>>>,
+    /// Distances between some segments, clean stem and mix in; empty if not asked for.
+    #[serde(default)]
+    pub distances: Vec<Distances>,
     /// Pictures of the leak check, by instrument.
     pub pictures: Vec<(Instrument, Vec<Point>)>,
 }

@@ -1,0 +1,460 @@
+//! Separated stems to be seen and heard, beside the true ones.
+
+use std::{
+    collections::BTreeMap,
+    io::Cursor,
+    path::{Path, PathBuf},
+    sync::atomic::Ordering,
+};
+
+use serde::Serialize;
+
+use super::{
+    Progress, ReportError, SoundError, Tools,
+    colour::{address, image},
+    gather::{Found, FoundRun, LeftOut, newest_first},
+    segments::{SECONDS, Segment, segments},
+};
+use crate::{
+    audio::{Stft, resample},
+    corpus::{Instrument, Split},
+    metrics::signal_to_distortion,
+    separate::{Separators, WindowOptions, separate_signal},
+    train::recipe::{Model, Part, Recipe},
+};
+
+/// Recipes that are heard.
+const RECIPES: usize = 3;
+/// Bytes of sounds and pictures: with them the file stays below 15 MB.
+const BYTES: usize = 11_500_000;
+/// Rate of what is heard, at most.
+const RATE: u32 = 22_050;
+/// Window and hop of the pictures, and their rows.
+const WINDOW: usize = 2048;
+const HOP: usize = 256;
+const ROWS: usize = 128;
+/// The lowest frequency in a picture, in Hz.
+const LOWEST: f64 = 50.0;
+/// From black to the brightest, in dB.
+const RANGE: f64 = 70.0;
+
+/// The section of sounds.
+#[derive(Default, Serialize)]
+pub(super) struct Sounds {
+    pub corpora: Vec<Heard>,
+    /// Why something is missing.
+    pub missing: Vec<String>,
+    pub seconds: usize,
+}
+
+/// What is heard of one corpus.
+#[derive(Serialize)]
+pub(super) struct Heard {
+    pub corpus: String,
+    pub split: &'static str,
+    /// Whether the models were trained on it.
+    pub known: bool,
+    pub songs: Vec<Song>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Song {
+    pub track: String,
+    pub from: String,
+    pub to: String,
+    pub mix: Clip,
+    pub stems: Vec<Stem>,
+    pub ticks: Vec<Frequency>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Stem {
+    pub instrument: &'static str,
+    pub silent: bool,
+    pub truth: Clip,
+    pub separated: Vec<Separated>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Separated {
+    pub recipe: String,
+    pub detail: String,
+    pub simulated: bool,
+    pub clip: Clip,
+    pub ratio: Option<String>,
+}
+
+/// A picture and its sound.
+#[derive(Serialize)]
+pub(super) struct Clip {
+    pub image: String,
+    pub audio: String,
+}
+
+/// A frequency, and its place from the bottom in per cent.
+#[derive(Serialize)]
+pub(super) struct Frequency {
+    pub at: String,
+    pub text: &'static str,
+}
+
+/// Runs that separate together.
+struct Set<'a> {
+    recipe: &'a Recipe,
+    folders: Vec<PathBuf>,
+    detail: String,
+    simulated: bool,
+}
+
+/// Separates segments of the runs' own corpora. What cannot be heard is noted, and no error.
+///
+/// # Errors
+/// [`ReportError::Interrupted`].
+pub(super) fn sounds(found: &Found, seed: u64, tools: &Tools<'_>) -> Result<Sounds, ReportError> {
+    let mut sounds = Sounds {
+        seconds: SECONDS,
+        ..Sounds::default()
+    };
+    let mut sets = sets(&found.runs);
+    newest_first(&mut sets, |set| &set.recipe.name);
+    let others = sets.split_off(sets.len().min(RECIPES));
+    // side by side in the papers' order again
+    sets.reverse();
+    if !others.is_empty() {
+        let names: Vec<&str> = others.iter().map(|set| set.recipe.name.as_str()).collect();
+        sounds
+            .missing
+            .push(format!("{}: only {RECIPES} recipes are heard", names.join(", ")));
+    }
+    let mut corpora: BTreeMap<(&Path, u32), Vec<&Set>> = BTreeMap::new();
+    for set in &sets {
+        let run = found
+            .runs
+            .iter()
+            .find(|run| set.folders.iter().any(|f| f == run.run.folder()));
+        let Some(run) = run else { continue };
+        let rate = set.recipe.front_end.sample_rate;
+        corpora
+            .entry((&run.run.config.corpus, rate))
+            .or_default()
+            .push(set);
+    }
+    let mut bytes = 0;
+    for ((corpus, rate), sets) in corpora {
+        match heard(corpus, rate, &sets, seed, tools, &mut bytes) {
+            Ok((heard, missing)) => {
+                sounds.corpora.push(heard);
+                sounds.missing.extend(
+                    missing
+                        .into_iter()
+                        .map(|left| format!("{}: {}", left.what, left.reason)),
+                );
+            }
+            Err(Stop::Interrupted) => return Err(ReportError::Interrupted),
+            Err(Stop::Sound(error)) => {
+                let names: Vec<&str> = sets.iter().map(|set| set.recipe.name.as_str()).collect();
+                sounds.missing.push(format!("{}: {error}", names.join(", ")));
+            }
+        }
+    }
+    Ok(sounds)
+}
+
+enum Stop {
+    Interrupted,
+    Sound(SoundError),
+}
+
+impl<E: Into<SoundError>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Stop::Sound(error.into())
+    }
+}
+
+/// Runs that separate and go together: one of all instruments, or those of one recipe in one folder.
+fn sets(runs: &[FoundRun]) -> Vec<Set<'_>> {
+    let mut sets: Vec<(PathBuf, Set)> = Vec::new();
+    for found in runs.iter().filter(|found| found.checkpoint.is_some()) {
+        let recipe = found.recipe();
+        let separates = match recipe.model {
+            Model::Separator => true,
+            // a frozen one is that of a run it builds on
+            Model::Cascade => !recipe.freezes(Part::Separator),
+            Model::Direct => recipe.network.decoders,
+            Model::Extractor | Model::Hashizume => false,
+        };
+        if !separates {
+            continue;
+        }
+        let folder = found.run.folder();
+        let home = match recipe.model.of_one_instrument() {
+            true => folder.parent().unwrap_or(folder),
+            false => folder,
+        };
+        let same = sets.iter_mut().find(|(other, set)| {
+            let twice = || {
+                let mut of = set.folders.iter();
+                of.any(|f| {
+                    runs.iter()
+                        .any(|r| r.run.folder() == f && r.recipe().instrument == recipe.instrument)
+                })
+            };
+            other == home && set.recipe.name == recipe.name && recipe.model.of_one_instrument() && !twice()
+        });
+        match same {
+            Some((_, set)) => {
+                set.folders.push(folder.into());
+                set.simulated |= found.simulated();
+            }
+            None => sets.push((
+                home.into(),
+                Set {
+                    recipe,
+                    folders: vec![folder.into()],
+                    detail: home.display().to_string(),
+                    simulated: found.simulated(),
+                },
+            )),
+        }
+    }
+    sets.into_iter().map(|(_, set)| set).collect()
+}
+
+/// The segments of one corpus, separated by all sets, and what could not be.
+fn heard(
+    corpus: &Path,
+    rate: u32,
+    sets: &[&Set<'_>],
+    seed: u64,
+    tools: &Tools<'_>,
+    bytes: &mut usize,
+) -> Result<(Heard, Vec<LeftOut>), Stop> {
+    let mut missing = Vec::new();
+    let mut loaded: Vec<(&Set, Separators)> = Vec::new();
+    for &set in sets {
+        match Separators::load(&set.folders, tools.device, WindowOptions::default()) {
+            Ok(separators) => loaded.push((set, separators)),
+            Err(error) => missing.push(LeftOut::new(&set.recipe.name, error)),
+        }
+    }
+    let of_sets: Vec<Instrument> = loaded.iter().flat_map(|(_, s)| s.instruments()).collect();
+    let wanted: Vec<Instrument> = Instrument::ALL
+        .into_iter()
+        .filter(|i| of_sets.contains(i))
+        .collect();
+    if wanted.is_empty() {
+        let reasons = missing
+            .iter()
+            .map(|left| left.reason.as_str())
+            .collect::<Vec<_>>();
+        return Err(Stop::Sound(SoundError::Unfit(reasons.join("; "))));
+    }
+    let (split, segments) = segments(corpus, rate, &wanted, seed)?;
+    let mut songs = Vec::new();
+    for segment in &segments {
+        let mix = segment.mix();
+        let view = View::new(segment, &mix)?;
+        let mut song = Song {
+            track: segment.track.clone(),
+            from: format!("{:.0}", segment.start),
+            to: format!("{:.0}", segment.start + SECONDS as f64),
+            mix: view.clip(&mix)?,
+            stems: Vec::new(),
+            ticks: view.ticks(),
+        };
+        for &instrument in &wanted {
+            song.stems.push(Stem {
+                instrument: instrument.name(),
+                silent: !segment.sounds(instrument),
+                truth: view.clip(&segment.stems[instrument as usize])?,
+                separated: Vec::new(),
+            });
+        }
+        *bytes += song.mix.bytes() + song.stems.iter().map(|stem| stem.truth.bytes()).sum::<usize>();
+        for (done, (set, separators)) in loaded.iter_mut().enumerate() {
+            if tools.stop.load(Ordering::Relaxed) {
+                return Err(Stop::Interrupted);
+            }
+            (tools.progress)(Progress::Separating {
+                recipe: set.recipe.name.clone(),
+                done: songs.len() * sets.len() + done,
+                total: segments.len() * sets.len(),
+            });
+            let instruments = separators.instruments();
+            if *bytes + instruments.len() * song.mix.bytes() > BYTES {
+                missing.push(LeftOut::new(
+                    format!("{}, {}", set.recipe.name, segment.track),
+                    "the file would become too large",
+                ));
+                continue;
+            }
+            let stems = match separate_signal(separators, &mix) {
+                Ok(stems) => stems,
+                Err(error) => {
+                    missing.push(LeftOut::new(
+                        format!("{}, {}", set.recipe.name, segment.track),
+                        error,
+                    ));
+                    continue;
+                }
+            };
+            for (instrument, estimate) in instruments.into_iter().zip(stems) {
+                let clip = view.clip(&estimate)?;
+                *bytes += clip.bytes();
+                let truth = &segment.stems[instrument as usize];
+                let place = song
+                    .stems
+                    .iter_mut()
+                    .find(|stem| stem.instrument == instrument.name());
+                if let Some(stem) = place {
+                    stem.separated.push(Separated {
+                        recipe: set.recipe.name.clone(),
+                        detail: set.detail.clone(),
+                        simulated: set.simulated,
+                        clip,
+                        ratio: ratio(segment, truth, &estimate)?,
+                    });
+                }
+            }
+        }
+        songs.push(song);
+    }
+    let heard = Heard {
+        corpus: corpus.display().to_string(),
+        split: split.name(),
+        known: split == Split::Train,
+        songs,
+    };
+    Ok((heard, missing))
+}
+
+/// Signal-to-distortion ratio over the segment; none of a stem that is silent.
+fn ratio(segment: &Segment, truth: &[f32], estimate: &[f32]) -> Result<Option<String>, SoundError> {
+    let (truth, estimate) = (segment.cut(truth), segment.cut(estimate));
+    let ratios = signal_to_distortion(&[truth], &[estimate], truth.len())?;
+    let value = ratios.first().and_then(|frames| frames.first()).copied();
+    let value = value.filter(|value| value.is_finite());
+    Ok(value.map(|value| format!("{value:.1}\u{a0}dB").replace('-', "\u{2212}")))
+}
+
+impl Clip {
+    fn bytes(&self) -> usize {
+        self.image.len() + self.audio.len()
+    }
+}
+
+/// How the sounds of one segment become clips: all as loud and as bright as in the mix.
+struct View<'a> {
+    segment: &'a Segment,
+    stft: Stft,
+    rate: u32,
+    gain: f32,
+    /// The loudest of the mix's spectrum.
+    loudest: f64,
+}
+
+impl<'a> View<'a> {
+    fn new(segment: &'a Segment, mix: &[f32]) -> Result<Self, SoundError> {
+        let mut view = View {
+            segment,
+            stft: Stft::new(WINDOW, HOP)?,
+            rate: segment.rate.min(RATE),
+            gain: 1.0,
+            loudest: 1.0,
+        };
+        let samples = view.samples(mix)?;
+        let peak = samples.iter().fold(0f32, |most, x| most.max(x.abs()));
+        if peak > 0.0 {
+            view.gain = 0.9 / peak;
+        }
+        let magnitude = view.stft.forward(&view.samples(mix)?).magnitude();
+        let loudest = magnitude.iter().fold(0f32, |most, x| most.max(*x));
+        view.loudest = f64::from(loudest).max(f64::MIN_POSITIVE);
+        Ok(view)
+    }
+
+    /// The segment at the rate at which it is heard.
+    fn samples(&self, stem: &[f32]) -> Result<Vec<f32>, SoundError> {
+        let samples = self.segment.cut(stem);
+        let mut samples = match self.rate == self.segment.rate {
+            true => samples.to_vec(),
+            false => resample(samples, self.segment.rate, self.rate)?,
+        };
+        samples.iter_mut().for_each(|x| *x *= self.gain);
+        Ok(samples)
+    }
+
+    fn clip(&self, stem: &[f32]) -> Result<Clip, SoundError> {
+        let samples = self.samples(stem)?;
+        Ok(Clip {
+            image: self.image(&samples)?,
+            audio: address("audio/wav", &wav(&samples, self.rate)?),
+        })
+    }
+
+    fn image(&self, samples: &[f32]) -> Result<String, SoundError> {
+        let spectrum = self.stft.forward(samples);
+        let (magnitude, frames) = (spectrum.magnitude(), spectrum.frames);
+        let mut pixels = Vec::with_capacity(ROWS * frames);
+        for row in (0..ROWS).rev() {
+            let [low, high] =
+                [row, row + 1].map(|edge| self.frequency(edge) * WINDOW as f64 / f64::from(self.rate));
+            for frame in 0..frames {
+                let at = |bin: usize| f64::from(magnitude[bin.min(spectrum.bins - 1) * frames + frame]);
+                let value = match high.floor() > low.ceil() {
+                    true => (low.ceil() as usize..=high.floor() as usize)
+                        .map(at)
+                        .fold(0.0, f64::max),
+                    // rows that are narrower than a bin lie between two
+                    false => {
+                        let middle = (low + high) / 2.0;
+                        let share = middle.fract();
+                        at(middle as usize) * (1.0 - share) + at(middle as usize + 1) * share
+                    }
+                };
+                let decibels = 20.0 * (value / self.loudest).max(1e-12).log10();
+                pixels.push((255.0 * (1.0 + decibels / RANGE).clamp(0.0, 1.0)).round() as u8);
+            }
+        }
+        image(&pixels, frames, ROWS)
+    }
+
+    /// The lower edge of a row, in Hz: rows are as high as they are wide in octaves.
+    fn frequency(&self, row: usize) -> f64 {
+        let highest = f64::from(self.rate) / 2.0;
+        LOWEST * (highest / LOWEST).powf(row as f64 / ROWS as f64)
+    }
+
+    fn ticks(&self) -> Vec<Frequency> {
+        let highest = f64::from(self.rate) / 2.0;
+        let all = [(100.0, "100 Hz"), (1000.0, "1 kHz"), (5000.0, "5 kHz")].into_iter();
+        let tick = |(hertz, text): (f64, &'static str)| Frequency {
+            at: format!("{:.1}", 100.0 * (hertz / LOWEST).ln() / (highest / LOWEST).ln()),
+            text,
+        };
+        all.filter(|(hertz, _)| *hertz < highest).map(tick).collect()
+    }
+}
+
+/// A mono WAV file of 16 bits.
+fn wav(samples: &[f32], rate: u32) -> Result<Vec<u8>, SoundError> {
+    let failed = |error: hound::Error| SoundError::Coding {
+        what: "sound",
+        message: error.to_string(),
+    };
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: rate,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut bytes = Cursor::new(Vec::new());
+    let mut writer = hound::WavWriter::new(&mut bytes, spec).map_err(failed)?;
+    for x in samples {
+        writer
+            .write_sample((x * 32767.0).round().clamp(-32768.0, 32767.0) as i16)
+            .map_err(failed)?;
+    }
+    writer.finalize().map_err(failed)?;
+    Ok(bytes.into_inner())
+}
