@@ -17,11 +17,13 @@ use super::{
     output::{Misuse, note, say},
     pipeline::{Plan, complete, names},
     recipe::RecipeArguments,
+    report, table,
 };
 use crate::{
     corpus::{Instrument, Split},
     eval::{EvaluateOptions, Evaluation, Preset, Score, What, is_of},
     gpu::Device,
+    report::ReportOptions,
     train::{
         pipeline::Stage,
         recipe::{Model, Task},
@@ -94,7 +96,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let done = complete(stages, &device, stop)?;
     let rows = rows_of(done);
     let total = rows.len();
-    let mut table = vec![
+    let mut lines = vec![
         ["row", "of", "score", "mean", "chance", "untrained"]
             .map(String::from)
             .to_vec(),
@@ -104,9 +106,17 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let evaluation = row
             .evaluation(arguments, &store, &device, stop, &place)
             .with_context(|| format!("in the evaluation of {}", row.name))?;
-        table.extend(means(&row.name, &evaluation));
+        lines.extend(means(&row.name, &evaluation));
     }
-    say(super::table::table(&table))
+    say(table::table(&lines))?;
+    let options = ReportOptions {
+        folders: vec![arguments.out.join("evaluations"), runs],
+        out: arguments.out.join("report.html"),
+        seed: 0,
+        audio: true,
+    };
+    say("")?;
+    report::write(&options, &device, stop)
 }
 
 /// What a reader looks for first: the means over the instruments of MES and SDR.
