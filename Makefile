@@ -9,7 +9,7 @@ SHELL := /bin/bash
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' Makefile
 
-demo: ## Compose a corpus, train five small separators, separate an unseen song (DEMO='--device cpu')
+demo: ## Compose a corpus, train and evaluate two rows of the papers, write a report (DEMO='--device cpu')
 	$(CARGO) run --release --locked -- demo $(DEMO)
 
 test: vulkan ## Run all tests; installs a software Vulkan driver where there is no GPU

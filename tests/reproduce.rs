@@ -121,6 +121,9 @@ fn rows_are_trained_evaluated_and_kept() {
     assert_eq!((seed(&first), seed(&second)), (7, 8));
     assert_ne!(first.runs[0].checkpoint, second.runs[0].checkpoint);
 
+    let page = fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(page.contains("mean ± standard deviation of 2 runs") && page.contains("cascade-normal"));
+
     // once more, nothing is done again
     let before = written(&out.join("runs"));
     let evaluations = written(&out.join("evaluations"));

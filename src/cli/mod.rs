@@ -87,7 +87,7 @@ enum Verb {
     Search(search::Arguments),
     /// Show what a training step does and needs, before anything is allocated
     Plan(plan::Arguments),
-    /// Synthesise a small corpus, train on it, and separate an unseen song: a few minutes
+    /// Everything once, small: synthesise a corpus, train and evaluate on it, write the report: a few minutes
     Demo(demo::Arguments),
 }
 
@@ -112,7 +112,7 @@ pub fn main() -> ExitCode {
         Verb::Embed(arguments) => embed::run(&arguments),
         Verb::Search(arguments) => search::run(&arguments),
         Verb::Plan(arguments) => plan::run(&arguments),
-        Verb::Demo(arguments) => demo::run(&arguments),
+        Verb::Demo(arguments) => demo::run(arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

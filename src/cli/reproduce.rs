@@ -35,13 +35,13 @@ pub struct Arguments {
     /// Rows of the papers' tables, by the names of their recipes, see 'stemwise recipes' [default: all; those of PAFT
     /// with --judgements]
     #[arg(value_name = "ROW")]
-    rows: Vec<String>,
+    pub rows: Vec<String>,
     /// Corpus in the Slakh2100 layout, or a store of one; of a corpus a store is made first
     #[arg(long, value_name = "DIR")]
-    corpus: PathBuf,
+    pub corpus: PathBuf,
     /// Folder for runs, evaluations and the report; what is finished there is kept, what was stopped is continued
     #[arg(long, value_name = "DIR")]
-    out: PathBuf,
+    pub out: PathBuf,
     /// The instruments of the recipes that are of one
     #[arg(
         long,
@@ -49,20 +49,20 @@ pub struct Arguments {
         value_delimiter = ',',
         default_value = "drums,bass,piano,guitar,residuals"
     )]
-    instruments: Vec<Instrument>,
+    pub instruments: Vec<Instrument>,
     /// How often PAFT is trained, each time on another division of the judgements
     #[arg(long, value_name = "N", default_value_t = 3)]
-    paft_runs: u64,
+    pub paft_runs: u64,
     /// Length of the segments that are evaluated [default: training.knn_seconds of the row, 10 in the papers]
     #[arg(long, value_name = "SECONDS")]
-    seconds: Option<f64>,
+    pub seconds: Option<f64>,
     /// Evaluate at most this many pieces
     #[arg(long, value_name = "N")]
-    pieces: Option<usize>,
+    pub pieces: Option<usize>,
     #[command(flatten)]
-    recipe: RecipeArguments,
+    pub recipe: RecipeArguments,
     #[command(flatten)]
-    device: DeviceArguments,
+    pub device: DeviceArguments,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {

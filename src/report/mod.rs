@@ -12,6 +12,7 @@ mod matrices;
 mod pictures;
 mod published;
 mod render;
+mod repeats;
 mod runs;
 mod segments;
 mod sound;

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::{
     gather::{Found, FoundEvaluation, FoundRun},
     published::Published,
+    repeats::{Repeat, repeats},
 };
 use crate::{
     corpus::Instrument,
@@ -36,6 +37,8 @@ pub(super) struct Group {
     order: (u64, String),
     pub measure: String,
     pub rows: Vec<Row>,
+    /// Of recipes with several runs.
+    pub repeats: Vec<Repeat>,
 }
 
 #[derive(Serialize)]
@@ -48,6 +51,10 @@ pub(super) struct Row {
     pub cells: Vec<Option<Cell>>,
     /// What the values are to be compared with.
     pub beside: Vec<Beside>,
+    #[serde(skip)]
+    pub values: Vec<Option<f64>>,
+    #[serde(skip)]
+    pub unit: Unit,
 }
 
 #[derive(Serialize)]
@@ -209,11 +216,15 @@ fn protocol(what: What, found: &Found, published: &[Published], conditions: &Con
                     order: order(what, measure),
                     measure: name,
                     rows: vec![row],
+                    repeats: Vec::new(),
                 }),
             }
         }
     }
     groups.sort_by(|a, b| a.order.cmp(&b.order));
+    for group in &mut groups {
+        group.repeats = repeats(&group.rows);
+    }
     let (groups, more): (Vec<Group>, Vec<Group>) = groups
         .into_iter()
         .partition(|group| what != What::Sdr || group.measure.starts_with("SDR"));
@@ -332,6 +343,11 @@ fn row(
             .iter()
             .map(|&i| score(i).map(|score| cell(score)))
             .collect(),
+        values: instruments
+            .iter()
+            .map(|&i| score(i).map(|score| score.value))
+            .collect(),
+        unit: scores.first().map_or(Unit::Share, |score| score.unit),
         beside: [
             beside("untrained", |score| score.untrained),
             beside(chance, |score| score.chance),
