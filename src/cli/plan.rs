@@ -2,9 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::bail;
 use clap::Args;
 
-use super::{output::say, recipe::RecipeArguments, table::bytes};
+use super::{
+    output::{Misuse, say},
+    recipe::RecipeArguments,
+    table::bytes,
+};
 use crate::{
     gpu::{Choice, DEVICE_VARIABLE, adapters, choose},
     optim::Adam,
@@ -100,6 +105,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 /// The recipe of that name, in a file or of a run, with what is laid over it.
 pub(super) fn recipe(what: &Path, over: &RecipeArguments) -> anyhow::Result<Recipe> {
     if what.is_dir() {
+        if over.preset.is_some() || over.instrument.is_some() {
+            bail!(Misuse(format!(
+                "{} is a run, which has its sizes and its instrument: leave out --preset and --instrument, or name a \
+                 recipe",
+                what.display()
+            )));
+        }
         return Ok(Run::open(what)?.config.recipe.with(&over.choices().set)?);
     }
     let mut over = over.clone();

@@ -66,10 +66,13 @@ impl Engine {
                 .into_iter()
                 .for_each(|kept| session.choose(kept));
         }
-        let (split, programs) = loop {
+        let (split, programs, embedding) = loop {
             let split = splits[index];
-            match compile(&network, &adam, &mut session, split) {
-                Ok(programs) => break (split, programs),
+            let programs = compile(&network, &adam, &mut session, split);
+            let made = programs
+                .and_then(|programs| Ok((programs, Embedding::new(&network, &mut session, split.examples)?)));
+            match made {
+                Ok((programs, embedding)) => break (split, programs, embedding),
                 // only the driver knew
                 Err(TrainError::Engine(crate::Error::OutOfMemory { .. })) if index + 1 < splits.len() => {
                     index += 1
@@ -82,10 +85,6 @@ impl Engine {
             observer(Event::MicroBatches { batch, examples });
         }
         let (training, update, losses, evaluation, evaluation_loss) = programs;
-        let embedding = match network.recipe.scores_neighbours() {
-            true => Some(Embedding::new(&network, &mut session, split.examples)?),
-            false => None,
-        };
         if let Device::Gpu(_) = device {
             run.keep_variants(session.choices())?;
         }
@@ -199,16 +198,20 @@ impl Engine {
 }
 
 impl Embedding {
-    fn new(network: &Network, session: &mut Session, items: usize) -> Result<Self, TrainError> {
+    /// None of a network without such a score.
+    fn new(network: &Network, session: &mut Session, items: usize) -> Result<Option<Self>, TrainError> {
+        if !network.recipe.scores_neighbours() {
+            return Ok(None);
+        }
         let samples = network.recipe.samples(network.recipe.training.knn_seconds);
         let (tape, output) = network.embedding_step(items, samples)?;
         let program = session.compile(&tape, &[output])?;
-        Ok(Embedding {
+        Ok(Some(Embedding {
             program,
             output,
             items,
             samples,
-        })
+        }))
     }
 }
 
