@@ -139,10 +139,26 @@ fn rows_are_trained_evaluated_and_kept() {
     assert_eq!(evaluation(&out, "clean").seconds, 0.8);
     assert_eq!(written(&out.join("runs")), before);
 
-    // a broken evaluation is made anew, a folder in the way is named
+    // a broken evaluation is made anew
     fs::write(out.join("evaluations/clean/evaluation.json"), "{").unwrap();
     done(&reproduce(&["clean"], &corpus, &out, &other));
     assert_eq!(evaluation(&out, "clean").seconds, 0.8);
+
+    // what the evaluation would refuse is refused before the training
+    let new = folder.path().join("new");
+    refused(
+        &reproduce(&["clean"], &corpus, &new, &["--seconds", "90"]),
+        2,
+        &["--seconds"],
+    );
+    assert!(!new.join("runs").exists());
+
+    // judgements of which some were trained on do not become others in silence
+    let clips = judgements.with_file_name("dict_triplet_simulated.json");
+    let text = fs::read_to_string(&clips).unwrap();
+    fs::write(&clips, text + "\n").unwrap();
+    let words = ["clean-paft", "judgements"];
+    refused(&reproduce(&rows, &corpus, &out, &judged), 1, &words);
 }
 
 #[test]

@@ -23,9 +23,6 @@ use crate::{
     gpu::Device,
 };
 
-/// Its file for programs.
-pub const EVALUATION: &str = "evaluation.json";
-
 #[derive(Args)]
 pub struct Arguments {
     /// A trained run of all instruments; or one or several of one instrument each
@@ -122,6 +119,8 @@ pub fn write(evaluation: &Evaluation, folder: &Path) -> anyhow::Result<()> {
     write_atomically(&folder.join("evaluation.md"), |file| {
         file.write_all(markdown(evaluation).as_bytes())
     })?;
-    write_atomically(&folder.join(EVALUATION), |file| file.write_all(json.as_bytes()))?;
+    write_atomically(&folder.join(Evaluation::FILE), |file| {
+        file.write_all(json.as_bytes())
+    })?;
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::atomic::AtomicBool,
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use anyhow::{Context, bail};
@@ -12,7 +12,7 @@ use clap::Args;
 use super::{
     corpus::prepared,
     device::DeviceArguments,
-    evaluate::{EVALUATION, evaluated, write},
+    evaluate::{evaluated, write},
     interrupt,
     output::{Misuse, note, say},
     pipeline::{Plan, complete, names},
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     corpus::{Instrument, Split},
-    eval::{EvaluateOptions, Evaluation, Preset, Score, What, is_of},
+    eval::{self, EvaluateOptions, Evaluation, Preset, Score, What, is_of},
     gpu::Device,
     report::ReportOptions,
     train::{
@@ -93,9 +93,14 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
     let store = prepared(&arguments.corpus, &arguments.out, stop)?;
     let stages = repeated(plan.stages(&store)?, arguments.paft_runs);
-    let done = complete(stages, &device, stop)?;
-    let rows = rows_of(done);
-    let total = rows.len();
+    // what the evaluation would refuse in the end
+    for row in rows_of(stages.clone()) {
+        eval::check(&row.options(arguments, &store))?;
+    }
+    let evaluations = arguments.out.join("evaluations");
+    fs::create_dir_all(&evaluations).with_context(|| format!("cannot create {}", evaluations.display()))?;
+    let rows = rows_of(complete(stages, &device, stop)?);
+    let (total, mut failed) = (rows.len(), Vec::new());
     let mut lines = vec![
         ["row", "of", "score", "mean", "chance", "untrained"]
             .map(String::from)
@@ -103,20 +108,33 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     ];
     for (at, row) in rows.into_iter().enumerate() {
         let place = format!("[{}/{total}] evaluation of {}", at + 1, row.name);
-        let evaluation = row
-            .evaluation(arguments, &store, &device, stop, &place)
-            .with_context(|| format!("in the evaluation of {}", row.name))?;
-        lines.extend(means(&row.name, &evaluation));
+        let options = row.options(arguments, &store);
+        match evaluation(&options, &evaluations.join(&row.name), &device, stop, &place) {
+            Ok(evaluation) => lines.extend(means(&row.name, &evaluation)),
+            Err(error) if stop.load(Ordering::Relaxed) => return Err(error),
+            // the others do not depend on it
+            Err(error) => {
+                note(format!("{place}: {error:#}"));
+                failed.push(row.name);
+            }
+        }
     }
     say(table::table(&lines))?;
     let options = ReportOptions {
-        folders: vec![arguments.out.join("evaluations"), runs],
+        folders: vec![evaluations, runs],
         out: arguments.out.join("report.html"),
         seed: 0,
         audio: true,
     };
     say("")?;
-    report::write(&options, &device, stop)
+    report::write(&options, &device, stop)?;
+    match failed.is_empty() {
+        true => Ok(()),
+        false => bail!(
+            "these could not be evaluated, for the reasons above: {}",
+            failed.join(", ")
+        ),
+    }
 }
 
 /// What a reader looks for first: the means over the instruments of MES and SDR.
@@ -210,17 +228,10 @@ fn rows_of(stages: Vec<Stage>) -> Vec<Row> {
 }
 
 impl Row {
-    /// Evaluates by all protocols that fit, unless that is done already.
-    fn evaluation(
-        &self,
-        arguments: &Arguments,
-        store: &Path,
-        device: &Device,
-        stop: &AtomicBool,
-        place: &str,
-    ) -> anyhow::Result<Evaluation> {
+    /// By all protocols that fit.
+    fn options(&self, arguments: &Arguments, store: &Path) -> EvaluateOptions {
         let recipe = &self.stages[0].config.recipe;
-        let options = EvaluateOptions {
+        EvaluateOptions {
             models: self.stages.iter().map(|stage| stage.folder.clone()).collect(),
             corpus: store.into(),
             what: Vec::new(),
@@ -230,30 +241,31 @@ impl Row {
             },
             split: Split::Test,
             pieces: arguments.pieces,
-            seconds: arguments
-                .seconds
-                .unwrap_or(f64::from(recipe.training.knn_seconds)),
+            seconds: arguments.seconds.unwrap_or(recipe.training.knn_seconds),
             seed: 0,
             judgements: arguments.recipe.judgements.clone(),
             untrained: true,
-        };
-        let folder = arguments.out.join("evaluations").join(&self.name);
-        if let Some(before) = read(&folder)
-            && is_of(&before, &options, device)?
-        {
-            note(format!("{place}: done before"));
-            return Ok(before);
         }
-        note(place);
-        fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-        let evaluation = evaluated(&options, device, stop)?;
-        write(&evaluation, &folder)?;
-        Ok(evaluation)
     }
 }
 
-/// An earlier evaluation; what does not read is made anew.
-fn read(folder: &Path) -> Option<Evaluation> {
-    let text = fs::read(folder.join(EVALUATION)).ok()?;
-    serde_json::from_slice(&text).ok()
+/// Evaluates into a folder, unless that is done already. What does not read there is made anew.
+fn evaluation(
+    options: &EvaluateOptions,
+    folder: &Path,
+    device: &Device,
+    stop: &AtomicBool,
+    place: &str,
+) -> anyhow::Result<Evaluation> {
+    if let Ok(before) = Evaluation::read(&folder.join(Evaluation::FILE))
+        && is_of(&before, options, device)?
+    {
+        note(format!("{place}: done before"));
+        return Ok(before);
+    }
+    note(place);
+    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let evaluation = evaluated(options, device, stop)?;
+    write(&evaluation, folder)?;
+    Ok(evaluation)
 }

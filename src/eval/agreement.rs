@@ -10,7 +10,7 @@
 //! Models of clean stems hear the stem that was judged, others the piece that it was judged in. Of a table that a run
 //! was trained on, only the part is asked that was held out.
 
-use std::{collections::BTreeMap, fs, path::Path, sync::atomic::AtomicBool};
+use std::{collections::BTreeMap, path::Path, sync::atomic::AtomicBool};
 
 use super::{EvalError, Score, Subject, Unit, What, listener::Listener};
 use crate::{
@@ -33,15 +33,17 @@ const SECONDS: f64 = 5.0;
 pub(super) struct Table {
     judgements: Judgements,
     clips: Clips,
-    /// BLAKE3 hash of the table.
+    /// Hash of the table and of where its segments lie.
     pub hash: String,
 }
 
 /// Which items are asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Heldout {
-    /// All of them: the run never saw the table.
+    /// All of them: the run learned from no judgements.
     All,
+    /// All of them, of a run that learned from other judgements: it may have seen some.
+    Others,
     /// Those that were held out when the run was trained on it.
     Part,
 }
@@ -63,14 +65,10 @@ impl Table {
     pub fn read(path: &Path) -> Result<Self, EvalError> {
         let judgements = Judgements::read(path)?;
         let clips = Clips::read(&train::clip_files(path)?)?;
-        let bytes = fs::read(path).map_err(|source| crate::corpus::abx::AbxError::Read {
-            path: path.into(),
-            source,
-        })?;
         Ok(Table {
             judgements,
             clips,
-            hash: blake3::hash(&bytes).to_hex().to_string(),
+            hash: train::judgements_hash(path)?,
         })
     }
 
@@ -85,7 +83,10 @@ impl Table {
         if recipe.task == Task::Judgements {
             let record = Run::open(folder)?.record()?;
             let learnt = record.and_then(|record| record.starts.last().and_then(|s| s.judgements.clone()));
-            if learnt.as_deref() == Some(self.hash.as_str()) {
+            if learnt.is_some() && learnt.as_deref() != Some(self.hash.as_str()) {
+                return Ok((clear.judged(), Heldout::Others));
+            }
+            if learnt.is_some() {
                 let by = match recipe.data.split {
                     recipe::SplitBy::Item => SplitBy::Item,
                     recipe::SplitBy::Response => SplitBy::Response,
@@ -277,6 +278,7 @@ impl Agreed {
         } = self.agreement;
         let held_out = match self.heldout {
             Heldout::All => "",
+            Heldout::Others => ", after other judgements",
             Heldout::Part => ", held out",
         };
         let measure = format!("{}{held_out}", self.condition);

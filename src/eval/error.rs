@@ -36,6 +36,14 @@ pub enum EvalError {
     /// The result could not be written.
     #[error(transparent)]
     File(#[from] FileError),
+    /// An earlier evaluation that cannot be read.
+    #[error("{}: {message}", path.display())]
+    Unreadable {
+        /// Its file.
+        path: PathBuf,
+        /// Why not.
+        message: String,
+    },
     /// Too little music for a protocol.
     #[error("{what} needs {needs}, but {has}. {advice}")]
     TooFew {

@@ -1,6 +1,10 @@
 //! All protocols, on runs and a corpus.
 
-use std::{path::PathBuf, sync::atomic::AtomicBool};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
+};
 
 use super::{EvalError, EvaluatedRun, Evaluation, LeftOut, Preset, What, agreement::Table, what::protocols};
 use crate::{
@@ -82,6 +86,52 @@ pub fn evaluate(
     Ok(evaluation)
 }
 
+/// Checks what is wrong with options whatever the runs are, before these are trained.
+///
+/// # Errors
+/// [`EvalError::Option`] for numbers that cannot be used, and a corpus without the split; what the corpus and the
+/// judgements give.
+pub fn check(options: &EvaluateOptions) -> Result<(), EvalError> {
+    options.judgements.as_deref().map(Table::read).transpose()?;
+    opened(options).map(drop)
+}
+
+/// The corpus, if it has what the options ask for.
+fn opened(options: &EvaluateOptions) -> Result<Source, EvalError> {
+    let unusable = |option, message: &str| {
+        let message = message.into();
+        Err(EvalError::Option { option, message })
+    };
+    if !(options.seconds > 0.0 && options.seconds <= 60.0) {
+        return unusable("--seconds", "a segment is longer than 0 and at most 60 seconds");
+    }
+    if options.pieces == Some(0) {
+        return unusable("--pieces", "at least one piece is needed");
+    }
+    let source = Source::open(&options.corpus)?;
+    if pieces_of(&source, options.split) == 0 {
+        let all = Split::FOLDERS.into_iter().chain([Split::Unsplit]);
+        let there = all
+            .map(|split| (split, pieces_of(&source, split)))
+            .filter(|(_, n)| *n > 0);
+        let there: Vec<String> = there.map(|(split, n)| format!("{split} ({n})")).collect();
+        let message = format!(
+            "{} has no pieces in '{}'; there are {}",
+            options.corpus.display(),
+            options.split,
+            match there.is_empty() {
+                true => "none at all".into(),
+                false => there.join(", "),
+            }
+        );
+        return Err(EvalError::Option {
+            option: "--split",
+            message,
+        });
+    }
+    Ok(source)
+}
+
 /// Whether an evaluation is the one that these options ask for, on the same weights, corpus and judgements.
 ///
 /// # Errors
@@ -124,43 +174,17 @@ impl<'a> Task<'a> {
         stop: &'a AtomicBool,
         progress: &'a dyn Fn(Progress<'_>),
     ) -> Result<Self, EvalError> {
-        let unusable = |option, message: &str| {
-            let message = message.into();
-            Err(EvalError::Option { option, message })
-        };
-        if !(options.seconds > 0.0 && options.seconds <= 60.0) {
-            return unusable("--seconds", "a segment is longer than 0 and at most 60 seconds");
-        }
-        if options.pieces == Some(0) {
-            return unusable("--pieces", "at least one piece is needed");
-        }
+        let source = opened(options)?;
         if options.models.is_empty() {
-            return unusable("--model", "give at least one run");
+            let message = "give at least one run".into();
+            return Err(EvalError::Option {
+                option: "--model",
+                message,
+            });
         }
         let runs = options.models.iter().map(|folder| Run::open(folder));
         let runs = runs.collect::<Result<Vec<_>, _>>()?;
         let what = protocols(&options.what, options.judgements.is_some(), &runs)?;
-        let source = Source::open(&options.corpus)?;
-        if pieces_of(&source, options.split) == 0 {
-            let all = Split::FOLDERS.into_iter().chain([Split::Unsplit]);
-            let there = all
-                .map(|split| (split, pieces_of(&source, split)))
-                .filter(|(_, n)| *n > 0);
-            let there: Vec<String> = there.map(|(split, n)| format!("{split} ({n})")).collect();
-            let message = format!(
-                "{} has no pieces in '{}'; there are {}",
-                options.corpus.display(),
-                options.split,
-                match there.is_empty() {
-                    true => "none at all".into(),
-                    false => there.join(", "),
-                }
-            );
-            return Err(EvalError::Option {
-                option: "--split",
-                message,
-            });
-        }
         let asked = options
             .judgements
             .as_deref()
@@ -187,7 +211,7 @@ impl<'a> Task<'a> {
             let path = run.newest_best();
             if !path.is_file() {
                 return Err(DescribeError::Untrained {
-                    folder: run.folder().into(),
+                    folder: real(run.folder()),
                 }
                 .into());
             }
@@ -207,7 +231,7 @@ impl<'a> Task<'a> {
             runs,
             identity: None,
             simulated,
-            corpus: options.corpus.clone(),
+            corpus: real(&options.corpus),
             store: self.source.hash().map(str::to_string),
             judgements: self.table.as_ref().map(|table| table.hash.clone()),
             split: options.split.to_string(),
@@ -261,6 +285,11 @@ impl<'a> Task<'a> {
     pub fn reporter<'b>(&'b self, what: &'b str) -> impl Fn(usize, usize) + 'b {
         move |done, total| (self.progress)(Progress { what, done, total })
     }
+}
+
+/// A path that another folder to work in, or another spelling, does not change.
+fn real(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.into())
 }
 
 /// How many pieces a split has.

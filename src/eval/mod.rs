@@ -27,7 +27,7 @@ mod what;
 pub use agreement::{Agreed, Heldout};
 pub use correlation::{Correlations, Distances, Triangle, correlation};
 pub use error::EvalError;
-pub use evaluate::{EvaluateOptions, Progress, evaluate, is_of};
+pub use evaluate::{EvaluateOptions, Progress, check, evaluate, is_of};
 pub use identification::{Identified, identification};
 pub use leak::{Leak, Point, leak};
 pub use listener::Subject;

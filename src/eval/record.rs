@@ -1,10 +1,13 @@
 //! What an evaluation found: `evaluation.json`.
 
-use std::path::PathBuf;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Distances, What, leak::Point};
+use super::{Distances, EvalError, What, leak::Point};
 use crate::corpus::Instrument;
 
 /// All scores of some runs on a corpus, and whatever they depend on.
@@ -125,6 +128,29 @@ pub struct LeftOut {
     pub what: What,
     /// Why.
     pub reason: String,
+}
+
+impl Evaluation {
+    /// Name of its file.
+    pub const FILE: &'static str = "evaluation.json";
+
+    /// Reads a file that `stemwise evaluate` wrote.
+    ///
+    /// # Errors
+    /// [`EvalError::Unreadable`] for one that is none, or of another version.
+    pub fn read(path: &Path) -> Result<Self, EvalError> {
+        let failed = |message: String| EvalError::Unreadable {
+            path: path.into(),
+            message,
+        };
+        let bytes = fs::read(path).map_err(|error| failed(error.to_string()))?;
+        serde_json::from_slice(&bytes).map_err(|error| {
+            failed(format!(
+                "it is no evaluation of this version, or damaged ({error}): write it again with 'stemwise evaluate \
+                 --out'"
+            ))
+        })
+    }
 }
 
 impl Score {

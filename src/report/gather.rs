@@ -172,14 +172,14 @@ fn look(folder: &Path, found: &mut Found) {
             Err(error) => found.left_out.push(LeftOut::new(folder.display(), error)),
         }
     }
-    let path = folder.join("evaluation.json");
+    let path = folder.join(Evaluation::FILE);
     if path.is_file() {
-        match evaluation(&path) {
+        match Evaluation::read(&path) {
             Ok(evaluation) => found.evaluations.push(FoundEvaluation {
                 folder: folder.into(),
                 evaluation,
             }),
-            Err(reason) => found.left_out.push(LeftOut::new(path.display(), reason)),
+            Err(error) => found.left_out.push(LeftOut::new(folder.display(), error)),
         }
     }
 }
@@ -200,13 +200,6 @@ fn run(folder: &Path) -> Result<FoundRun, crate::train::TrainError> {
         record,
         state,
         checkpoint,
-    })
-}
-
-fn evaluation(path: &Path) -> Result<Evaluation, String> {
-    let bytes = fs::read(path).map_err(|error| format!("it cannot be read: {error}"))?;
-    serde_json::from_slice(&bytes).map_err(|error| {
-        format!("it is no evaluation of this version, or damaged ({error}): write it again with 'stemwise evaluate --out'")
     })
 }
 

@@ -16,40 +16,41 @@ pub(super) struct Repeat {
     pub cells: Vec<String>,
 }
 
-/// The recipes of which there are several rows under the same conditions.
+/// The recipes of which there are several runs, alike in all but the seed, evaluated under the same conditions.
 pub(super) fn repeats(rows: &[Row]) -> Vec<Repeat> {
-    let mut repeats: Vec<Repeat> = Vec::new();
-    for row in rows {
-        let of_it = |recipe: &str, conditions: &Option<String>| {
-            (recipe, conditions) == (row.recipe.as_str(), &row.conditions)
-        };
-        let runs: Vec<&Row> = rows
-            .iter()
-            .filter(|row| of_it(&row.recipe, &row.conditions))
-            .collect();
-        if runs.len() < 2
-            || repeats
-                .iter()
-                .any(|other| of_it(&other.recipe, &other.conditions))
+    let mut groups: Vec<Vec<&Row>> = Vec::new();
+    for row in rows.iter().filter(|row| row.kind.is_some()) {
+        let like = |other: &Row| (&other.kind, &other.conditions) == (&row.kind, &row.conditions);
+        match groups
+            .iter_mut()
+            .find(|group| group.iter().any(|other| like(other)))
         {
-            continue;
+            // the same weights again are no other run
+            Some(group) if group.iter().any(|other| other.checkpoints == row.checkpoints) => {}
+            Some(group) => group.push(row),
+            None => groups.push(vec![row]),
         }
-        let cell = |column: usize| {
-            let values: Option<Vec<f64>> = runs.iter().map(|run| *run.values.get(column)?).collect();
-            values.map_or("–".to_string(), |values| {
-                let text = |value| number(row.unit, value);
-                format!("{} ± {}", text((&values).mean()), text((&values).std_dev()))
-            })
-        };
-        repeats.push(Repeat {
-            recipe: row.recipe.clone(),
-            conditions: row.conditions.clone(),
-            runs: runs.len(),
-            simulated: runs.iter().any(|run| run.simulated),
-            cells: (0..row.values.len()).map(cell).collect(),
-        });
     }
-    repeats
+    groups.retain(|group| group.len() > 1);
+    groups.into_iter().map(|runs| repeat(&runs)).collect()
+}
+
+fn repeat(runs: &[&Row]) -> Repeat {
+    let row = runs[0];
+    let cell = |column: usize| {
+        let values: Option<Vec<f64>> = runs.iter().map(|run| *run.values.get(column)?).collect();
+        values.map_or("–".to_string(), |values| {
+            let text = |value| number(row.unit, value);
+            format!("{} ± {}", text((&values).mean()), text((&values).std_dev()))
+        })
+    };
+    Repeat {
+        recipe: row.recipe.clone(),
+        conditions: row.conditions.clone(),
+        runs: runs.len(),
+        simulated: runs.iter().any(|run| run.simulated),
+        cells: (0..row.values.len()).map(cell).collect(),
+    }
 }
 
 #[cfg(test)]
@@ -57,7 +58,7 @@ mod tests {
     use super::*;
     use crate::eval::Unit;
 
-    fn row(recipe: &str, values: [Option<f64>; 2]) -> Row {
+    fn row(recipe: &str, weights: &str, values: [Option<f64>; 2]) -> Row {
         Row {
             recipe: recipe.into(),
             detail: String::new(),
@@ -67,23 +68,29 @@ mod tests {
             beside: Vec::new(),
             values: values.to_vec(),
             unit: Unit::Share,
+            kind: (recipe != "lost").then(|| recipe.into()),
+            checkpoints: vec![weights.into()],
         }
     }
 
     #[test]
     fn runs_of_one_recipe_are_averaged() {
         let rows = [
-            row("direct", [Some(0.9), None]),
-            row("direct-paft", [Some(0.5), Some(0.1)]),
-            row("direct-paft", [Some(0.6), None]),
-            row("direct-paft", [Some(0.7), Some(0.3)]),
+            row("direct", "a", [Some(0.9), None]),
+            row("direct-paft", "b", [Some(0.5), Some(0.1)]),
+            row("direct-paft", "c", [Some(0.6), None]),
+            row("direct-paft", "d", [Some(0.7), Some(0.3)]),
+            row("direct-paft", "d", [Some(0.0), Some(0.0)]),
+            row("lost", "e", [Some(0.1), Some(0.3)]),
+            row("lost", "f", [Some(0.1), Some(0.3)]),
         ];
         let found = repeats(&rows);
         assert_eq!(found.len(), 1);
+        let found = &found[0];
         assert_eq!(
-            (found[0].recipe.as_str(), found[0].runs, found[0].simulated),
+            (found.recipe.as_str(), found.runs, found.simulated),
             ("direct-paft", 3, true)
         );
-        assert_eq!(found[0].cells, ["60.00\u{a0}% ± 10.00\u{a0}%", "–"]);
+        assert_eq!(found.cells, ["60.00\u{a0}% ± 10.00\u{a0}%", "–"]);
     }
 }

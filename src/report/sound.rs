@@ -1,7 +1,7 @@
 //! Separated stems to be seen and heard, beside the true ones.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::Cursor,
     path::{Path, PathBuf},
     sync::atomic::Ordering,
@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::{
     Progress, ReportError, SoundError, Tools,
     colour::{address, image},
-    gather::{Found, FoundRun, LeftOut, newest_first},
+    gather::{Found, FoundRun, LeftOut, newest_first, place},
     segments::{SECONDS, Segment, segments},
 };
 use crate::{
@@ -51,7 +51,6 @@ pub(super) struct Sounds {
 #[derive(Serialize)]
 pub(super) struct Heard {
     pub corpus: String,
-    pub split: &'static str,
     /// Whether the models were trained on it.
     pub known: bool,
     pub songs: Vec<Song>,
@@ -117,9 +116,22 @@ pub(super) fn sounds(found: &Found, seed: u64, tools: &Tools<'_>) -> Result<Soun
     };
     let mut sets = sets(&found.runs);
     newest_first(&mut sets, |set| &set.recipe.name);
+    // of repeated runs one; and behind, those whose decoders do not follow their encoder
+    let mut names = BTreeSet::new();
+    let (once, again): (Vec<Set>, Vec<Set>) = sets
+        .into_iter()
+        .partition(|set| names.insert(set.recipe.name.clone()));
+    sets = once;
+    for set in again {
+        let reason = format!("another run of {} is heard", set.recipe.name);
+        sounds
+            .missing
+            .push(format!("{}: {reason}", set.folders[0].display()));
+    }
+    sets.sort_by_key(|set| set.recipe.freezes(Part::Decoders));
     let others = sets.split_off(sets.len().min(RECIPES));
     // side by side in the papers' order again
-    sets.reverse();
+    sets.sort_by_key(|set| place(&set.recipe.name));
     if !others.is_empty() {
         let names: Vec<&str> = others.iter().map(|set| set.recipe.name.as_str()).collect();
         sounds
@@ -321,7 +333,6 @@ fn heard(
     }
     let heard = Heard {
         corpus: corpus.display().to_string(),
-        split: split.name(),
         known: split == Split::Train,
         songs,
     };

@@ -1,5 +1,7 @@
 //! Scores as tables: a table a protocol, a group of rows a measure, a row a recipe.
 
+use std::{fs, path::Path};
+
 use serde::Serialize;
 
 use super::{
@@ -53,6 +55,12 @@ pub(super) struct Row {
     pub beside: Vec<Beside>,
     #[serde(skip)]
     pub values: Vec<Option<f64>>,
+    /// What repeated runs have in common; nothing of runs that were not found.
+    #[serde(skip)]
+    pub kind: Option<String>,
+    /// Hashes of the weights.
+    #[serde(skip)]
+    pub checkpoints: Vec<String>,
     #[serde(skip)]
     pub unit: Unit,
 }
@@ -150,12 +158,7 @@ pub(super) fn brief(hash: &str) -> &str {
 
 /// A number with its unit.
 pub(super) fn number(unit: Unit, value: f64) -> String {
-    let text = match unit {
-        Unit::Share => format!("{:.2}\u{a0}%", 100.0 * value),
-        Unit::Decibels => format!("{value:.2}\u{a0}dB"),
-        Unit::Correlation => format!("{value:.3}"),
-    };
-    text.replace('-', "\u{2212}")
+    unit.text(value).replace(' ', "\u{a0}").replace('-', "\u{2212}")
 }
 
 /// A range of numbers: the unit once.
@@ -331,11 +334,23 @@ fn row(
     } else {
         "chance"
     };
+    let mut detail = match twins {
+        0 | 1 => String::new(),
+        _ => evaluation.folder.display().to_string(),
+    };
+    if is_stale(evaluation, &found.runs) {
+        let before = if detail.is_empty() { "" } else { ", " };
+        detail = format!("{detail}{before}of earlier weights: evaluate it again");
+    }
     Row {
-        detail: match twins {
-            0 | 1 => String::new(),
-            _ => evaluation.folder.display().to_string(),
-        },
+        detail,
+        kind: kind(evaluation, &found.runs),
+        checkpoints: evaluation
+            .evaluation
+            .runs
+            .iter()
+            .map(|run| run.checkpoint.clone())
+            .collect(),
         recipe,
         conditions: conditions.letter(evaluation),
         simulated: is_simulated(evaluation, what, &found.runs),
@@ -358,6 +373,38 @@ fn row(
         .flatten()
         .collect(),
     }
+}
+
+/// Whether a run that was evaluated has other weights now.
+fn is_stale(evaluation: &FoundEvaluation, runs: &[FoundRun]) -> bool {
+    let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.into());
+    evaluation.evaluation.runs.iter().any(|evaluated| {
+        let folder = real(&evaluated.folder);
+        let mut same = runs.iter().filter(|run| real(run.run.folder()) == folder);
+        same.any(|run| run.checkpoint.as_deref() != Some(&evaluated.checkpoint))
+    })
+}
+
+/// What the runs of an evaluation, and the evaluation, share with repetitions: all but the seed.
+fn kind(evaluation: &FoundEvaluation, runs: &[FoundRun]) -> Option<String> {
+    let evaluation = &evaluation.evaluation;
+    let recipes = evaluation.runs.iter().map(|evaluated| {
+        let hash = Some(evaluated.checkpoint.as_str());
+        let mut recipe = runs
+            .iter()
+            .find(|run| run.checkpoint.as_deref() == hash)?
+            .recipe()
+            .clone();
+        recipe.seed = 0;
+        toml::to_string(&recipe).ok()
+    });
+    let recipes = recipes.collect::<Option<Vec<String>>>()?;
+    Some(format!(
+        "{:?} {} {}",
+        evaluation.judgements,
+        evaluation.preset,
+        recipes.join("\n")
+    ))
 }
 
 fn cell(score: &Score) -> Cell {

@@ -200,20 +200,16 @@ pub(super) fn at_first_use(gpu: &Arc<Gpu>, plan: &Plan, choices: &mut Choices) -
     if late() {
         return 0;
     }
-    let traits = gpu.traits();
-    let of = |tunable: &Tunable| {
-        let variants = tunable.variants(traits);
-        let dispatches = variants.iter().map(|variant| tunable.dispatches(traits, variant));
-        dispatches.flatten().collect::<Vec<_>>()
-    };
-    gpu.compile(&missing.iter().flat_map(of).collect::<Vec<_>>());
-
     let device = Device::Gpu(gpu.clone());
     let mut found = Vec::new();
     for tunable in &missing {
         if late() {
             break;
         }
+        // its variants side by side, but not those of all: compiling counts
+        let (traits, variants) = (gpu.traits(), tunable.variants(gpu.traits()));
+        let dispatches = variants.iter().map(|variant| tunable.dispatches(traits, variant));
+        gpu.compile(&dispatches.flatten().collect::<Vec<_>>());
         let Ok(tuned) = tunable.measure(&device, how, deadline) else {
             continue;
         };

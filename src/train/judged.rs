@@ -82,11 +82,10 @@ impl File {
                 None => TrainError::setting("data.judgements", message),
             });
         }
-        let bytes = fs::read(path).map_err(TrainError::io("read", path))?;
         Ok(File {
             parts,
             simulated: judgements.simulated() || clips.simulated(),
-            hash: blake3::hash(&bytes).to_hex().to_string(),
+            hash: judgements_hash(path)?,
         })
     }
 
@@ -95,6 +94,19 @@ impl File {
         let triplets = self.parts.iter().flatten();
         triplets.flat_map(|t| [t.reference.track, t.positive.track, t.negative.track])
     }
+}
+
+/// Hash of a table of judgements and of the files beside it that say where the judged segments lie.
+///
+/// # Errors
+/// [`TrainError::Io`] for what cannot be read; [`TrainError::Setting`] without such files.
+pub(crate) fn judgements_hash(table: &Path) -> Result<String, TrainError> {
+    let mut hasher = blake3::Hasher::new();
+    for path in [vec![table.into()], clip_files(table)?].concat() {
+        let bytes = fs::read(&path).map_err(TrainError::io("read", &path))?;
+        hasher.update(blake3::hash(&bytes).as_bytes());
+    }
+    Ok(hasher.finalize().to_hex().to_string())
 }
 
 /// The JSON files in the folder of a table of judgements, in the order of their names.

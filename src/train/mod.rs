@@ -45,7 +45,7 @@ mod validate;
 pub use checkpoint::Checkpoint;
 pub use config::RunConfig;
 pub use error::TrainError;
-pub(crate) use judged::clip_files;
+pub(crate) use judged::{clip_files, judgements_hash};
 pub use memory::{Footprint, examples_at_a_time};
 pub use network::Network;
 pub use objective::LossStep;

@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     Checkpoint, Network, Recipe, Run, RunConfig, TrainError,
+    judged::judgements_hash,
     recipe::{Choices, Task, resolve},
 };
 use crate::corpus::{Instrument, Source};
@@ -65,13 +66,22 @@ impl Stage {
             return Err(differ(format!("with {}", changed.join(", "))));
         }
         let store = Source::open(&self.config.corpus)?.hash().map(str::to_string);
+        let judgements = self.config.recipe.data.judgements.as_deref();
+        let judgements = judgements.map(judgements_hash).transpose()?;
         let start = run
             .record()?
             .and_then(|record| record.starts.into_iter().next_back());
-        if let (Some(now), Some(before)) = (store, start.and_then(|start| start.store))
-            && now != before
-        {
-            return Err(differ(format!("on the store {before} (now {now})")));
+        if let Some(start) = start {
+            for (what, before, now) in [
+                ("store", start.store, store),
+                ("judgements", start.judgements, judgements),
+            ] {
+                if let (Some(before), Some(now)) = (before, now)
+                    && before != now
+                {
+                    return Err(differ(format!("on the {what} {before} (now {now})")));
+                }
+            }
         }
         if !run.last().exists() {
             return Ok(Standing::Begun);

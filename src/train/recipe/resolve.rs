@@ -60,9 +60,15 @@ pub fn resolve(name: &str, choices: &Choices) -> Result<Recipe, TrainError> {
     let mut table = parse(DEFAULTS, "defaults.toml")?;
     let known = keys(&table);
     overlay(&mut table, parse(&text, &name)?, &known, &name)?;
+    // a recipe that was printed says its name
+    table.entry("name").or_insert(name.clone().into());
+    let own_name = table
+        .get("name")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_string();
     if let Some(preset) = &choices.preset {
         let found = PRESETS.iter().find(|(name, _)| name == preset);
-        let recipe = name.as_str();
         let (name, text) = found.ok_or_else(|| unknown("preset", preset, PRESETS))?;
         let mut rate = 1.0;
         let mut preset = parse(text, name)?;
@@ -73,7 +79,7 @@ pub fn resolve(name: &str, choices: &Choices) -> Result<Recipe, TrainError> {
             .unwrap_or_default()
             .to_string();
         let own = |key: &str| only.as_ref()?.get(key)?.as_table().cloned();
-        for mut part in [Some(preset), own(&task), own(recipe)].into_iter().flatten() {
+        for mut part in [Some(preset), own(&task), own(&own_name)].into_iter().flatten() {
             rate = faster(&mut part).unwrap_or(rate);
             overlay(&mut table, part, &known, name)?;
         }
@@ -84,15 +90,13 @@ pub fn resolve(name: &str, choices: &Choices) -> Result<Recipe, TrainError> {
     }
     for assignment in &choices.set {
         let (recipe, assignment) = addressed(assignment);
-        if recipe.is_none_or(|recipe| recipe == name) {
+        if recipe.is_none_or(|recipe| recipe == own_name) {
             assign(&mut table, assignment, &known)?;
         }
     }
     if let Some(instrument) = choices.instrument {
         table.insert("instrument".into(), instrument.name().into());
     }
-    // a recipe that was printed says its name
-    table.entry("name").or_insert(name.clone().into());
     let recipe: Recipe = table
         .try_into()
         .map_err(|error: toml::de::Error| TrainError::Config {
@@ -110,7 +114,7 @@ impl Recipe {
         Some(describe(text))
     }
 
-    /// Changes single settings of a recipe, each as `training.batch=16`.
+    /// Changes single settings of a recipe, each as `training.batch=16` or `clean:training.batch=16`.
     ///
     /// # Errors
     /// As [`resolve`].
@@ -118,11 +122,14 @@ impl Recipe {
         let failed = |message: String| TrainError::setting("recipe", message);
         let mut table = Table::try_from(self).map_err(|error| failed(error.to_string()))?;
         let known = keys(&parse(DEFAULTS, "defaults.toml")?);
-        for assignment in assignments {
-            let (recipe, assignment) = addressed(assignment);
-            if recipe.is_none_or(|recipe| recipe == self.name) {
-                assign(&mut table, assignment, &known)?;
-            }
+        let set = assignments.to_vec();
+        let choices = Choices {
+            set,
+            ..Choices::default()
+        };
+        choices.check(&[&self.name])?;
+        for assignment in &choices.set {
+            assign(&mut table, addressed(assignment).1, &known)?;
         }
         let recipe: Recipe = table
             .try_into()
@@ -373,14 +380,18 @@ mod tests {
         let of_one = set(&["clean:training.batch=3", "cascade:seed=7", "seed=1"]);
         let clean = resolve("clean", &of_one).unwrap();
         assert_eq!((clean.training.batch, clean.seed), (3, 1));
-        assert_eq!(
-            clean
-                .with(&["clean:seed=5".into(), "direct:seed=6".into()])
-                .unwrap()
-                .seed,
-            5
-        );
+        assert_eq!(clean.with(&["clean:seed=5".into()]).unwrap().seed, 5);
+        assert!(clean.with(&["claen:seed=5".into()]).is_err());
         assert!(of_one.check(&["clean", "cascade"]).is_ok());
+        let folder = tempfile::tempdir().unwrap();
+        let printed = folder.path().join("my.toml");
+        fs::write(
+            &printed,
+            toml::to_string(&resolve("clean", &set(&[])).unwrap()).unwrap(),
+        )
+        .unwrap();
+        let mine = resolve(printed.to_str().unwrap(), &of_one).unwrap();
+        assert_eq!((mine.name.as_str(), mine.training.batch), ("clean", 3));
         let message = of_one.check(&["clean", "cascade-ft"]).unwrap_err().to_string();
         assert!(message.contains("did you mean 'cascade-ft'?"), "{message}");
 
