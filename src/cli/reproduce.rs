@@ -20,7 +20,7 @@ use super::{
     report, table,
 };
 use crate::{
-    corpus::{Instrument, Split},
+    corpus::{Instrument, Split, Store},
     eval::{self, EvaluateOptions, Evaluation, Preset, Score, What, is_of},
     gpu::Device,
     report::ReportOptions,
@@ -29,6 +29,9 @@ use crate::{
         recipe::{Model, Task},
     },
 };
+
+/// Pieces with which every protocol has ten that give an instrument, and ten others that give the rest.
+const ENOUGH: usize = 20;
 
 #[derive(Args)]
 pub struct Arguments {
@@ -56,7 +59,7 @@ pub struct Arguments {
     /// Length of the segments that are evaluated [default: training.knn_seconds of the row, 10 in the papers]
     #[arg(long, value_name = "SECONDS")]
     pub seconds: Option<f64>,
-    /// Evaluate at most this many pieces
+    /// Evaluate at most this many pieces [default: all; of fewer than 20, half, so that there are others to mix them with]
     #[arg(long, value_name = "N")]
     pub pieces: Option<usize>,
     #[command(flatten)]
@@ -93,9 +96,16 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
     let store = prepared(&arguments.corpus, &arguments.out, stop)?;
     let stages = repeated(plan.stages(&store)?, arguments.paft_runs);
+    let test = Store::open(&store)?.split(Split::Test).len();
+    let pieces = arguments.pieces.or((test < ENOUGH).then_some((test / 2).max(1)));
+    let asked = Asked {
+        arguments,
+        store: &store,
+        pieces,
+    };
     // what the evaluation would refuse in the end
     for row in rows_of(stages.clone()) {
-        eval::check(&row.options(arguments, &store))?;
+        eval::check(&row.options(&asked))?;
     }
     let evaluations = arguments.out.join("evaluations");
     fs::create_dir_all(&evaluations).with_context(|| format!("cannot create {}", evaluations.display()))?;
@@ -108,7 +118,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     ];
     for (at, row) in rows.into_iter().enumerate() {
         let place = format!("[{}/{total}] evaluation of {}", at + 1, row.name);
-        let options = row.options(arguments, &store);
+        let options = row.options(&asked);
         match evaluation(&options, &evaluations.join(&row.name), &device, stop, &place) {
             Ok(evaluation) => lines.extend(means(&row.name, &evaluation)),
             Err(error) if stop.load(Ordering::Relaxed) => return Err(error),
@@ -188,6 +198,13 @@ fn repeated(stages: Vec<Stage>, runs: u64) -> Vec<Stage> {
     all
 }
 
+/// What all rows are evaluated on.
+struct Asked<'a> {
+    arguments: &'a Arguments,
+    store: &'a Path,
+    pieces: Option<usize>,
+}
+
 /// A row of the tables: the runs of one recipe.
 struct Row {
     /// Name of the recipe, and of the row's folder; with the number of a repeated run.
@@ -229,18 +246,19 @@ fn rows_of(stages: Vec<Stage>) -> Vec<Row> {
 
 impl Row {
     /// By all protocols that fit.
-    fn options(&self, arguments: &Arguments, store: &Path) -> EvaluateOptions {
+    fn options(&self, asked: &Asked<'_>) -> EvaluateOptions {
+        let arguments = asked.arguments;
         let recipe = &self.stages[0].config.recipe;
         EvaluateOptions {
             models: self.stages.iter().map(|stage| stage.folder.clone()).collect(),
-            corpus: store.into(),
+            corpus: asked.store.into(),
             what: Vec::new(),
             preset: match recipe.model {
                 Model::Hashizume => Preset::H25,
                 _ => Preset::I25,
             },
             split: Split::Test,
-            pieces: arguments.pieces,
+            pieces: asked.pieces,
             seconds: arguments.seconds.unwrap_or(recipe.training.knn_seconds),
             seed: 0,
             judgements: arguments.recipe.judgements.clone(),
