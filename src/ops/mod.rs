@@ -14,6 +14,7 @@ mod elementwise;
 mod filterbank;
 mod linear;
 mod loss;
+mod mask;
 mod mixdown;
 mod norm;
 mod pool;
@@ -31,7 +32,8 @@ pub use activation::{LeakyRelu, LeakyReluGradient, Sigmoid, SigmoidGradient};
 pub use adam::AdamUpdate;
 pub use batch::{concat_batch, slice_batch};
 pub use batch_norm::{
-    BatchNorm, BatchNormInputGradient, BatchNormSums, BatchStatistics, UpdateRunningStatistic,
+    BatchNorm, BatchNormActivation, BatchNormActivationInputGradient, BatchNormActivationSums,
+    BatchNormInputGradient, BatchNormSums, BatchStatistics, UpdateRunningStatistic,
 };
 pub use channels::{ChannelMask, ChannelSum, ConcatChannels, PadChannels, SliceChannels};
 pub use conv2d::{Conv2d, Conv2dWeightGradient, ConvTranspose2d};
@@ -41,6 +43,7 @@ pub use elementwise::{Multiply, Scale};
 pub use filterbank::{Filterbank, filterbank};
 pub use linear::{Linear, MatMul};
 pub use loss::{BceWithLogitsLoss, L1Loss, Loss, LossGradient, MseLoss};
+pub use mask::{SigmoidMask, SigmoidMaskGradient};
 pub use mixdown::Mixdown;
 pub use norm::{L2Normalise, L2NormaliseGradient, NormLogits, NormLogitsGradient, norm_loss};
 pub use pool::{MaxPool2d, MaxPool2dGradient};
@@ -85,6 +88,8 @@ registry![
     LeakyReluGradient,
     Sigmoid,
     SigmoidGradient,
+    SigmoidMask,
+    SigmoidMaskGradient,
     Dropout,
     ConcatChannels,
     SliceChannels,
@@ -110,6 +115,9 @@ registry![
     BatchNorm,
     BatchNormSums,
     BatchNormInputGradient,
+    BatchNormActivation,
+    BatchNormActivationSums,
+    BatchNormActivationInputGradient,
     UpdateRunningStatistic,
     Conv2d,
     ConvTranspose2d,

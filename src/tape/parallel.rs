@@ -35,6 +35,16 @@ pub fn map2<T: Real>(out: &mut [T], a: &[T], b: &[T], f: impl Fn(T, T) -> T + Sy
     });
 }
 
+/// `out = f(a, b, c)`, element by element.
+pub fn map3<T: Real>(out: &mut [T], [a, b, c]: [&[T]; 3], f: impl Fn(T, T, T) -> T + Sync) {
+    for_chunks(out, |start, chunk| {
+        let rest = a[start..].iter().zip(&b[start..]).zip(&c[start..]);
+        for (out, ((&a, &b), &c)) in chunk.iter_mut().zip(rest) {
+            *out = f(a, b, c);
+        }
+    });
+}
+
 /// `Σ f(i..j)` over chunks of `0..len`, added in order.
 pub fn sum<T: Real>(len: usize, f: impl Fn(std::ops::Range<usize>) -> T + Sync) -> T {
     let chunk = |i: usize| f(i * CHUNK..len.min((i + 1) * CHUNK));
@@ -63,4 +73,29 @@ pub fn sum_pairs<T: Real>(a: &[T], b: &[T], f: impl Fn(T, T) -> T) -> T {
         }
     }
     lanes.into_iter().sum::<T>() + rest
+}
+
+/// Two sums of `f(a, b, c)` over three slices of one length, likewise.
+pub fn two_sums<T: Real>([a, b, c]: [&[T]; 3], f: impl Fn(T, T, T) -> [T; 2]) -> [T; 2] {
+    let (mut first, mut second) = ([T::zero(); 8], [T::zero(); 8]);
+    let whole = a.len() / 8 * 8;
+    let chunks = a.chunks_exact(8).zip(b.chunks_exact(8)).zip(c.chunks_exact(8));
+    for ((a, b), c) in chunks {
+        let lanes = first.iter_mut().zip(&mut second);
+        for ((((first, second), &a), &b), &c) in lanes.zip(a).zip(b).zip(c) {
+            let [x, y] = f(a, b, c);
+            *first += x;
+            *second += y;
+        }
+    }
+    let mut rest = [T::zero(); 2];
+    for ((&a, &b), &c) in a[whole..].iter().zip(&b[whole..]).zip(&c[whole..]) {
+        let [x, y] = f(a, b, c);
+        rest[0] += x;
+        rest[1] += y;
+    }
+    [
+        first.into_iter().sum::<T>() + rest[0],
+        second.into_iter().sum::<T>() + rest[1],
+    ]
 }

@@ -3,8 +3,13 @@
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use super::{
-    Choices, Flat, Format, Io, Node, Parameters, Tape, Tunable, Var, input::Expected, layout::Colouring,
-    op::ErasedOp, tune,
+    Choices, Flat, Format, Io, Node, Parameters, Tape, Tunable, Var,
+    fuse::fuse,
+    input::Expected,
+    layout::Colouring,
+    liveness::{last_uses, live_entries},
+    op::ErasedOp,
+    tune,
 };
 use crate::{
     error::{Error, Result},
@@ -83,6 +88,7 @@ pub struct Plan {
     outputs: BTreeMap<Var, Place>,
     /// The largest tensor of each shared buffer, to name it when the buffer is too large.
     largest: Vec<(usize, String, Shape)>,
+    fused: usize,
 }
 
 /// Where a plan will run: only a GPU's plan has dispatches and scratch buffers.
@@ -94,7 +100,7 @@ pub(super) enum Target<'a> {
 
 impl Plan {
     /// Lays out what `outputs` and the operations that change lasting tensors need; the rest of the tape
-    /// is left out.
+    /// is left out, and operations are fused unless the tape [says otherwise](Tape::fuse).
     ///
     /// # Errors
     /// [`Error::Tape`] if an operation would read and write one buffer.
@@ -117,6 +123,8 @@ impl Plan {
         outputs: &[Var],
         target: Target<'_>,
     ) -> Result<Self> {
+        let (tape, fused) = fuse(tape, outputs)?;
+        let tape = &*tape;
         let live = live_entries(tape, outputs);
         let last_use = last_uses(tape, &live, outputs);
         let (choices, traits) = match target {
@@ -131,6 +139,7 @@ impl Plan {
             expected: Vec::new(),
             outputs: BTreeMap::new(),
             largest: Vec::new(),
+            fused,
         };
         if let Some(&empty) = tape.inputs.iter().find(|&&v| tape.shape(v).is_empty()) {
             return Err(Error::Tape(format!("{} is empty", tape.describe(empty))));
@@ -350,6 +359,12 @@ impl Plan {
         self.steps.len()
     }
 
+    /// Number of operations that have no pass of their own: those that read their result
+    /// [do their work](super::Op::absorb).
+    pub fn fused(&self) -> usize {
+        self.fused
+    }
+
     /// Number of dispatches of one replay; 0 in a plan for the CPU.
     pub fn dispatches(&self) -> usize {
         self.steps.iter().map(|s| s.kernels.dispatches.len()).sum()
@@ -453,40 +468,6 @@ impl Plan {
     }
 }
 
-/// Marks what `outputs` and mutating operations depend on.
-fn live_entries(tape: &Tape, outputs: &[Var]) -> Vec<bool> {
-    let mut live = vec![false; tape.entries.len()];
-    for var in outputs.iter().chain(tape.pinned.iter().map(|(var, ..)| var)) {
-        live[var.index()] = true;
-    }
-    for index in (0..tape.entries.len()).rev() {
-        if let Node::Op { op, inputs } = &tape.entries[index].node {
-            live[index] |= !op.mutates().is_empty();
-            if live[index] {
-                inputs.iter().for_each(|v| live[v.index()] = true);
-            }
-        }
-    }
-    live
-}
-
-/// For every tensor the entry that reads it last (its own, if none does); `None` for those that must
-/// survive the replay.
-fn last_uses(tape: &Tape, live: &[bool], outputs: &[Var]) -> Vec<Option<usize>> {
-    let mut last: Vec<Option<usize>> = (0..tape.entries.len()).map(Some).collect();
-    for index in (0..tape.entries.len()).filter(|&i| live[i]) {
-        if let Node::Op { inputs, .. } = &tape.entries[index].node {
-            for &input in inputs {
-                last[tape.root(input).index()] = Some(index);
-            }
-        }
-    }
-    for &output in outputs {
-        last[tape.root(output).index()] = None;
-    }
-    last
-}
-
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, step) in self.steps.iter().enumerate() {
@@ -535,6 +516,10 @@ impl fmt::Display for Plan {
             self.buffers(),
             self.bytes() as f64 / f64::from(1 << 20),
             self.flops() as f64 / 1e9
-        )
+        )?;
+        match self.fused {
+            0 => Ok(()),
+            saved => writeln!(f, "{saved} passes saved by fusing operations"),
+        }
     }
 }

@@ -58,6 +58,7 @@ pub fn statistics<T: Real>(shape: Channels, x: &[T], out: &mut [T]) {
     });
 }
 
+/// `activate` is what becomes of every normalised value.
 pub fn normalise<T: Real>(
     shape: Channels,
     x: &[T],
@@ -65,44 +66,61 @@ pub fn normalise<T: Real>(
     [gamma, beta]: [&[T]; 2],
     epsilon: T,
     out: &mut [T],
+    activate: impl Fn(T) -> T + Sync,
 ) {
     let (means, variances) = statistics.split_at(shape.channels);
     for_rows(shape, out, |c, start, out| {
         let scale = gamma[c] / (variances[c] + epsilon).sqrt();
         let (mean, beta) = (means[c], beta[c]);
         for (out, &x) in out.iter_mut().zip(&x[start..]) {
-            *out = (x - mean) * scale + beta;
+            *out = activate((x - mean) * scale + beta);
         }
     });
 }
 
-pub fn sums<T: Real>(shape: Channels, x: &[T], dy: &[T], statistics: &[T], epsilon: T, out: &mut [T]) {
+/// The gradient that reaches the norm is `gradient(y, dy)`, where y is what an activation made of its output.
+pub fn sums<T: Real>(
+    shape: Channels,
+    [x, y, dy]: [&[T]; 3],
+    statistics: &[T],
+    epsilon: T,
+    out: &mut [T],
+    gradient: impl Fn(T, T) -> T + Sync,
+) {
     let (means, variances) = statistics.split_at(shape.channels);
     let (first, second) = out.split_at_mut(shape.channels);
-    let per_channel = shape.batch * shape.inner;
-    parallel_channels(first, per_channel, |c| {
-        rows(shape, dy, c)
-            .map(|row| parallel::sum_slice(row, |v| v))
-            .sum()
-    });
-    parallel_channels(second, per_channel, |c| {
+    let pair = |(c, (first, second)): (usize, (&mut T, &mut T))| {
         let mean = means[c];
-        let pairs = rows(shape, x, c).zip(rows(shape, dy, c));
-        let sum: T = pairs
-            .map(|(x, dy)| parallel::sum_pairs(x, dy, |x, dy| dy * (x - mean)))
-            .sum();
-        sum / (variances[c] + epsilon).sqrt()
-    });
+        let both = rows(shape, x, c).zip(rows(shape, y, c)).zip(rows(shape, dy, c));
+        let of_row = |((x, y), dy)| {
+            parallel::two_sums([x, y, dy], |x, y, dy| {
+                let gradient = gradient(y, dy);
+                [gradient, gradient * (x - mean)]
+            })
+        };
+        let [sum, product] = both
+            .map(of_row)
+            .fold([T::zero(); 2], |[a, b], [c, d]| [a + c, b + d]);
+        *first = sum;
+        *second = product / (variances[c] + epsilon).sqrt();
+    };
+    match x.len() <= CHUNK {
+        true => first.iter_mut().zip(second).enumerate().for_each(pair),
+        false => first.par_iter_mut().zip(second).enumerate().for_each(pair),
+    }
 }
 
+/// With the same `gradient`.
+#[expect(clippy::too_many_arguments, reason = "a formula with that many symbols")]
 pub fn input_gradient<T: Real>(
     shape: Channels,
-    [x, dy]: [&[T]; 2],
+    [x, y, dy]: [&[T]; 3],
     statistics: &[T],
     gamma: &[T],
     sums: Option<&[T]>,
     epsilon: T,
     out: &mut [T],
+    gradient: impl Fn(T, T) -> T + Sync,
 ) {
     let (means, variances) = statistics.split_at(shape.channels);
     let count = T::of((shape.batch * shape.inner) as f64);
@@ -114,9 +132,9 @@ pub fn input_gradient<T: Real>(
             None => (T::zero(), T::zero()),
         };
         let mean = means[c];
-        let values = x[start..].iter().zip(&dy[start..]);
-        for (out, (&x, &dy)) in out.iter_mut().zip(values) {
-            *out = scale * (dy - mean_dy - (x - mean) * mean_dy_x);
+        let values = x[start..].iter().zip(&y[start..]).zip(&dy[start..]);
+        for (out, ((&x, &y), &dy)) in out.iter_mut().zip(values) {
+            *out = scale * (gradient(y, dy) - mean_dy - (x - mean) * mean_dy_x);
         }
     });
 }

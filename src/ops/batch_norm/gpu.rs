@@ -38,30 +38,46 @@ pub fn statistics(io: &Io<'_>) -> Kernels {
     }
 }
 
-pub fn normalise(io: &Io<'_>, epsilon: f32) -> Kernels {
+/// With a slope, a leaky ReLU of it.
+pub fn normalise(io: &Io<'_>, epsilon: f32, slope: Option<f32>) -> Kernels {
     let [_, channels, inner] = sizes(io);
     let each = at_once(&[inner]);
-    io.flat_by(shader!("batch_norm/normalise"), each)
+    let dispatch = io
+        .flat_by(shader!("batch_norm/normalise"), each)
         .params([channels, inner / each])
-        .param_f32(epsilon)
-        .into()
+        .param_f32(epsilon);
+    match slope {
+        Some(slope) => dispatch.define("ACTIVATED", "").param_f32(slope),
+        None => dispatch,
+    }
+    .into()
 }
 
-pub fn sums(io: &Io<'_>, epsilon: f32) -> Kernels {
+/// With a slope, of a gradient that still has to pass a leaky ReLU: the last input is its output.
+pub fn sums(io: &Io<'_>, epsilon: f32, slope: Option<f32>) -> Kernels {
     let reduction = Reduction {
         value: "NORM",
-        inputs: &[0, 1, 2],
+        inputs: if slope.is_some() {
+            &[0, 1, 2, 3]
+        } else {
+            &[0, 1, 2]
+        },
         scale: 1.0,
         pairs: true,
     };
     let mut kernels = reduction.kernels(io, io.inputs[0].channels());
     if let Some(partial) = kernels.dispatches.first_mut() {
         partial.constants.push(("EPSILON", f64::from(epsilon)));
+        if let Some(slope) = slope {
+            partial.constants.push(("SLOPE", f64::from(slope)));
+            partial.defines.insert("ACTIVATED", String::new());
+        }
     }
     kernels
 }
 
-pub fn input_gradient(io: &Io<'_>, epsilon: f32, batch: bool) -> Kernels {
+/// With a slope as [`sums`].
+pub fn input_gradient(io: &Io<'_>, epsilon: f32, batch: bool, slope: Option<f32>) -> Kernels {
     let [items, channels, inner] = sizes(io);
     let each = at_once(&[inner]);
     let mut dispatch = io
@@ -75,10 +91,11 @@ pub fn input_gradient(io: &Io<'_>, epsilon: f32, batch: bool) -> Kernels {
         // a kernel may not be bound what it does not see
         dispatch.bindings.retain(|b| *b != Binding::Read(Slot::Input(4)));
     }
-    dispatch
-        .define("OUT", if batch { 5 } else { 4 })
-        .define("PARAMS", if batch { 6 } else { 5 })
-        .into()
+    let out = dispatch.bindings.len() - 1;
+    if let Some(slope) = slope {
+        dispatch = dispatch.param_f32(slope).define("ACTIVATED", out - 1);
+    }
+    dispatch.define("OUT", out).define("PARAMS", out + 1).into()
 }
 
 pub fn update(io: &Io<'_>, op: &UpdateRunningStatistic) -> Kernels {

@@ -2,14 +2,19 @@
 //! gradient of the backward pass, and the running statistics.
 
 mod cpu;
+mod fused;
 mod gpu;
 
-use super::{Reshape, SliceChannels, channels, inputs, same};
+pub use fused::{BatchNormActivation, BatchNormActivationInputGradient, BatchNormActivationSums};
+
+use std::any::Any;
+
+use super::{LeakyReluGradient, Reshape, SliceChannels, channels, inputs, same};
 use crate::{
     error::{Error, Result},
     kernel::Kernels,
     shape::{Channels, Shape},
-    tape::{Case, Class, Cpu, Gradient, Io, Op, Real, Tape, Values, Var},
+    tape::{Case, Class, Cpu, Fused, Gradient, Io, Op, Real, Tape, Values, Var},
 };
 
 /// Each channel's mean and biased variance over batch and pixels. `[N, C, …] → [2, C]`
@@ -201,11 +206,11 @@ impl Op for BatchNorm {
         };
         let [x, statistics, gamma, beta, ..] = io.inputs;
         let epsilon = T::of(f64::from(self.epsilon));
-        cpu::normalise(shape, x, statistics, [gamma, beta], epsilon, io.output);
+        cpu::normalise(shape, x, statistics, [gamma, beta], epsilon, io.output, |y| y);
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
-        gpu::normalise(io, self.epsilon)
+        gpu::normalise(io, self.epsilon, None)
     }
 
     fn cases() -> Vec<Case> {
@@ -244,18 +249,17 @@ impl Op for BatchNormSums {
             return;
         };
         let [x, dy, statistics, ..] = io.inputs;
-        cpu::sums(
-            shape,
-            x,
-            dy,
-            statistics,
-            T::of(f64::from(self.epsilon)),
-            io.output,
-        );
+        let epsilon = T::of(f64::from(self.epsilon));
+        cpu::sums(shape, [x, dy, dy], statistics, epsilon, io.output, |_, dy| dy);
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
-        gpu::sums(io, self.epsilon)
+        gpu::sums(io, self.epsilon, None)
+    }
+
+    fn absorb(&self, input: usize, producer: &dyn Any) -> Option<Fused> {
+        let before: &LeakyReluGradient = producer.downcast_ref().filter(|_| input == 1)?;
+        Some(BatchNormActivationSums::fused(self, before))
     }
 
     fn cases() -> Vec<Case> {
@@ -291,11 +295,26 @@ impl Op for BatchNormInputGradient {
         let [x, dy, statistics, gamma, sums, ..] = io.inputs;
         let epsilon = T::of(f64::from(self.epsilon));
         let sums = self.batch.then_some(sums);
-        cpu::input_gradient(shape, [x, dy], statistics, gamma, sums, epsilon, io.output);
+        let tensors = [x, dy, dy];
+        cpu::input_gradient(
+            shape,
+            tensors,
+            statistics,
+            gamma,
+            sums,
+            epsilon,
+            io.output,
+            |_, dy| dy,
+        );
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
-        gpu::input_gradient(io, self.epsilon, self.batch)
+        gpu::input_gradient(io, self.epsilon, self.batch, None)
+    }
+
+    fn absorb(&self, input: usize, producer: &dyn Any) -> Option<Fused> {
+        let before: &LeakyReluGradient = producer.downcast_ref().filter(|_| input == 1)?;
+        Some(BatchNormActivationInputGradient::fused(self, before))
     }
 
     fn cases() -> Vec<Case> {
