@@ -23,8 +23,8 @@ use stemwise::{
     models::{Separator, SeparatorConfig},
     nn::Mode,
     ops::{
-        BatchNorm, BatchNormInputGradient, BatchNormSums, L1Loss, LeakyRelu, LeakyReluGradient, Multiply,
-        Sigmoid, SigmoidGradient,
+        Add, BatchNorm, BatchNormInputGradient, BatchNormSums, L1Loss, LeakyRelu, LeakyReluGradient,
+        Multiply, Sigmoid, SigmoidGradient,
     },
     optim::Adam,
     tape::{Plan, Program, Role, Session, Var},
@@ -44,13 +44,14 @@ type Size = [usize; 3];
 /// Records something and names what is read of it.
 type Record = fn(&mut Operands, Size) -> Result<Vec<Var>>;
 
-const WORKS: [(&str, Record); 6] = [
+const WORKS: [(&str, Record); 7] = [
     ("unet-step", |at, size| unet(at, size, Mode::Train)),
     ("unet-inference", |at, size| unet(at, size, Mode::Evaluate)),
     ("norm + activation", norm),
-    ("gradient of both", norm_gradient),
+    ("gradient of these", norm_gradient),
+    ("sum + gradient", sum_gradient),
     ("sigmoid + multiply", mask),
-    ("gradient of both", mask_gradient),
+    ("gradient of these", mask_gradient),
 ];
 
 /// The paper's separator: a step with Adam, or its loss alone.
@@ -100,6 +101,14 @@ fn norm_gradient(at: &mut Operands, size: Size) -> Result<Vec<Var>> {
         batch: true,
     };
     Ok(vec![at.tape.push(op, &[x, dy, statistics, gamma, sums])?])
+}
+
+/// Of an activation that goes two ways.
+fn sum_gradient(at: &mut Operands, size: Size) -> Result<Vec<Var>> {
+    let shape = first_layer(size);
+    let (y, dy, dz) = (at.tensor(shape)?, at.tensor(shape)?, at.tensor(shape)?);
+    let sum = at.tape.push(Add, &[dy, dz])?;
+    Ok(vec![at.tape.push(LeakyReluGradient { slope: SLOPE }, &[y, sum])?])
 }
 
 fn mask(at: &mut Operands, [batch, bins, frames]: Size) -> Result<Vec<Var>> {

@@ -12,6 +12,7 @@ mod decibel;
 mod dropout;
 mod elementwise;
 mod filterbank;
+mod gradient_sum;
 mod linear;
 mod loss;
 mod mask;
@@ -41,6 +42,7 @@ pub use decibel::{Decibel, DecibelGradient};
 pub use dropout::Dropout;
 pub use elementwise::{Multiply, Scale};
 pub use filterbank::{Filterbank, filterbank};
+pub use gradient_sum::LeakyReluGradientOfSum;
 pub use linear::{Linear, MatMul};
 pub use loss::{BceWithLogitsLoss, L1Loss, Loss, LossGradient, MseLoss};
 pub use mask::{SigmoidMask, SigmoidMaskGradient};
@@ -86,6 +88,7 @@ registry![
     Mixdown,
     LeakyRelu,
     LeakyReluGradient,
+    LeakyReluGradientOfSum,
     Sigmoid,
     SigmoidGradient,
     SigmoidMask,

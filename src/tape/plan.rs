@@ -6,7 +6,7 @@ use super::{
     Choices, Flat, Format, Io, Node, Parameters, Tape, Tunable, Var,
     fuse::fuse,
     input::Expected,
-    layout::Colouring,
+    layout::{Buffers, Colouring},
     liveness::{last_uses, live_entries},
     op::ErasedOp,
     tune,
@@ -184,14 +184,8 @@ impl Plan {
 
         let first_shared = plan.lengths.len();
         let mut colouring = Colouring::default();
-        let mut largest: Vec<(usize, String, Shape)> = Vec::new();
-        let note = |largest: &mut Vec<_>, buffer: usize, len: usize, label: String, shape: Shape| {
-            if buffer == largest.len() {
-                largest.push((len, label, shape));
-            } else if largest[buffer].0 < len {
-                largest[buffer] = (len, label, shape);
-            }
-        };
+        // what is coloured, to name the largest in each buffer; until then each has a buffer of its own
+        let mut tensors: Vec<(usize, String, Shape)> = Vec::new();
         for index in (0..tape.entries.len()).filter(|&i| live[i]) {
             let Node::Op { op, inputs } = &tape.entries[index].node else {
                 continue;
@@ -206,10 +200,9 @@ impl Plan {
             }
             let shared = places[index].is_none();
             if shared {
-                let buffer = colouring.take(shape.len());
-                note(&mut largest, buffer, shape.len(), tape.describe(var), shape);
+                tensors.push((shape.len(), tape.describe(var), shape));
                 places[index] = Some(Place {
-                    buffer: first_shared + buffer,
+                    buffer: first_shared + colouring.begin(shape.len(), index),
                     offset: 0,
                     len: shape.len(),
                 });
@@ -232,28 +225,20 @@ impl Plan {
                 step.choose(choices);
                 step.kernels = op.gpu(&step.io());
                 for &len in &step.kernels.scratch {
-                    let buffer = colouring.take(len);
-                    note(
-                        &mut largest,
-                        buffer,
-                        len,
-                        format!("scratch of {}", step.label),
-                        shape,
-                    );
+                    tensors.push((len, format!("scratch of {}", step.label), shape));
+                    let tensor = colouring.begin(len, index);
+                    colouring.end(tensor, index);
                     step.scratch.push(Place {
-                        buffer: first_shared + buffer,
+                        buffer: first_shared + tensor,
                         offset: 0,
                         len,
                     });
                 }
             }
-            plan.check_conflicts(&step)?;
 
-            let mut freed: Vec<usize> = step.scratch.iter().map(|s| s.buffer).collect();
             let mut ends = |root: Var, place: Place| {
-                let ending = last_use[root.index()] == Some(index) && place.buffer >= first_shared;
-                if ending && !freed.contains(&place.buffer) {
-                    freed.push(place.buffer);
+                if last_use[root.index()] == Some(index) && place.buffer >= first_shared {
+                    colouring.end(place.buffer - first_shared, index);
                 }
             };
             for &input in inputs {
@@ -263,19 +248,38 @@ impl Plan {
             if shared {
                 ends(var, step.output);
             }
-            for buffer in freed {
-                colouring.give(buffer - first_shared);
-            }
             plan.steps.push(step);
         }
-        plan.contents
-            .extend(colouring.lengths.iter().map(|_| Content::Shared));
-        plan.lengths.extend(colouring.lengths);
-        plan.largest = largest;
         for &output in outputs {
             plan.outputs.insert(output, placed(&places, output)?);
         }
+        plan.share(first_shared, &colouring.buffers(), tensors);
+        plan.steps
+            .iter()
+            .try_for_each(|step| plan.check_conflicts(step))?;
         Ok(plan)
+    }
+
+    /// Moves the tensors from `first_shared` on, each of which has a number of its own there, to the buffers that they
+    /// share.
+    fn share(&mut self, first_shared: usize, buffers: &Buffers, tensors: Vec<(usize, String, Shape)>) {
+        let steps = self.steps.iter_mut();
+        let places = steps.flat_map(|s| s.inputs.iter_mut().chain(&mut s.scratch).chain([&mut s.output]));
+        for place in places.chain(self.outputs.values_mut()) {
+            if let Some(tensor) = place.buffer.checked_sub(first_shared) {
+                place.buffer = first_shared + buffers.of[tensor];
+            }
+        }
+        let none = (0, String::new(), Shape::SCALAR);
+        self.largest = vec![none; buffers.lengths.len()];
+        for (tensor, &buffer) in tensors.into_iter().zip(&buffers.of) {
+            if self.largest[buffer].0 < tensor.0 {
+                self.largest[buffer] = tensor;
+            }
+        }
+        self.contents
+            .extend(buffers.lengths.iter().map(|_| Content::Shared));
+        self.lengths.extend(&buffers.lengths);
     }
 
     fn flat_place(&mut self, parameters: &Parameters, flat: Flat, offset: usize, len: usize) -> Place {
