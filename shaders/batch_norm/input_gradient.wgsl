@@ -1,5 +1,5 @@
 // out = γ / √(variance + epsilon) · (dy − (Σ dy + x̂ Σ dy x̂) / count); without BATCH the sums are left out,
-// for then the statistics do not depend on x. With ACTIVATED, dy first passes the leaky ReLU whose output was y.
+// for then the statistics do not depend on x
 // Grid: one invocation per Elements.
 #import shared/elements
 #import shared/grid
@@ -11,13 +11,8 @@
 #ifdef BATCH
 @group(0) @binding(4) var<storage, read> sums: array<f32>; // [2, channels]: Σ dy, Σ dy x̂
 #endif
-#ifdef ACTIVATED
-@group(0) @binding(#{ACTIVATED}) var<storage, read> y: array<Elements>; // [N, channels, inner]
-struct Params { len: u32, channels: u32, inner: u32, epsilon: f32, inverse_count: f32, slope: f32 }
-#else
-struct Params { len: u32, channels: u32, inner: u32, epsilon: f32, inverse_count: f32 }
-#endif
 @group(0) @binding(#{OUT}) var<storage, read_write> out: array<Elements>; // [N, channels, inner]
+struct Params { len: u32, channels: u32, inner: u32, epsilon: f32, inverse_count: f32 }
 @group(0) @binding(#{PARAMS}) var<uniform> params: Params;
 
 @compute @workgroup_size(FLAT_WIDTH)
@@ -33,9 +28,6 @@ fn main(
     let c = i / params.inner % params.channels;
     let inverse = 1.0 / sqrt(statistics[params.channels + c] + params.epsilon);
     var gradient = dy[i];
-#ifdef ACTIVATED
-    gradient = select(params.slope * gradient, gradient, y[i] > Elements(0.0));
-#endif
 #ifdef BATCH
     let normalised = (x[i] - statistics[c]) * inverse;
     gradient -= (sums[c] + normalised * sums[params.channels + c]) * params.inverse_count;

@@ -4,8 +4,7 @@
 //   ABSOLUTE_ERROR  |x − y|
 //   SQUARED_ERROR   (x − y)²
 //   CROSS_ENTROPY   ln(1 + eˣ) − xy
-//   NORM            the pair (y, y · x̂), where x̂ = (x − mean) / √(variance + EPSILON) and y is a gradient;
-//                   with ACTIVATED, it first passes the leaky ReLU whose output is given
+//   NORM            the pair (y, y · x̂), where x̂ = (x − mean) / √(variance + EPSILON) and y is a gradient
 // Grid: one workgroup per (channel, slice), folded. Lanes stride through the slice by Elements, then add as a tree.
 #import shared/elements
 #import shared/grid
@@ -18,10 +17,6 @@
 #ifdef NORM
 @group(0) @binding(2) var<storage, read> statistics: array<f32>; // [2, channels]: mean, variance
 override EPSILON: f32;
-#endif
-#ifdef ACTIVATED
-@group(0) @binding(3) var<storage, read> activated: array<Elements>; // [batch, channels, inner]
-override SLOPE: f32;
 #endif
 @group(0) @binding(#{OUT}) var<storage, read_write> partials: array<vec2<f32>>; // [channels, slices]
 struct Params { batch: u32, channels: u32, inner: u32, slices: u32 }
@@ -80,12 +75,8 @@ fn main(
             first += max(logit, Elements(0.0)) - logit * y[i] + log_1p(exp(-min(abs(logit), Elements(87.0))));
 #endif
 #ifdef NORM
-            var gradient = y[i];
-#ifdef ACTIVATED
-            gradient = select(SLOPE * gradient, gradient, activated[i] > Elements(0.0));
-#endif
-            first += gradient;
-            second += gradient * (x[i] - mean) * inverse;
+            first += y[i];
+            second += y[i] * (x[i] - mean) * inverse;
 #endif
         }
     }

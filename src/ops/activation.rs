@@ -47,14 +47,13 @@ impl LeakyRelu {
 /// The formula of [`LeakyRelu`].
 pub(super) fn leaky_relu<T: Real>(slope: f32) -> impl Fn(T) -> T + Sync {
     let slope = T::of(f64::from(slope));
-    move |x| (if x > T::zero() { T::one() } else { slope }) * x
+    move |x| if x > T::zero() { x } else { slope * x }
 }
 
 /// The formula of [`LeakyReluGradient`].
 pub(super) fn leaky_relu_gradient<T: Real>(slope: f32) -> impl Fn(T, T) -> T + Sync {
     let slope = T::of(f64::from(slope));
-    // one product either way: where a compiler would branch for it, a loop becomes several times slower
-    move |y, dy| (if y > T::zero() { T::one() } else { slope }) * dy
+    move |y, dy| if y > T::zero() { dy } else { slope * dy }
 }
 
 /// The formula of [`Sigmoid`].

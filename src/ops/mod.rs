@@ -33,8 +33,8 @@ pub use activation::{LeakyRelu, LeakyReluGradient, Sigmoid, SigmoidGradient};
 pub use adam::AdamUpdate;
 pub use batch::{concat_batch, slice_batch};
 pub use batch_norm::{
-    BatchNorm, BatchNormActivation, BatchNormActivationInputGradient, BatchNormActivationSums,
-    BatchNormInputGradient, BatchNormSums, BatchStatistics, UpdateRunningStatistic,
+    BatchNorm, BatchNormActivation, BatchNormInputGradient, BatchNormSums, BatchStatistics,
+    UpdateRunningStatistic,
 };
 pub use channels::{ChannelMask, ChannelSum, ConcatChannels, PadChannels, SliceChannels};
 pub use conv2d::{Conv2d, Conv2dWeightGradient, ConvTranspose2d};
@@ -119,8 +119,6 @@ registry![
     BatchNormSums,
     BatchNormInputGradient,
     BatchNormActivation,
-    BatchNormActivationSums,
-    BatchNormActivationInputGradient,
     UpdateRunningStatistic,
     Conv2d,
     ConvTranspose2d,

@@ -74,28 +74,3 @@ pub fn sum_pairs<T: Real>(a: &[T], b: &[T], f: impl Fn(T, T) -> T) -> T {
     }
     lanes.into_iter().sum::<T>() + rest
 }
-
-/// Two sums of `f(a, b, c)` over three slices of one length, likewise.
-pub fn two_sums<T: Real>([a, b, c]: [&[T]; 3], f: impl Fn(T, T, T) -> [T; 2]) -> [T; 2] {
-    let (mut first, mut second) = ([T::zero(); 8], [T::zero(); 8]);
-    let whole = a.len() / 8 * 8;
-    let chunks = a.chunks_exact(8).zip(b.chunks_exact(8)).zip(c.chunks_exact(8));
-    for ((a, b), c) in chunks {
-        let lanes = first.iter_mut().zip(&mut second);
-        for ((((first, second), &a), &b), &c) in lanes.zip(a).zip(b).zip(c) {
-            let [x, y] = f(a, b, c);
-            *first += x;
-            *second += y;
-        }
-    }
-    let mut rest = [T::zero(); 2];
-    for ((&a, &b), &c) in a[whole..].iter().zip(&b[whole..]).zip(&c[whole..]) {
-        let [x, y] = f(a, b, c);
-        rest[0] += x;
-        rest[1] += y;
-    }
-    [
-        first.into_iter().sum::<T>() + rest[0],
-        second.into_iter().sum::<T>() + rest[1],
-    ]
-}

@@ -78,49 +78,33 @@ pub fn normalise<T: Real>(
     });
 }
 
-/// The gradient that reaches the norm is `gradient(y, dy)`, where y is what an activation made of its output.
-pub fn sums<T: Real>(
-    shape: Channels,
-    [x, y, dy]: [&[T]; 3],
-    statistics: &[T],
-    epsilon: T,
-    out: &mut [T],
-    gradient: impl Fn(T, T) -> T + Sync,
-) {
+pub fn sums<T: Real>(shape: Channels, x: &[T], dy: &[T], statistics: &[T], epsilon: T, out: &mut [T]) {
     let (means, variances) = statistics.split_at(shape.channels);
     let (first, second) = out.split_at_mut(shape.channels);
-    let pair = |(c, (first, second)): (usize, (&mut T, &mut T))| {
+    let per_channel = shape.batch * shape.inner;
+    parallel_channels(first, per_channel, |c| {
+        rows(shape, dy, c)
+            .map(|row| parallel::sum_slice(row, |v| v))
+            .sum()
+    });
+    parallel_channels(second, per_channel, |c| {
         let mean = means[c];
-        let both = rows(shape, x, c).zip(rows(shape, y, c)).zip(rows(shape, dy, c));
-        let of_row = |((x, y), dy)| {
-            parallel::two_sums([x, y, dy], |x, y, dy| {
-                let gradient = gradient(y, dy);
-                [gradient, gradient * (x - mean)]
-            })
-        };
-        let [sum, product] = both
-            .map(of_row)
-            .fold([T::zero(); 2], |[a, b], [c, d]| [a + c, b + d]);
-        *first = sum;
-        *second = product / (variances[c] + epsilon).sqrt();
-    };
-    match x.len() <= CHUNK {
-        true => first.iter_mut().zip(second).enumerate().for_each(pair),
-        false => first.par_iter_mut().zip(second).enumerate().for_each(pair),
-    }
+        let pairs = rows(shape, x, c).zip(rows(shape, dy, c));
+        let sum: T = pairs
+            .map(|(x, dy)| parallel::sum_pairs(x, dy, |x, dy| dy * (x - mean)))
+            .sum();
+        sum / (variances[c] + epsilon).sqrt()
+    });
 }
 
-/// With the same `gradient`.
-#[expect(clippy::too_many_arguments, reason = "a formula with that many symbols")]
 pub fn input_gradient<T: Real>(
     shape: Channels,
-    [x, y, dy]: [&[T]; 3],
+    [x, dy]: [&[T]; 2],
     statistics: &[T],
     gamma: &[T],
     sums: Option<&[T]>,
     epsilon: T,
     out: &mut [T],
-    gradient: impl Fn(T, T) -> T + Sync,
 ) {
     let (means, variances) = statistics.split_at(shape.channels);
     let count = T::of((shape.batch * shape.inner) as f64);
@@ -132,9 +116,9 @@ pub fn input_gradient<T: Real>(
             None => (T::zero(), T::zero()),
         };
         let mean = means[c];
-        let values = x[start..].iter().zip(&y[start..]).zip(&dy[start..]);
-        for (out, ((&x, &y), &dy)) in out.iter_mut().zip(values) {
-            *out = scale * (gradient(y, dy) - mean_dy - (x - mean) * mean_dy_x);
+        let values = x[start..].iter().zip(&dy[start..]);
+        for (out, (&x, &dy)) in out.iter_mut().zip(values) {
+            *out = scale * (dy - mean_dy - (x - mean) * mean_dy_x);
         }
     });
 }

@@ -1,11 +1,11 @@
-//! Batch norm together with the leaky ReLU behind it, and its gradient with that of the leaky ReLU. Plans put them in
-//! place of two operations; nobody records them, and so they have no gradient.
+//! Batch norm together with the leaky ReLU behind it. Plans put it in place of two operations; nobody records it, and so
+//! it has no gradient.
 
-use super::{BatchNorm, BatchNormInputGradient, BatchNormSums, cpu, gpu, shapes};
+use super::{BatchNorm, cpu, gpu, shapes};
 use crate::{
     error::Result,
     kernel::Kernels,
-    ops::{LeakyRelu, LeakyReluGradient, activation, inputs, same},
+    ops::{LeakyRelu, activation},
     shape::Shape,
     tape::{Case, Class, Cpu, Fused, Gradient, Io, Op, Operand, Real, Values},
 };
@@ -19,54 +19,11 @@ pub struct BatchNormActivation {
     pub activation: LeakyRelu,
 }
 
-/// [`BatchNormSums`] of a gradient `dy` that first passes the leaky ReLU whose output was y.
-/// `x [N, C, …], dy [N, C, …], statistics [2, C], y [N, C, …] → [2, C]`
-#[derive(Debug, Clone)]
-pub struct BatchNormActivationSums {
-    /// What comes first, in the backward pass.
-    pub activation: LeakyReluGradient,
-    /// What is done with its output.
-    pub sums: BatchNormSums,
-}
-
-/// [`BatchNormInputGradient`] of a gradient `dy` that first passes the leaky ReLU whose output was y.
-/// `x [N, C, …], dy [N, C, …], statistics [2, C], γ [C], sums [2, C], y [N, C, …] → [N, C, …]`
-#[derive(Debug, Clone)]
-pub struct BatchNormActivationInputGradient {
-    /// What comes first, in the backward pass.
-    pub activation: LeakyReluGradient,
-    /// What is done with its output.
-    pub norm: BatchNormInputGradient,
-}
-
 impl BatchNormActivation {
     pub(in crate::ops) fn fused(norm: &BatchNorm, activation: &LeakyRelu) -> Fused {
         let (norm, activation) = (norm.clone(), activation.clone());
         let inputs = [0, 1, 2, 3].map(Operand::Absorbed);
         Fused::new(BatchNormActivation { norm, activation }, inputs)
-    }
-}
-
-impl BatchNormActivationSums {
-    pub(super) fn fused(sums: &BatchNormSums, activation: &LeakyReluGradient) -> Fused {
-        let (sums, activation) = (sums.clone(), activation.clone());
-        let inputs = [
-            Operand::Own(0),
-            Operand::Absorbed(1),
-            Operand::Own(2),
-            Operand::Absorbed(0),
-        ];
-        Fused::new(BatchNormActivationSums { activation, sums }, inputs)
-    }
-}
-
-impl BatchNormActivationInputGradient {
-    pub(super) fn fused(norm: &BatchNormInputGradient, activation: &LeakyReluGradient) -> Fused {
-        let (norm, activation) = (norm.clone(), activation.clone());
-        let [x, statistics, gamma, sums] = [0, 2, 3, 4].map(Operand::Own);
-        let [y, dy] = [0, 1].map(Operand::Absorbed);
-        let op = BatchNormActivationInputGradient { activation, norm };
-        Fused::new(op, [x, dy, statistics, gamma, sums, y])
     }
 }
 
@@ -115,111 +72,6 @@ impl Op for BatchNormActivation {
             let c = Shape::from([shape[1]]);
             Case::new(Class::Reduction, op, [shape, Shape::from([2, shape[1]]), c, c])
                 .fill(1, Values::Uniform(0.1, 1.5))
-                .differentiable(&[])
-        };
-        kinds().map(case).collect()
-    }
-}
-
-impl Op for BatchNormActivationSums {
-    const NAME: &'static str = "leaky_relu_gradient + batch_norm_sums";
-
-    fn shape(&self, given: &[Shape]) -> Result<Shape> {
-        let [x, dy, statistics, y] = inputs(Self::NAME, given)?;
-        same(Self::NAME, dy, y)?;
-        self.sums.shape(&[x, dy, statistics])
-    }
-
-    fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
-        at.none()
-    }
-
-    fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
-        let Some(shape) = io.shape(0).channels() else {
-            return;
-        };
-        let [x, dy, statistics, y, ..] = io.inputs;
-        let epsilon = T::of(f64::from(self.sums.epsilon));
-        let gradient = activation::leaky_relu_gradient(self.activation.slope);
-        cpu::sums(shape, [x, y, dy], statistics, epsilon, io.output, gradient);
-    }
-
-    fn gpu(&self, io: &Io<'_>) -> Kernels {
-        gpu::sums(io, self.sums.epsilon, Some(self.activation.slope))
-    }
-
-    fn cases() -> Vec<Case> {
-        let case = |(shape, slope, _): (Shape, f32, bool)| {
-            let op = BatchNormActivationSums {
-                activation: LeakyReluGradient { slope },
-                sums: BatchNormSums { epsilon: EPSILON },
-            };
-            Case::new(
-                Class::Reduction,
-                op,
-                [shape, shape, Shape::from([2, shape[1]]), shape],
-            )
-            .fill(2, Values::Uniform(0.1, 1.5))
-            .differentiable(&[])
-        };
-        kinds().map(case).collect()
-    }
-}
-
-impl Op for BatchNormActivationInputGradient {
-    const NAME: &'static str = "leaky_relu_gradient + batch_norm_input_gradient";
-
-    fn shape(&self, given: &[Shape]) -> Result<Shape> {
-        let [x, dy, statistics, gamma, sums, y] = inputs(Self::NAME, given)?;
-        same(Self::NAME, dy, y)?;
-        self.norm.shape(&[x, dy, statistics, gamma, sums])
-    }
-
-    fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
-        at.none()
-    }
-
-    fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
-        let Some(shape) = io.shape(0).channels() else {
-            return;
-        };
-        let [x, dy, statistics, gamma, sums, y] = io.inputs;
-        let epsilon = T::of(f64::from(self.norm.epsilon));
-        let sums = self.norm.batch.then_some(sums);
-        let gradient = activation::leaky_relu_gradient(self.activation.slope);
-        cpu::input_gradient(
-            shape,
-            [x, y, dy],
-            statistics,
-            gamma,
-            sums,
-            epsilon,
-            io.output,
-            gradient,
-        );
-    }
-
-    fn gpu(&self, io: &Io<'_>) -> Kernels {
-        gpu::input_gradient(
-            io,
-            self.norm.epsilon,
-            self.norm.batch,
-            Some(self.activation.slope),
-        )
-    }
-
-    fn cases() -> Vec<Case> {
-        let case = |(shape, slope, batch): (Shape, f32, bool)| {
-            let op = BatchNormActivationInputGradient {
-                activation: LeakyReluGradient { slope },
-                norm: BatchNormInputGradient {
-                    epsilon: EPSILON,
-                    batch,
-                },
-            };
-            let (pair, c) = (Shape::from([2, shape[1]]), Shape::from([shape[1]]));
-            Case::new(Class::Reduction, op, [shape, shape, pair, c, pair, shape])
-                .fill(2, Values::Uniform(0.1, 1.5))
                 .differentiable(&[])
         };
         kinds().map(case).collect()

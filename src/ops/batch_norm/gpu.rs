@@ -53,31 +53,21 @@ pub fn normalise(io: &Io<'_>, epsilon: f32, slope: Option<f32>) -> Kernels {
     .into()
 }
 
-/// With a slope, of a gradient that still has to pass a leaky ReLU: the last input is its output.
-pub fn sums(io: &Io<'_>, epsilon: f32, slope: Option<f32>) -> Kernels {
+pub fn sums(io: &Io<'_>, epsilon: f32) -> Kernels {
     let reduction = Reduction {
         value: "NORM",
-        inputs: if slope.is_some() {
-            &[0, 1, 2, 3]
-        } else {
-            &[0, 1, 2]
-        },
+        inputs: &[0, 1, 2],
         scale: 1.0,
         pairs: true,
     };
     let mut kernels = reduction.kernels(io, io.inputs[0].channels());
     if let Some(partial) = kernels.dispatches.first_mut() {
         partial.constants.push(("EPSILON", f64::from(epsilon)));
-        if let Some(slope) = slope {
-            partial.constants.push(("SLOPE", f64::from(slope)));
-            partial.defines.insert("ACTIVATED", String::new());
-        }
     }
     kernels
 }
 
-/// With a slope as [`sums`].
-pub fn input_gradient(io: &Io<'_>, epsilon: f32, batch: bool, slope: Option<f32>) -> Kernels {
+pub fn input_gradient(io: &Io<'_>, epsilon: f32, batch: bool) -> Kernels {
     let [items, channels, inner] = sizes(io);
     let each = at_once(&[inner]);
     let mut dispatch = io
@@ -91,11 +81,10 @@ pub fn input_gradient(io: &Io<'_>, epsilon: f32, batch: bool, slope: Option<f32>
         // a kernel may not be bound what it does not see
         dispatch.bindings.retain(|b| *b != Binding::Read(Slot::Input(4)));
     }
-    let out = dispatch.bindings.len() - 1;
-    if let Some(slope) = slope {
-        dispatch = dispatch.param_f32(slope).define("ACTIVATED", out - 1);
-    }
-    dispatch.define("OUT", out).define("PARAMS", out + 1).into()
+    dispatch
+        .define("OUT", if batch { 5 } else { 4 })
+        .define("PARAMS", if batch { 6 } else { 5 })
+        .into()
 }
 
 pub fn update(io: &Io<'_>, op: &UpdateRunningStatistic) -> Kernels {

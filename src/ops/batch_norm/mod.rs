@@ -5,16 +5,14 @@ mod cpu;
 mod fused;
 mod gpu;
 
-pub use fused::{BatchNormActivation, BatchNormActivationInputGradient, BatchNormActivationSums};
+pub use fused::BatchNormActivation;
 
-use std::any::Any;
-
-use super::{LeakyReluGradient, Reshape, SliceChannels, channels, inputs, same};
+use super::{Reshape, SliceChannels, channels, inputs, same};
 use crate::{
     error::{Error, Result},
     kernel::Kernels,
     shape::{Channels, Shape},
-    tape::{Case, Class, Cpu, Fused, Gradient, Io, Op, Real, Tape, Values, Var},
+    tape::{Case, Class, Cpu, Gradient, Io, Op, Real, Tape, Values, Var},
 };
 
 /// Each channel's mean and biased variance over batch and pixels. `[N, C, …] → [2, C]`
@@ -249,17 +247,18 @@ impl Op for BatchNormSums {
             return;
         };
         let [x, dy, statistics, ..] = io.inputs;
-        let epsilon = T::of(f64::from(self.epsilon));
-        cpu::sums(shape, [x, dy, dy], statistics, epsilon, io.output, |_, dy| dy);
+        cpu::sums(
+            shape,
+            x,
+            dy,
+            statistics,
+            T::of(f64::from(self.epsilon)),
+            io.output,
+        );
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
-        gpu::sums(io, self.epsilon, None)
-    }
-
-    fn absorb(&self, input: usize, producer: &dyn Any) -> Option<Fused> {
-        let before: &LeakyReluGradient = producer.downcast_ref().filter(|_| input == 1)?;
-        Some(BatchNormActivationSums::fused(self, before))
+        gpu::sums(io, self.epsilon)
     }
 
     fn cases() -> Vec<Case> {
@@ -295,26 +294,11 @@ impl Op for BatchNormInputGradient {
         let [x, dy, statistics, gamma, sums, ..] = io.inputs;
         let epsilon = T::of(f64::from(self.epsilon));
         let sums = self.batch.then_some(sums);
-        let tensors = [x, dy, dy];
-        cpu::input_gradient(
-            shape,
-            tensors,
-            statistics,
-            gamma,
-            sums,
-            epsilon,
-            io.output,
-            |_, dy| dy,
-        );
+        cpu::input_gradient(shape, [x, dy], statistics, gamma, sums, epsilon, io.output);
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
-        gpu::input_gradient(io, self.epsilon, self.batch, None)
-    }
-
-    fn absorb(&self, input: usize, producer: &dyn Any) -> Option<Fused> {
-        let before: &LeakyReluGradient = producer.downcast_ref().filter(|_| input == 1)?;
-        Some(BatchNormActivationInputGradient::fused(self, before))
+        gpu::input_gradient(io, self.epsilon, self.batch)
     }
 
     fn cases() -> Vec<Case> {
