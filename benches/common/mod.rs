@@ -44,6 +44,10 @@ pub fn noise(stream: u32, len: usize) -> Vec<f32> {
         .collect()
 }
 
+#[allow(
+    dead_code,
+    reason = "each bench compiles this file anew; one of them has a clock of its own"
+)]
 /// Replays `iterations` times and waits for the last, by reading `output`.
 pub fn time(
     session: &mut Session,

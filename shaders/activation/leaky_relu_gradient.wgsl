@@ -1,13 +1,19 @@
-// out = dy where y > 0, else slope · dy; y has the sign of x
+// out = dy where y > 0, else slope · dy; y has the sign of x. With SUM, dy + dz in place of dy
 // Grid: one invocation per Elements.
 #import shared/elements
 #import shared/grid
 
 @group(0) @binding(0) var<storage, read> y: array<Elements>; // [len]
 @group(0) @binding(1) var<storage, read> dy: array<Elements>; // [len]
-@group(0) @binding(2) var<storage, read_write> out: array<Elements>; // [len]
 struct Params { len: u32, slope: f32 }
+#ifdef SUM
+@group(0) @binding(2) var<storage, read> dz: array<Elements>; // [len]
+@group(0) @binding(3) var<storage, read_write> out: array<Elements>; // [len]
+@group(0) @binding(4) var<uniform> params: Params;
+#else
+@group(0) @binding(2) var<storage, read_write> out: array<Elements>; // [len]
 @group(0) @binding(3) var<uniform> params: Params;
+#endif
 
 @compute @workgroup_size(FLAT_WIDTH)
 fn main(
@@ -19,5 +25,9 @@ fn main(
     if i >= params.len {
         return;
     }
-    out[i] = select(params.slope * dy[i], dy[i], y[i] > Elements(0.0));
+    var gradient = dy[i];
+#ifdef SUM
+    gradient += dz[i];
+#endif
+    out[i] = select(params.slope * gradient, gradient, y[i] > Elements(0.0));
 }

@@ -1,11 +1,17 @@
-// out = 1 / (1 + exp(−x)). Clamped: exp(−x) must not overflow, and sigmoid(−88) is below the least normal f32.
+// out = 1 / (1 + exp(−x)), times a with MASK. Clamped: exp(−x) must not overflow, and sigmoid(−88) is below the least normal f32.
 // Grid: one invocation per element.
 #import shared/grid
 
 @group(0) @binding(0) var<storage, read> x: array<f32>; // [len]
-@group(0) @binding(1) var<storage, read_write> out: array<f32>; // [len]
 struct Params { len: u32 }
+#ifdef MASK
+@group(0) @binding(1) var<storage, read> a: array<f32>; // [len]
+@group(0) @binding(2) var<storage, read_write> out: array<f32>; // [len]
+@group(0) @binding(3) var<uniform> params: Params;
+#else
+@group(0) @binding(1) var<storage, read_write> out: array<f32>; // [len]
 @group(0) @binding(2) var<uniform> params: Params;
+#endif
 
 @compute @workgroup_size(FLAT_WIDTH)
 fn main(
@@ -17,5 +23,10 @@ fn main(
     if i >= params.len {
         return;
     }
-    out[i] = 1.0 / (1.0 + exp(-clamp(x[i], -87.0, 87.0)));
+    let sigmoid = 1.0 / (1.0 + exp(-clamp(x[i], -87.0, 87.0)));
+#ifdef MASK
+    out[i] = sigmoid * a[i];
+#else
+    out[i] = sigmoid;
+#endif
 }

@@ -1,12 +1,18 @@
-// out = dy · y · (1 − y)
+// out = dy · y · (1 − y); with MASK, (dy · a) · y · (1 − y)
 // Grid: one invocation per element.
 #import shared/grid
 
 @group(0) @binding(0) var<storage, read> y: array<f32>; // [len]
 @group(0) @binding(1) var<storage, read> dy: array<f32>; // [len]
-@group(0) @binding(2) var<storage, read_write> out: array<f32>; // [len]
 struct Params { len: u32 }
+#ifdef MASK
+@group(0) @binding(2) var<storage, read> a: array<f32>; // [len]
+@group(0) @binding(3) var<storage, read_write> out: array<f32>; // [len]
+@group(0) @binding(4) var<uniform> params: Params;
+#else
+@group(0) @binding(2) var<storage, read_write> out: array<f32>; // [len]
 @group(0) @binding(3) var<uniform> params: Params;
+#endif
 
 @compute @workgroup_size(FLAT_WIDTH)
 fn main(
@@ -18,5 +24,9 @@ fn main(
     if i >= params.len {
         return;
     }
-    out[i] = dy[i] * y[i] * (1.0 - y[i]);
+    var upstream = dy[i];
+#ifdef MASK
+    upstream *= a[i];
+#endif
+    out[i] = upstream * y[i] * (1.0 - y[i]);
 }

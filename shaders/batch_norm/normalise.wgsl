@@ -1,4 +1,5 @@
-// out = γ (x − mean) / √(variance + epsilon) + β
+// out = γ (x − mean) / √(variance + epsilon) + β; with ACTIVATED, its leaky ReLU: slope times that where it is not
+// above 0
 // Grid: one invocation per Elements.
 #import shared/elements
 #import shared/grid
@@ -8,7 +9,11 @@
 @group(0) @binding(2) var<storage, read> gamma: array<f32>; // [channels]
 @group(0) @binding(3) var<storage, read> beta: array<f32>; // [channels]
 @group(0) @binding(4) var<storage, read_write> out: array<Elements>; // [N, channels, inner]
+#ifdef ACTIVATED
+struct Params { len: u32, channels: u32, inner: u32, epsilon: f32, slope: f32 }
+#else
 struct Params { len: u32, channels: u32, inner: u32, epsilon: f32 }
+#endif
 @group(0) @binding(5) var<uniform> params: Params;
 
 @compute @workgroup_size(FLAT_WIDTH)
@@ -23,5 +28,10 @@ fn main(
     }
     let c = i / params.inner % params.channels;
     let scale = gamma[c] / sqrt(statistics[params.channels + c] + params.epsilon);
-    out[i] = (x[i] - statistics[c]) * scale + beta[c];
+    let normalised = (x[i] - statistics[c]) * scale + beta[c];
+#ifdef ACTIVATED
+    out[i] = select(params.slope * normalised, normalised, normalised > Elements(0.0));
+#else
+    out[i] = normalised;
+#endif
 }

@@ -27,6 +27,9 @@ pub struct Arguments {
     /// Index or part of the name of a device, see 'stemwise devices', or 'cpu'
     #[arg(long)]
     device: Option<String>,
+    /// Show a step for every operation, of which a run fuses some; the memory is the run's
+    #[arg(long)]
+    unfused: bool,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
@@ -38,10 +41,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     };
     let count = recipe.training.batch / examples;
     let adam = Adam::default();
-    let training = match count {
+    let mut training = match count {
         1 => network.training_step(&adam, examples)?,
         _ => network.micro_steps(&adam, examples, count)?.0,
     };
+
+    training.tape.fuse(!arguments.unfused);
 
     let variable = std::env::var(DEVICE_VARIABLE).ok();
     let asked = arguments.device.as_deref().or(variable.as_deref());

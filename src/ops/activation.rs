@@ -1,12 +1,17 @@
 //! Leaky ReLU (with slope 0: ReLU) and sigmoid. Both gradients need the output only.
 
-use super::{inputs, parallel, same};
+use std::any::Any;
+
+use super::{
+    Add, BatchNorm, BatchNormActivation, LeakyReluGradientOfSum, Multiply, SigmoidMaskGradient, inputs,
+    parallel, same,
+};
 use crate::{
     error::Result,
     kernel::{Kernels, at_once},
     shader,
     shape::Shape,
-    tape::{Case, Class, Cpu, Gradient, Io, Op, Real, Values},
+    tape::{Case, Class, Cpu, Fused, Gradient, Io, Op, Real, Values},
 };
 
 /// `x` where `x > 0`, else `slope · x`. `[…] → […]`
@@ -39,6 +44,28 @@ impl LeakyRelu {
     pub const RELU: LeakyRelu = LeakyRelu { slope: 0.0 };
 }
 
+/// The formula of [`LeakyRelu`].
+pub(super) fn leaky_relu<T: Real>(slope: f32) -> impl Fn(T) -> T + Sync {
+    let slope = T::of(f64::from(slope));
+    move |x| if x > T::zero() { x } else { slope * x }
+}
+
+/// The formula of [`LeakyReluGradient`].
+pub(super) fn leaky_relu_gradient<T: Real>(slope: f32) -> impl Fn(T, T) -> T + Sync {
+    let slope = T::of(f64::from(slope));
+    move |y, dy| if y > T::zero() { dy } else { slope * dy }
+}
+
+/// The formula of [`Sigmoid`].
+pub(super) fn sigmoid<T: Real>(x: T) -> T {
+    T::one() / (T::one() + (-x).exp())
+}
+
+/// The formula of [`SigmoidGradient`].
+pub(super) fn sigmoid_gradient<T: Real>(y: T, dy: T) -> T {
+    dy * y * (T::one() - y)
+}
+
 impl Op for LeakyRelu {
     const NAME: &'static str = "leaky_relu";
 
@@ -55,18 +82,18 @@ impl Op for LeakyRelu {
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
-        let slope = T::of(f64::from(self.slope));
-        parallel::map(
-            io.output,
-            io.inputs[0],
-            |x| if x > T::zero() { x } else { slope * x },
-        );
+        parallel::map(io.output, io.inputs[0], leaky_relu(self.slope));
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
         io.flat_by(shader!("activation/leaky_relu"), at_once(&[io.output.len()]))
             .param_f32(self.slope)
             .into()
+    }
+
+    fn absorb(&self, _input: usize, producer: &dyn Any) -> Option<Fused> {
+        let norm: &BatchNorm = producer.downcast_ref()?;
+        Some(BatchNormActivation::fused(norm, self))
     }
 
     fn cases() -> Vec<Case> {
@@ -99,14 +126,8 @@ impl Op for LeakyReluGradient {
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
-        let slope = T::of(f64::from(self.slope));
         let [y, dy, ..] = io.inputs;
-        parallel::map2(
-            io.output,
-            y,
-            dy,
-            |y, dy| if y > T::zero() { dy } else { slope * dy },
-        );
+        parallel::map2(io.output, y, dy, leaky_relu_gradient(self.slope));
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
@@ -116,6 +137,11 @@ impl Op for LeakyReluGradient {
         )
         .param_f32(self.slope)
         .into()
+    }
+
+    fn absorb(&self, input: usize, producer: &dyn Any) -> Option<Fused> {
+        producer.downcast_ref::<Add>().filter(|_| input == 1)?;
+        Some(LeakyReluGradientOfSum::fused(self))
     }
 
     fn cases() -> Vec<Case> {
@@ -144,7 +170,7 @@ impl Op for Sigmoid {
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
-        parallel::map(io.output, io.inputs[0], |x| T::one() / (T::one() + (-x).exp()));
+        parallel::map(io.output, io.inputs[0], sigmoid);
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
@@ -186,11 +212,16 @@ impl Op for SigmoidGradient {
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
         let [y, dy, ..] = io.inputs;
-        parallel::map2(io.output, y, dy, |y, dy| dy * y * (T::one() - y));
+        parallel::map2(io.output, y, dy, sigmoid_gradient);
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
         io.flat(shader!("activation/sigmoid_gradient")).into()
+    }
+
+    fn absorb(&self, input: usize, producer: &dyn Any) -> Option<Fused> {
+        producer.downcast_ref::<Multiply>().filter(|_| input == 1)?;
+        Some(SigmoidMaskGradient::fused())
     }
 
     fn cases() -> Vec<Case> {

@@ -1,12 +1,14 @@
 //! Multiplying and scaling. Adding and copying, which the tape itself needs, are the tape's.
 
-use super::{inputs, odd_cases, parallel, same};
+use std::any::Any;
+
+use super::{Sigmoid, SigmoidMask, inputs, odd_cases, parallel, same};
 use crate::{
     error::Result,
     kernel::Kernels,
     shader,
     shape::Shape,
-    tape::{Case, Class, Cpu, Gradient, Io, Op, Real},
+    tape::{Case, Class, Cpu, Fused, Gradient, Io, Op, Real},
 };
 
 /// `a · b`, element by element: the Hadamard product, as of a mask and a spectrogram. `[…], […] → […]`
@@ -46,6 +48,11 @@ impl Op for Multiply {
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
         io.flat(shader!("elementwise/multiply")).into()
+    }
+
+    fn absorb(&self, input: usize, producer: &dyn Any) -> Option<Fused> {
+        producer.downcast_ref::<Sigmoid>()?;
+        Some(SigmoidMask::fused(input))
     }
 
     fn cases() -> Vec<Case> {

@@ -12,8 +12,10 @@ mod decibel;
 mod dropout;
 mod elementwise;
 mod filterbank;
+mod gradient_sum;
 mod linear;
 mod loss;
+mod mask;
 mod mixdown;
 mod norm;
 mod pool;
@@ -31,7 +33,8 @@ pub use activation::{LeakyRelu, LeakyReluGradient, Sigmoid, SigmoidGradient};
 pub use adam::AdamUpdate;
 pub use batch::{concat_batch, slice_batch};
 pub use batch_norm::{
-    BatchNorm, BatchNormInputGradient, BatchNormSums, BatchStatistics, UpdateRunningStatistic,
+    BatchNorm, BatchNormActivation, BatchNormInputGradient, BatchNormSums, BatchStatistics,
+    UpdateRunningStatistic,
 };
 pub use channels::{ChannelMask, ChannelSum, ConcatChannels, PadChannels, SliceChannels};
 pub use conv2d::{Conv2d, Conv2dWeightGradient, ConvTranspose2d};
@@ -39,8 +42,10 @@ pub use decibel::{Decibel, DecibelGradient};
 pub use dropout::Dropout;
 pub use elementwise::{Multiply, Scale};
 pub use filterbank::{Filterbank, filterbank};
+pub use gradient_sum::LeakyReluGradientOfSum;
 pub use linear::{Linear, MatMul};
 pub use loss::{BceWithLogitsLoss, L1Loss, Loss, LossGradient, MseLoss};
+pub use mask::{SigmoidMask, SigmoidMaskGradient};
 pub use mixdown::Mixdown;
 pub use norm::{L2Normalise, L2NormaliseGradient, NormLogits, NormLogitsGradient, norm_loss};
 pub use pool::{MaxPool2d, MaxPool2dGradient};
@@ -83,8 +88,11 @@ registry![
     Mixdown,
     LeakyRelu,
     LeakyReluGradient,
+    LeakyReluGradientOfSum,
     Sigmoid,
     SigmoidGradient,
+    SigmoidMask,
+    SigmoidMaskGradient,
     Dropout,
     ConcatChannels,
     SliceChannels,
@@ -110,6 +118,7 @@ registry![
     BatchNorm,
     BatchNormSums,
     BatchNormInputGradient,
+    BatchNormActivation,
     UpdateRunningStatistic,
     Conv2d,
     ConvTranspose2d,

@@ -5,8 +5,10 @@ mod case;
 mod choices;
 mod cpu;
 mod differentiate;
+mod fuse;
 mod input;
 mod layout;
+mod liveness;
 mod op;
 pub(crate) mod parallel;
 mod parameters;
@@ -24,6 +26,7 @@ use std::{fmt, sync::Arc};
 pub use case::{Case, Class, Values};
 pub use choices::Choices;
 pub use cpu::{CpuProgram, CpuStore};
+pub use fuse::{Fused, Operand};
 pub use input::{Format, Input};
 pub use op::{Cpu, Gradient, Io, MAX_INPUTS, MAX_MUTATED, Op};
 pub(crate) use op::{inputs, same};
@@ -92,6 +95,7 @@ pub struct Tape {
     /// Values that live in a flat buffer instead of one of the plan's.
     pinned: Vec<(Var, Flat, usize)>,
     scope: Arc<str>,
+    fuses: bool,
 }
 
 impl Default for Tape {
@@ -101,6 +105,7 @@ impl Default for Tape {
             inputs: Vec::new(),
             pinned: Vec::new(),
             scope: Arc::from(""),
+            fuses: true,
         }
     }
 }
@@ -194,6 +199,18 @@ impl Tape {
     }
 
     fn push_erased(&mut self, op: Arc<dyn ErasedOp>, inputs: &[Var]) -> Result<Var> {
+        let shape = self.check(&*op, inputs)?;
+        Ok(self.add(
+            Node::Op {
+                op,
+                inputs: inputs.to_vec(),
+            },
+            shape,
+        ))
+    }
+
+    /// The shape of what an operation gives, if it can be recorded with these inputs.
+    fn check(&self, op: &dyn ErasedOp, inputs: &[Var]) -> Result<Shape> {
         if inputs.len() > MAX_INPUTS || op.mutates().len() > MAX_MUTATED {
             return Err(Error::shape(
                 op.name(),
@@ -231,13 +248,7 @@ impl Tape {
                 format!("an output of [{shape}] is empty or too large"),
             ));
         }
-        Ok(self.add(
-            Node::Op {
-                op,
-                inputs: inputs.to_vec(),
-            },
-            shape,
-        ))
+        Ok(shape)
     }
 
     fn add(&mut self, node: Node, shape: Shape) -> Var {

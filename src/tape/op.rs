@@ -1,8 +1,8 @@
 //! The contract of an operation.
 
-use std::fmt::Debug;
+use std::{any::Any, fmt::Debug};
 
-use super::{Case, Real, Tape, Var};
+use super::{Case, Fused, Real, Tape, Var};
 use crate::{
     error::{Error, Result},
     kernel::{Binding, Dispatch, Kernels, Shader, Slot, StepValues, Traits, flat_grid},
@@ -42,6 +42,13 @@ pub trait Op: Debug + Send + Sync + 'static {
     /// [pinned](Traits::pinned). Empty where there is one way only.
     fn variants(&self, _io: &Io<'_>) -> Vec<&'static str> {
         Vec::new()
+    }
+
+    /// The operation that does this one's work and that of the producer of its n-th input, a concrete operation to be
+    /// downcast, in one pass. On the CPU it must give the same bits as both. Asked only where nothing else needs the
+    /// producer's result, after differentiation: it needs no gradient of its own.
+    fn absorb(&self, _input: usize, _producer: &dyn Any) -> Option<Fused> {
+        None
     }
 
     /// What the tests and benches run it on.
@@ -222,6 +229,8 @@ pub(super) trait ErasedOp: Debug + Send + Sync {
     fn gradient(&self, at: &mut Gradient<'_>) -> Result<()>;
     fn gpu(&self, io: &Io<'_>) -> Kernels;
     fn variants(&self, io: &Io<'_>) -> Vec<&'static str>;
+    fn absorb(&self, input: usize, producer: &dyn ErasedOp) -> Option<Fused>;
+    fn as_any(&self) -> &dyn Any;
     fn mutates(&self) -> &'static [usize];
     fn is_view(&self) -> bool;
     fn unpacks_pcm16(&self) -> bool;
@@ -249,6 +258,14 @@ impl<O: Op> ErasedOp for O {
 
     fn variants(&self, io: &Io<'_>) -> Vec<&'static str> {
         Op::variants(self, io)
+    }
+
+    fn absorb(&self, input: usize, producer: &dyn ErasedOp) -> Option<Fused> {
+        Op::absorb(self, input, producer.as_any())
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
     }
 
     fn mutates(&self) -> &'static [usize] {

@@ -3,8 +3,13 @@
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use super::{
-    Choices, Flat, Format, Io, Node, Parameters, Tape, Tunable, Var, input::Expected, layout::Colouring,
-    op::ErasedOp, tune,
+    Choices, Flat, Format, Io, Node, Parameters, Tape, Tunable, Var,
+    fuse::fuse,
+    input::Expected,
+    layout::{Buffers, Colouring},
+    liveness::{last_uses, live_entries},
+    op::ErasedOp,
+    tune,
 };
 use crate::{
     error::{Error, Result},
@@ -83,6 +88,7 @@ pub struct Plan {
     outputs: BTreeMap<Var, Place>,
     /// The largest tensor of each shared buffer, to name it when the buffer is too large.
     largest: Vec<(usize, String, Shape)>,
+    fused: usize,
 }
 
 /// Where a plan will run: only a GPU's plan has dispatches and scratch buffers.
@@ -94,7 +100,7 @@ pub(super) enum Target<'a> {
 
 impl Plan {
     /// Lays out what `outputs` and the operations that change lasting tensors need; the rest of the tape
-    /// is left out.
+    /// is left out, and operations are fused unless the tape [says otherwise](Tape::fuse).
     ///
     /// # Errors
     /// [`Error::Tape`] if an operation would read and write one buffer.
@@ -117,6 +123,8 @@ impl Plan {
         outputs: &[Var],
         target: Target<'_>,
     ) -> Result<Self> {
+        let (tape, fused) = fuse(tape, outputs)?;
+        let tape = &*tape;
         let live = live_entries(tape, outputs);
         let last_use = last_uses(tape, &live, outputs);
         let (choices, traits) = match target {
@@ -131,6 +139,7 @@ impl Plan {
             expected: Vec::new(),
             outputs: BTreeMap::new(),
             largest: Vec::new(),
+            fused,
         };
         if let Some(&empty) = tape.inputs.iter().find(|&&v| tape.shape(v).is_empty()) {
             return Err(Error::Tape(format!("{} is empty", tape.describe(empty))));
@@ -175,14 +184,8 @@ impl Plan {
 
         let first_shared = plan.lengths.len();
         let mut colouring = Colouring::default();
-        let mut largest: Vec<(usize, String, Shape)> = Vec::new();
-        let note = |largest: &mut Vec<_>, buffer: usize, len: usize, label: String, shape: Shape| {
-            if buffer == largest.len() {
-                largest.push((len, label, shape));
-            } else if largest[buffer].0 < len {
-                largest[buffer] = (len, label, shape);
-            }
-        };
+        // what is coloured, to name the largest in each buffer; until then each has a buffer of its own
+        let mut tensors: Vec<(usize, String, Shape)> = Vec::new();
         for index in (0..tape.entries.len()).filter(|&i| live[i]) {
             let Node::Op { op, inputs } = &tape.entries[index].node else {
                 continue;
@@ -197,10 +200,9 @@ impl Plan {
             }
             let shared = places[index].is_none();
             if shared {
-                let buffer = colouring.take(shape.len());
-                note(&mut largest, buffer, shape.len(), tape.describe(var), shape);
+                tensors.push((shape.len(), tape.describe(var), shape));
                 places[index] = Some(Place {
-                    buffer: first_shared + buffer,
+                    buffer: first_shared + colouring.begin(shape.len(), index),
                     offset: 0,
                     len: shape.len(),
                 });
@@ -223,28 +225,20 @@ impl Plan {
                 step.choose(choices);
                 step.kernels = op.gpu(&step.io());
                 for &len in &step.kernels.scratch {
-                    let buffer = colouring.take(len);
-                    note(
-                        &mut largest,
-                        buffer,
-                        len,
-                        format!("scratch of {}", step.label),
-                        shape,
-                    );
+                    tensors.push((len, format!("scratch of {}", step.label), shape));
+                    let tensor = colouring.begin(len, index);
+                    colouring.end(tensor, index);
                     step.scratch.push(Place {
-                        buffer: first_shared + buffer,
+                        buffer: first_shared + tensor,
                         offset: 0,
                         len,
                     });
                 }
             }
-            plan.check_conflicts(&step)?;
 
-            let mut freed: Vec<usize> = step.scratch.iter().map(|s| s.buffer).collect();
             let mut ends = |root: Var, place: Place| {
-                let ending = last_use[root.index()] == Some(index) && place.buffer >= first_shared;
-                if ending && !freed.contains(&place.buffer) {
-                    freed.push(place.buffer);
+                if last_use[root.index()] == Some(index) && place.buffer >= first_shared {
+                    colouring.end(place.buffer - first_shared, index);
                 }
             };
             for &input in inputs {
@@ -254,19 +248,38 @@ impl Plan {
             if shared {
                 ends(var, step.output);
             }
-            for buffer in freed {
-                colouring.give(buffer - first_shared);
-            }
             plan.steps.push(step);
         }
-        plan.contents
-            .extend(colouring.lengths.iter().map(|_| Content::Shared));
-        plan.lengths.extend(colouring.lengths);
-        plan.largest = largest;
         for &output in outputs {
             plan.outputs.insert(output, placed(&places, output)?);
         }
+        plan.share(first_shared, &colouring.buffers(), tensors);
+        plan.steps
+            .iter()
+            .try_for_each(|step| plan.check_conflicts(step))?;
         Ok(plan)
+    }
+
+    /// Moves the tensors from `first_shared` on, each of which has a number of its own there, to the buffers that they
+    /// share.
+    fn share(&mut self, first_shared: usize, buffers: &Buffers, tensors: Vec<(usize, String, Shape)>) {
+        let steps = self.steps.iter_mut();
+        let places = steps.flat_map(|s| s.inputs.iter_mut().chain(&mut s.scratch).chain([&mut s.output]));
+        for place in places.chain(self.outputs.values_mut()) {
+            if let Some(tensor) = place.buffer.checked_sub(first_shared) {
+                place.buffer = first_shared + buffers.of[tensor];
+            }
+        }
+        let none = (0, String::new(), Shape::SCALAR);
+        self.largest = vec![none; buffers.lengths.len()];
+        for (tensor, &buffer) in tensors.into_iter().zip(&buffers.of) {
+            if self.largest[buffer].0 < tensor.0 {
+                self.largest[buffer] = tensor;
+            }
+        }
+        self.contents
+            .extend(buffers.lengths.iter().map(|_| Content::Shared));
+        self.lengths.extend(&buffers.lengths);
     }
 
     fn flat_place(&mut self, parameters: &Parameters, flat: Flat, offset: usize, len: usize) -> Place {
@@ -348,6 +361,12 @@ impl Plan {
     /// Number of operations that run.
     pub fn operations(&self) -> usize {
         self.steps.len()
+    }
+
+    /// Number of operations that have no pass of their own: those that read their result
+    /// [do their work](super::Op::absorb).
+    pub fn fused(&self) -> usize {
+        self.fused
     }
 
     /// Number of dispatches of one replay; 0 in a plan for the CPU.
@@ -453,40 +472,6 @@ impl Plan {
     }
 }
 
-/// Marks what `outputs` and mutating operations depend on.
-fn live_entries(tape: &Tape, outputs: &[Var]) -> Vec<bool> {
-    let mut live = vec![false; tape.entries.len()];
-    for var in outputs.iter().chain(tape.pinned.iter().map(|(var, ..)| var)) {
-        live[var.index()] = true;
-    }
-    for index in (0..tape.entries.len()).rev() {
-        if let Node::Op { op, inputs } = &tape.entries[index].node {
-            live[index] |= !op.mutates().is_empty();
-            if live[index] {
-                inputs.iter().for_each(|v| live[v.index()] = true);
-            }
-        }
-    }
-    live
-}
-
-/// For every tensor the entry that reads it last (its own, if none does); `None` for those that must
-/// survive the replay.
-fn last_uses(tape: &Tape, live: &[bool], outputs: &[Var]) -> Vec<Option<usize>> {
-    let mut last: Vec<Option<usize>> = (0..tape.entries.len()).map(Some).collect();
-    for index in (0..tape.entries.len()).filter(|&i| live[i]) {
-        if let Node::Op { inputs, .. } = &tape.entries[index].node {
-            for &input in inputs {
-                last[tape.root(input).index()] = Some(index);
-            }
-        }
-    }
-    for &output in outputs {
-        last[tape.root(output).index()] = None;
-    }
-    last
-}
-
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, step) in self.steps.iter().enumerate() {
@@ -535,6 +520,10 @@ impl fmt::Display for Plan {
             self.buffers(),
             self.bytes() as f64 / f64::from(1 << 20),
             self.flops() as f64 / 1e9
-        )
+        )?;
+        match self.fused {
+            0 => Ok(()),
+            saved => writeln!(f, "{saved} passes saved by fusing operations"),
+        }
     }
 }

@@ -41,7 +41,10 @@ pub(super) fn in_training(
     }
     let mut session = on_the_processor(engine)?;
     let writer = Writer::new(&engine.network, &data.sets);
-    let (loss, optimizer) = tapes(&engine.network, &engine.adam, engine.split)?;
+    let (mut loss, mut optimizer) = tapes(&engine.network, &engine.adam, engine.split)?;
+    // every operation as it was recorded, so that the one that is named is the one
+    loss.tape.fuse(false);
+    optimizer.iter_mut().for_each(|tape| tape.fuse(false));
     let mut program = session.compile(&loss.tape, &[])?;
     let mut optimizer = optimizer.map(|tape| session.compile(&tape, &[])).transpose()?;
     for (tick, examples) in batches.iter().filter(|(tick, _)| *tick >= update * count) {
@@ -66,7 +69,8 @@ pub(super) fn in_training(
 /// Runs the validation on the processor, with the network as it is. `None` if all numbers are finite there.
 pub(super) fn in_validation(engine: &mut Engine, data: &Data) -> Result<Option<String>, TrainError> {
     let mut session = on_the_processor(engine)?;
-    let step = engine.network.evaluation_step(engine.split.examples)?;
+    let mut step = engine.network.evaluation_step(engine.split.examples)?;
+    step.tape.fuse(false);
     let mut program = session.compile(&step.tape, &[step.loss])?;
     let writer = Writer::new(&engine.network, &data.sets);
     for examples in whole_batches(&data.validation, engine.split.examples) {

@@ -58,6 +58,7 @@ pub fn statistics<T: Real>(shape: Channels, x: &[T], out: &mut [T]) {
     });
 }
 
+/// `activate` is what becomes of every normalised value.
 pub fn normalise<T: Real>(
     shape: Channels,
     x: &[T],
@@ -65,13 +66,14 @@ pub fn normalise<T: Real>(
     [gamma, beta]: [&[T]; 2],
     epsilon: T,
     out: &mut [T],
+    activate: impl Fn(T) -> T + Sync,
 ) {
     let (means, variances) = statistics.split_at(shape.channels);
     for_rows(shape, out, |c, start, out| {
         let scale = gamma[c] / (variances[c] + epsilon).sqrt();
         let (mean, beta) = (means[c], beta[c]);
         for (out, &x) in out.iter_mut().zip(&x[start..]) {
-            *out = (x - mean) * scale + beta;
+            *out = activate((x - mean) * scale + beta);
         }
     });
 }

@@ -38,13 +38,19 @@ pub fn statistics(io: &Io<'_>) -> Kernels {
     }
 }
 
-pub fn normalise(io: &Io<'_>, epsilon: f32) -> Kernels {
+/// With a slope, a leaky ReLU of it.
+pub fn normalise(io: &Io<'_>, epsilon: f32, slope: Option<f32>) -> Kernels {
     let [_, channels, inner] = sizes(io);
     let each = at_once(&[inner]);
-    io.flat_by(shader!("batch_norm/normalise"), each)
+    let dispatch = io
+        .flat_by(shader!("batch_norm/normalise"), each)
         .params([channels, inner / each])
-        .param_f32(epsilon)
-        .into()
+        .param_f32(epsilon);
+    match slope {
+        Some(slope) => dispatch.define("ACTIVATED", "").param_f32(slope),
+        None => dispatch,
+    }
+    .into()
 }
 
 pub fn sums(io: &Io<'_>, epsilon: f32) -> Kernels {

@@ -2,7 +2,10 @@
 //! gradient of the backward pass, and the running statistics.
 
 mod cpu;
+mod fused;
 mod gpu;
+
+pub use fused::BatchNormActivation;
 
 use super::{Reshape, SliceChannels, channels, inputs, same};
 use crate::{
@@ -201,11 +204,11 @@ impl Op for BatchNorm {
         };
         let [x, statistics, gamma, beta, ..] = io.inputs;
         let epsilon = T::of(f64::from(self.epsilon));
-        cpu::normalise(shape, x, statistics, [gamma, beta], epsilon, io.output);
+        cpu::normalise(shape, x, statistics, [gamma, beta], epsilon, io.output, |y| y);
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
-        gpu::normalise(io, self.epsilon)
+        gpu::normalise(io, self.epsilon, None)
     }
 
     fn cases() -> Vec<Case> {

@@ -1,0 +1,79 @@
+//! Batch norm together with the leaky ReLU behind it. Plans put it in place of two operations; nobody records it, and so
+//! it has no gradient.
+
+use super::{BatchNorm, cpu, gpu, shapes};
+use crate::{
+    error::Result,
+    kernel::Kernels,
+    ops::{LeakyRelu, activation},
+    shape::Shape,
+    tape::{Case, Class, Cpu, Fused, Gradient, Io, Op, Operand, Real, Values},
+};
+
+/// Leaky ReLU of a [`BatchNorm`], with its inputs: `x, statistics, γ, β → [N, C, …]`
+#[derive(Debug, Clone)]
+pub struct BatchNormActivation {
+    /// What comes first.
+    pub norm: BatchNorm,
+    /// What is done with its output.
+    pub activation: LeakyRelu,
+}
+
+impl BatchNormActivation {
+    pub(in crate::ops) fn fused(norm: &BatchNorm, activation: &LeakyRelu) -> Fused {
+        let (norm, activation) = (norm.clone(), activation.clone());
+        let inputs = [0, 1, 2, 3].map(Operand::Absorbed);
+        Fused::new(BatchNormActivation { norm, activation }, inputs)
+    }
+}
+
+/// Two slopes, and both kinds of statistics.
+fn kinds() -> impl Iterator<Item = (Shape, f32, bool)> {
+    let kinds = |shape| [(shape, 0.2, true), (shape, 0.0, false)];
+    shapes().into_iter().flat_map(kinds)
+}
+
+const EPSILON: f32 = 1e-5;
+
+impl Op for BatchNormActivation {
+    const NAME: &'static str = "batch_norm + leaky_relu";
+
+    fn shape(&self, given: &[Shape]) -> Result<Shape> {
+        self.norm.shape(given)
+    }
+
+    fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
+        at.none()
+    }
+
+    fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
+        let Some(shape) = io.shape(0).channels() else {
+            return;
+        };
+        let [x, statistics, gamma, beta, ..] = io.inputs;
+        let epsilon = T::of(f64::from(self.norm.epsilon));
+        let activate = activation::leaky_relu(self.activation.slope);
+        cpu::normalise(shape, x, statistics, [gamma, beta], epsilon, io.output, activate);
+    }
+
+    fn gpu(&self, io: &Io<'_>) -> Kernels {
+        gpu::normalise(io, self.norm.epsilon, Some(self.activation.slope))
+    }
+
+    fn cases() -> Vec<Case> {
+        let case = |(shape, slope, batch): (Shape, f32, bool)| {
+            let op = BatchNormActivation {
+                norm: BatchNorm {
+                    epsilon: EPSILON,
+                    batch,
+                },
+                activation: LeakyRelu { slope },
+            };
+            let c = Shape::from([shape[1]]);
+            Case::new(Class::Reduction, op, [shape, Shape::from([2, shape[1]]), c, c])
+                .fill(1, Values::Uniform(0.1, 1.5))
+                .differentiable(&[])
+        };
+        kinds().map(case).collect()
+    }
+}
