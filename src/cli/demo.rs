@@ -22,7 +22,11 @@ const CORPUS: SynthOptions = SynthOptions {
 const ROWS: [&str; 2] = ["cascade-ft", "direct-reconst"];
 const INSTRUMENTS: [Instrument; 2] = [Instrument::Drums, Instrument::Bass];
 /// What keeps the demo within minutes on two processor cores.
-const SETTINGS: [&str; 2] = ["training.epochs=6", "separator:training.epochs=16"];
+const SETTINGS: [&str; 3] = [
+    "training.epochs=8",
+    "separator:training.epochs=24",
+    "direct-reconst:training.epochs=12",
+];
 
 #[derive(Args)]
 pub struct Arguments {
