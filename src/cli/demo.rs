@@ -15,7 +15,7 @@ const CORPUS: SynthOptions = SynthOptions {
     seed: 1,
     train: 12,
     validation: 6,
-    test: 6,
+    test: 10,
     seconds: 30.0,
 };
 /// The last rows of the papers' tables, and with them what they build on.
