@@ -1,6 +1,6 @@
 //! The report: what runs and evaluations found, in one HTML file for people.
 //!
-//! Whatever is below some folders is gathered ([`gather`](self::gather)) and becomes tables, curves, pictures and sounds.
+//! Whatever is below some folders is gathered and becomes tables, curves, pictures and sounds.
 //! The file asks nothing of any network: styles, figures and sounds are in it. Figures are computed here, and written by
 //! the templates, which escape every text. The same input gives the same bytes.
 
