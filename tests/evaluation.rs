@@ -344,6 +344,19 @@ fn read(folder: &Path) -> Evaluation {
     serde_json::from_slice(&fs::read(folder.join("evaluation.json")).unwrap()).unwrap()
 }
 
+#[test]
+fn lengths_that_a_network_cannot_take_are_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(folder.path(), 2);
+    let set = ["front_end.stft_size=512", "front_end.stft_hop=256"];
+    let run = untrained(&folder.path().join("h25"), &small("h25", None, &set), |_, _| {});
+    // five poolings leave nothing of 0.12 s
+    let output = evaluate(&[&run], &store, &["--what", "mes-normal", "--seconds", "0.4"]);
+    let text = done(&output);
+    assert!(text.contains("| 0.2 s |") && text.contains("| 0.4 s |"), "{text}");
+    assert!(text.contains("cannot describe segments of 0.12 s"), "{text}");
+}
+
 /// A network of all instruments, that was never trained: all protocols, and the same again.
 #[test]
 fn a_network_of_all_instruments_is_evaluated() {

@@ -54,6 +54,14 @@ pub enum DescribeError {
         /// What was to be described.
         instrument: Instrument,
     },
+    /// A segment of a length that the network cannot take.
+    #[error("the network cannot describe segments of {seconds} s ({message}): give longer ones")]
+    Unfit {
+        /// Their length.
+        seconds: f64,
+        /// What does not fit.
+        message: String,
+    },
     /// A mix, where stems must be given.
     #[error(
         "{} was trained on clean stems and cannot describe {instrument} in a mix: use a cascade, direct or hashizume",

@@ -11,7 +11,7 @@ use crate::{
     gpu::Device,
     kernel::StepValues,
     tape::{Program, Session, Slot, Var},
-    train::{Checkpoint, Network, Run},
+    train::{Checkpoint, Network, Run, TrainError},
 };
 
 /// Items that are described at once, always.
@@ -86,7 +86,16 @@ impl Model {
         let (program, output) = match self.programs.entry(samples) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {
-                let (tape, output) = self.network.embedding_step(BATCH, samples)?;
+                let (tape, output) = match self.network.embedding_step(BATCH, samples) {
+                    Err(TrainError::Engine(error @ crate::Error::Shape { .. })) => {
+                        let rate = self.network.recipe.front_end.sample_rate;
+                        return Err(DescribeError::Unfit {
+                            seconds: samples as f64 / f64::from(rate),
+                            message: error.to_string(),
+                        });
+                    }
+                    step => step?,
+                };
                 entry.insert((self.session.compile(&tape, &[output])?, output))
             }
         };

@@ -90,7 +90,10 @@ impl EvalError {
     pub(super) fn is_local(&self) -> bool {
         matches!(
             self,
-            EvalError::TooFew { .. } | EvalError::Unfit { .. } | EvalError::Metrics(_)
+            EvalError::TooFew { .. }
+                | EvalError::Unfit { .. }
+                | EvalError::Metrics(_)
+                | EvalError::Describe(DescribeError::Short { .. } | DescribeError::Unfit { .. })
         )
     }
 }
