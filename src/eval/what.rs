@@ -74,7 +74,7 @@ impl What {
             }
             What::MesPseudo => {
                 "Segments in which only the instrument is of the piece that is to be named, and the rest is played \
-                 by others: 100 % is best, and a model that hears the rest scores at chance."
+                 by others: 100 % is best, and a model that hears the rest scores at chance, or below."
             }
             What::Leak => {
                 "Does the sub-space tell the piece that gives the instrument (100 % is best), and the piece that \
