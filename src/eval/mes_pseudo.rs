@@ -3,8 +3,8 @@
 //! For every target instrument, some pieces give it, and each of them is heard with the rest of several other pieces:
 //! pseudo musical pieces. A query's five nearest neighbours in the target's sub-space vote for the piece that gives the
 //! target, and every segment of the query's own pseudo piece is left out: only segments with *another* rest can vote
-//! right. So a model that only hears the rest scores at chance or below, and one that only hears the target is always right.
-//! Table 3 of Imamura et al. 2025, and the earlier protocols ([`Preset`]).
+//! right. So a model that only hears the rest scores at chance or below, and one that only hears the target is always
+//! right. Table 3 of Imamura et al. 2025, and the earlier protocols ([`Preset`]).
 
 use std::{fmt, str::FromStr};
 
