@@ -5,7 +5,7 @@
 
 use std::{
     env,
-    fs::File,
+    fs::{File, TryLockError},
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
 };
@@ -59,6 +59,36 @@ pub fn write_atomically(
     write(&mut buffered).map_err(failed)?;
     let file = buffered.into_inner().map_err(|e| failed(e.into_error()))?;
     persist(file, path)
+}
+
+/// A file that one process holds at a time. The system gives it back when the process ends, however it ends.
+#[derive(Debug)]
+pub(crate) struct Lock(File);
+
+impl Lock {
+    /// Takes the lock `path`, a file that is made if it is not there and stays; `None` while another holds it.
+    ///
+    /// # Errors
+    /// What the system says of the file.
+    pub fn take(path: &Path) -> io::Result<Option<Self>> {
+        let file = File::options().create(true).append(true).open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Lock(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            // Some network file systems have no locks; there it is up to the user.
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
+                Ok(Some(Lock(file)))
+            }
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+impl Drop for Lock {
+    /// Closing the file would not do: a process that another thread is just starting holds a copy of it for a moment.
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
 }
 
 /// The user's folder `stemwise/NAME` where the system has caches; it need not be there. `None` where it has none.
@@ -152,6 +182,19 @@ mod tests {
         );
         assert_eq!(std::fs::read(&path).unwrap(), b"one");
         assert_eq!(names(folder.path()), ["a.txt"]);
+    }
+
+    #[test]
+    fn a_lock_is_free_once_it_is_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let lock = Lock::take(&path).unwrap().unwrap();
+        assert!(Lock::take(&path).unwrap().is_none());
+        // what a child process inherits until it runs a program of its own
+        let _inherited = lock.0.try_clone().unwrap();
+        drop(lock);
+        assert!(Lock::take(&path).unwrap().is_some());
+        assert!(Lock::take(&folder.path().join("none").join("lock")).is_err());
     }
 
     #[test]

@@ -224,6 +224,33 @@ fn a_run_stops_in_the_middle_and_can_be_given_more_epochs() {
 }
 
 #[test]
+fn one_process_at_a_time_trains_a_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(&corpus(folder.path()));
+    config.recipe.training.epochs = 1;
+    let run = folder.path().join("run");
+    train(&run, &config, &Device::Cpu).unwrap();
+    let partial = run.join(".partial-of-a-killed-process");
+    fs::write(&partial, "").unwrap();
+    let resume = || training::resume(&run, Some(2), &Device::Cpu, &AtomicBool::new(false), &|_| {});
+
+    let before = fs::read(run.join("last.safetensors")).unwrap();
+    let other = fs::File::open(run.join("run.lock")).unwrap();
+    other.lock().unwrap();
+    let error = resume().unwrap_err();
+    assert!(
+        error.to_string().contains("another process is training it"),
+        "{error}"
+    );
+    assert!(partial.exists());
+    assert_eq!(fs::read(run.join("last.safetensors")).unwrap(), before);
+
+    other.unlock().unwrap();
+    assert_eq!(resume().unwrap().step, 16);
+    assert!(!partial.exists());
+}
+
+#[test]
 fn a_diverging_run_keeps_its_last_good_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = config(&corpus(folder.path()));

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    fs::{self, File, TryLockError},
+    fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
 };
@@ -12,7 +12,7 @@ use super::{
     entry::{ERRORS, HEADER, LOCK, LOG, Line},
     reader::{Log, Vectors, generation, is_vectors},
 };
-use crate::files::{PARTIAL_PREFIX, write_atomically};
+use crate::files::{Lock, PARTIAL_PREFIX, write_atomically};
 
 /// The one process that adds to a library.
 pub struct Writer {
@@ -27,7 +27,7 @@ pub struct Writer {
     rows: u32,
     /// Lines of the log after its first.
     lines: usize,
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Writer {
@@ -50,7 +50,9 @@ impl Writer {
                 message,
             });
         }
-        let lock = lock(root)?;
+        let path = root.join(LOCK);
+        let lock = Lock::take(&path).map_err(LibraryError::io("lock", &path))?;
+        let lock = lock.ok_or_else(|| LibraryError::Locked { path: root.into() })?;
         match Header::read(root)? {
             Some(before) => before.check(root, header)?,
             None => {
@@ -278,17 +280,6 @@ fn append(root: &Path, name: &str) -> Result<File, LibraryError> {
     let path = root.join(name);
     let file = File::options().create(true).append(true).open(&path);
     file.map_err(LibraryError::io("write", &path))
-}
-
-fn lock(root: &Path) -> Result<File, LibraryError> {
-    let file = append(root, LOCK)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(LibraryError::Locked { path: root.into() }),
-        // Some network file systems have no locks; there it is up to the user.
-        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(file),
-        Err(TryLockError::Error(error)) => Err(LibraryError::io("lock", &root.join(LOCK))(error)),
-    }
 }
 
 fn names(root: &Path) -> Result<Vec<String>, LibraryError> {

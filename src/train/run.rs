@@ -1,6 +1,7 @@
 //! A run's folder.
 
 use std::{
+    ffi::OsStr,
     fs, io,
     path::{Path, PathBuf},
     process::Command,
@@ -10,13 +11,16 @@ use serde::{Deserialize, Serialize};
 
 use super::{Parent, RunConfig, TrainError};
 use crate::{
-    files::{PARTIAL_PREFIX, write_atomically},
+    files::{Lock, PARTIAL_PREFIX, write_atomically},
     gpu::Gpu,
     tape::Choices,
 };
 
 /// Folder of the kernels' variants, on GPUs.
 const VARIANTS: &str = "variants";
+
+/// Held while a run is trained.
+const LOCK: &str = "run.lock";
 
 /// The folder of one training run:
 ///
@@ -29,6 +33,7 @@ const VARIANTS: &str = "variants";
 /// | `last.safetensors` | the newest checkpoint |
 /// | `events.out.tfevents.*` | the same losses and scores, for TensorBoard |
 /// | `best.safetensors` | the best checkpoint, by what the recipe chooses |
+/// | `run.lock` | empty; held while the run is trained |
 #[derive(Clone, Debug)]
 pub struct Run {
     folder: PathBuf,
@@ -91,7 +96,7 @@ impl Run {
     pub fn create(folder: &Path, config: &RunConfig) -> Result<Self, TrainError> {
         config.recipe.check()?;
         // what a killed start left half written is no run
-        let half = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with(PARTIAL_PREFIX);
+        let half = |name: &OsStr| name == LOCK || is_partial(name);
         let filled = fs::read_dir(folder)
             .is_ok_and(|entries| entries.flatten().any(|entry| !half(&entry.file_name())));
         if filled {
@@ -140,6 +145,26 @@ impl Run {
         })
     }
 
+    /// Takes the run for training, and removes what a killed process left half-written.
+    ///
+    /// # Errors
+    /// [`TrainError::Run`] while another process trains it.
+    pub(super) fn lock(&self) -> Result<Lock, TrainError> {
+        let path = self.folder.join(LOCK);
+        let lock = Lock::take(&path).map_err(TrainError::io("lock", &path))?;
+        let lock = lock.ok_or_else(|| TrainError::Run {
+            path: self.folder.clone(),
+            message: "another process is training it: wait for it, or choose another folder".into(),
+        })?;
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            if is_partial(&entry.file_name()) {
+                let path = entry.path();
+                fs::remove_file(&path).map_err(TrainError::io("remove", &path))?;
+            }
+        }
+        Ok(lock)
+    }
+
     /// The folder that holds all of the run.
     pub fn folder(&self) -> &Path {
         &self.folder
@@ -185,7 +210,9 @@ impl Run {
     /// Takes back [`create`](Self::create), for a run that could not begin.
     pub(super) fn discard(&self) {
         let _ = fs::remove_dir_all(self.folder.join(VARIANTS));
-        let _ = fs::remove_file(self.folder.join("config.toml"));
+        for name in ["config.toml", LOCK] {
+            let _ = fs::remove_file(self.folder.join(name));
+        }
         let _ = fs::remove_dir(&self.folder);
     }
 
@@ -271,6 +298,10 @@ impl Run {
         // with the number of epochs of this start
         self.write_config()
     }
+}
+
+fn is_partial(name: &OsStr) -> bool {
+    name.to_string_lossy().starts_with(PARTIAL_PREFIX)
 }
 
 fn git_commit() -> Option<String> {

@@ -54,6 +54,7 @@ pub fn start(
         return Err(TrainError::setting("data.judgements", message));
     }
     let run = Run::create(folder, config)?;
+    let _lock = run.lock()?;
     let prepare = || {
         let mut network = Network::new(&run.config.recipe)?;
         let parents = network.adopt(&run.config.from)?;
@@ -89,6 +90,7 @@ pub fn resume(
     observer: Observer<'_>,
 ) -> Result<Summary, TrainError> {
     let mut run = Run::open(folder)?;
+    let _lock = run.lock()?;
     if let Some(epochs) = epochs {
         run.set_epochs(epochs)?;
     }

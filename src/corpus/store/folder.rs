@@ -2,8 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{self, File, TryLockError},
-    io,
+    fs, io,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
@@ -11,7 +10,7 @@ use std::{
 use super::format::{MANIFEST, name, pcm_path, record_path};
 use crate::{
     corpus::{CorpusError, Split},
-    files::PARTIAL_PREFIX,
+    files::{Lock, PARTIAL_PREFIX},
 };
 
 /// Taken by whoever writes; it stays when the store is finished.
@@ -20,8 +19,7 @@ pub const LOCK: &str = "store.lock";
 /// A folder that is ours alone, as long as this lives.
 pub struct Folder {
     root: PathBuf,
-    /// The system gives the lock back when the process ends, however it ends.
-    _lock: File,
+    _lock: Lock,
     sealed: Mutex<bool>,
 }
 
@@ -35,18 +33,10 @@ impl Folder {
             return Err(CorpusError::invalid(format!("{} {message}", root.display())));
         }
         let path = root.join(LOCK);
-        let lock = File::options().create(true).append(true).open(&path);
-        let lock = lock.map_err(CorpusError::io("create", &path))?;
-        match lock.try_lock() {
-            Err(TryLockError::WouldBlock) => {
-                let message = "is being prepared by another process: wait for it, or give another folder";
-                return Err(CorpusError::invalid(format!("{} {message}", root.display())));
-            }
-            // Some network file systems have no locks; there it is up to the user.
-            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
-            Err(TryLockError::Error(error)) => return Err(CorpusError::io("lock", &path)(error)),
-            Ok(()) => {}
-        }
+        let Some(lock) = Lock::take(&path).map_err(CorpusError::io("lock", &path))? else {
+            let message = "is being prepared by another process: wait for it, or give another folder";
+            return Err(CorpusError::invalid(format!("{} {message}", root.display())));
+        };
         let folder = Folder {
             root: root.into(),
             _lock: lock,
