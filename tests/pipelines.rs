@@ -6,20 +6,18 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::atomic::AtomicBool,
     thread,
     time::Duration,
 };
 
 use common::{
-    SMALL,
+    SMALL, prepared,
     program::{command, done, stemwise, text},
     small,
 };
 use stemwise::{
     corpus::{
-        Corpus, Instrument,
-        store::{PrepareOptions, prepare},
+        Instrument,
         synth::{SynthOptions, synthesise},
     },
     gpu::Device,
@@ -41,16 +39,7 @@ fn store(folder: &Path) -> PathBuf {
         seconds: 6.0,
     };
     synthesise(&root, &options, &|_, _| {}).unwrap();
-    let store = folder.join("store");
-    prepare(
-        &Corpus::open(&root).unwrap(),
-        &store,
-        &PrepareOptions::default(),
-        &AtomicBool::new(false),
-        &|_| {},
-    )
-    .unwrap();
-    store
+    prepared(&root, folder.join("store"))
 }
 
 /// The arguments of a pipeline of small networks, of one epoch a stage.

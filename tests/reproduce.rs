@@ -57,8 +57,7 @@ fn reproduce(rows: &[&str], corpus: &Path, out: &Path, more: &[&str]) -> Output 
 }
 
 fn evaluation(out: &Path, row: &str) -> Evaluation {
-    let file = out.join("evaluations").join(row).join("evaluation.json");
-    serde_json::from_slice(&fs::read(file).unwrap()).unwrap()
+    Evaluation::read(&out.join("evaluations").join(row).join(Evaluation::FILE)).unwrap()
 }
 
 /// When every file of the evaluations and runs was written.

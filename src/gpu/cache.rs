@@ -50,7 +50,7 @@ impl Cache {
         let path = folder.join(format!("{key}-{}.bin", &hash[..16]));
         let small = fs::metadata(&path).is_ok_and(|file| file.len() <= LARGEST);
         let file = small.then(|| fs::read(&path).ok()).flatten();
-        let data = file.as_deref().and_then(|file| unwrap(file, &identity));
+        let data = file.as_deref().and_then(|file| unsealed(file, &identity));
         let raw = data.and_then(|data| create(device, Some(data)));
         let (raw, stored) = match raw {
             Some(raw) => (raw, data.map(blake3::hash)),
@@ -88,7 +88,7 @@ impl Cache {
         }
         if let Some(folder) = self.path.parent()
             && fs::create_dir_all(folder).is_ok()
-            && write_atomically(&self.path, |out| out.write_all(&wrap(&self.identity, &data))).is_ok()
+            && write_atomically(&self.path, |out| out.write_all(&sealed(&self.identity, &data))).is_ok()
         {
             *stored = Some(hash);
         }
@@ -118,7 +118,7 @@ fn identity(adapter: &Adapter) -> String {
     format!("{version}\n{adapter}\n{}", adapter.driver)
 }
 
-fn wrap(identity: &str, data: &[u8]) -> Vec<u8> {
+fn sealed(identity: &str, data: &[u8]) -> Vec<u8> {
     let length = (identity.len() as u32).to_le_bytes();
     let content = [&length[..], identity.as_bytes(), data].concat();
     let hash = blake3::hash(&content);
@@ -126,7 +126,7 @@ fn wrap(identity: &str, data: &[u8]) -> Vec<u8> {
 }
 
 /// The data of a file, if it is whole and of that identity.
-fn unwrap<'a>(file: &'a [u8], identity: &str) -> Option<&'a [u8]> {
+fn unsealed<'a>(file: &'a [u8], identity: &str) -> Option<&'a [u8]> {
     let (hash, content) = file.strip_prefix(MAGIC)?.split_at_checked(blake3::OUT_LEN)?;
     if blake3::hash(content) != blake3::Hash::from_slice(hash).ok()? {
         return None;
@@ -157,18 +157,18 @@ mod tests {
 
     #[test]
     fn only_a_whole_file_of_its_own_is_taken() {
-        let file = wrap("0.1.0\ncard", b"pipelines");
-        assert_eq!(unwrap(&file, "0.1.0\ncard"), Some(&b"pipelines"[..]));
-        assert_eq!(unwrap(&file, "0.1.0\nanother"), None);
+        let file = sealed("0.1.0\ncard", b"pipelines");
+        assert_eq!(unsealed(&file, "0.1.0\ncard"), Some(&b"pipelines"[..]));
+        assert_eq!(unsealed(&file, "0.1.0\nanother"), None);
         for len in 0..file.len() {
-            assert_eq!(unwrap(&file[..len], "0.1.0\ncard"), None, "{len} bytes of it");
+            assert_eq!(unsealed(&file[..len], "0.1.0\ncard"), None, "{len} bytes of it");
         }
         for at in 0..file.len() {
             let mut damaged = file.clone();
             damaged[at] ^= 1;
-            assert_eq!(unwrap(&damaged, "0.1.0\ncard"), None, "byte {at}");
+            assert_eq!(unsealed(&damaged, "0.1.0\ncard"), None, "byte {at}");
         }
-        assert_eq!(unwrap(&[file, vec![0]].concat(), "0.1.0\ncard"), None);
+        assert_eq!(unsealed(&[file, vec![0]].concat(), "0.1.0\ncard"), None);
     }
 
     #[test]
@@ -176,7 +176,10 @@ mod tests {
         // whole by its hash, and still nonsense
         for content in [&[][..], &[1, 0, 0], &[255, 255, 255, 255, 1]] {
             let hash = blake3::hash(content);
-            assert_eq!(unwrap(&[MAGIC, &hash.as_bytes()[..], content].concat(), ""), None);
+            assert_eq!(
+                unsealed(&[MAGIC, &hash.as_bytes()[..], content].concat(), ""),
+                None
+            );
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{SoundError, colour::image, gather::Found, tables::is_simulated};
+use super::{SoundError, colour::image, gather::Found, provenance::is_simulated};
 use crate::{
     corpus::Instrument,
     eval::{Distances, Score, Triangle, What},

@@ -5,11 +5,13 @@
 //! the templates, which escape every text. The same input gives the same bytes.
 
 mod chart;
+mod clip;
 mod colour;
 mod curves;
 mod gather;
 mod matrices;
 mod pictures;
+mod provenance;
 mod published;
 mod render;
 mod repeats;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{gather::Found, tables::is_simulated};
+use super::{gather::Found, provenance::is_simulated};
 use crate::eval::{Point, What};
 
 /// Colours and shapes that can be told apart; the leak check has ten pieces of either kind.

@@ -15,10 +15,11 @@ use super::{
     gather::{Found, FoundRun, LeftOut, gather},
     matrices::{Matrix, Pairs, across, confusions, distances},
     pictures::{Pictures, pictures},
+    provenance::Conditions,
     published::published,
     runs::{Explained, RunCard, Source, card, recipes, source},
     sound::{Sounds, sounds},
-    tables::{Conditions, Protocol, protocols},
+    tables::{Protocol, protocols},
 };
 use crate::{files::write_atomically, gpu::Device};
 

@@ -6,7 +6,7 @@ use super::{
     chart::short,
     curves::Log,
     gather::{Found, FoundEvaluation, FoundRun, place},
-    tables::{Conditions, brief},
+    provenance::{Conditions, brief},
 };
 use crate::train::recipe::{Best, RECIPES, Recipe};
 

@@ -1,11 +1,10 @@
 //! Scores as tables: a table a protocol, a group of rows a measure, a row a recipe.
 
-use std::{fs, path::Path};
-
 use serde::Serialize;
 
 use super::{
-    gather::{Found, FoundEvaluation, FoundRun},
+    gather::{Found, FoundEvaluation},
+    provenance::{Conditions, is_simulated, is_stale, kind},
     published::Published,
     repeats::{Repeat, repeats},
 };
@@ -99,63 +98,6 @@ pub(super) struct PublishedRow {
     pub cells: Vec<String>,
 }
 
-/// The conditions that evaluations share: corpus, split, pieces and seed, with a letter each.
-pub(super) struct Conditions(Vec<String>);
-
-impl Conditions {
-    pub fn of(evaluations: &[FoundEvaluation]) -> Self {
-        let mut all = Vec::new();
-        for found in evaluations {
-            let text = conditions(found);
-            if !all.contains(&text) {
-                all.push(text);
-            }
-        }
-        Conditions(all)
-    }
-
-    /// A letter, if there are several.
-    pub fn letter(&self, found: &FoundEvaluation) -> Option<String> {
-        let at = self.index(found)?;
-        let letter = u8::try_from(at)
-            .ok()
-            .filter(|at| *at < 26)
-            .map(|at| char::from(b'A' + at));
-        (self.0.len() > 1).then(|| letter.map_or_else(|| (at + 1).to_string(), String::from))
-    }
-
-    /// Which of the [`list`](Self::list).
-    pub fn index(&self, found: &FoundEvaluation) -> Option<usize> {
-        let text = conditions(found);
-        self.0.iter().position(|other| *other == text)
-    }
-
-    /// All of them.
-    pub fn list(&self) -> &[String] {
-        &self.0
-    }
-}
-
-fn conditions(found: &FoundEvaluation) -> String {
-    let evaluation = &found.evaluation;
-    let store = evaluation.store.as_deref();
-    let store = store.map_or(String::new(), |hash| format!(" (store {})", brief(hash)));
-    let pieces = evaluation
-        .pieces
-        .map_or("all pieces".into(), |pieces| format!("at most {pieces} pieces"));
-    format!(
-        "{}{store}, split {}, {pieces}, seed {}",
-        evaluation.corpus.display(),
-        evaluation.split,
-        evaluation.seed
-    )
-}
-
-/// The first characters of a hash.
-pub(super) fn brief(hash: &str) -> &str {
-    hash.get(..12).unwrap_or(hash)
-}
-
 /// A number with its unit.
 pub(super) fn number(unit: Unit, value: f64) -> String {
     unit.text(value).replace(' ', "\u{a0}").replace('-', "\u{2212}")
@@ -167,19 +109,6 @@ fn range(unit: Unit, low: f64, high: f64) -> String {
         Unit::Share => format!("{:.1}–{:.1}\u{a0}%", 100.0 * low, 100.0 * high),
         _ => format!("{} to {}", number(unit, low), number(unit, high)),
     }
-}
-
-/// Whether a score depends on judgements that nobody made: any of a run that was trained on them, and agreement.
-pub(super) fn is_simulated(found: &FoundEvaluation, what: What, runs: &[FoundRun]) -> bool {
-    let honest = |checkpoint: &str| {
-        let known = runs
-            .iter()
-            .find(|run| run.checkpoint.as_deref() == Some(checkpoint));
-        known.is_some_and(|run| !run.simulated())
-    };
-    let evaluated = &found.evaluation.runs;
-    let trained_on_them = evaluated.is_empty() || !evaluated.iter().all(|run| honest(&run.checkpoint));
-    found.evaluation.simulated && (what == What::Agreement || trained_on_them)
 }
 
 /// The tables, in the order of the papers'; of protocols that occur.
@@ -373,38 +302,6 @@ fn row(
         .flatten()
         .collect(),
     }
-}
-
-/// Whether a run that was evaluated has other weights now.
-fn is_stale(evaluation: &FoundEvaluation, runs: &[FoundRun]) -> bool {
-    let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.into());
-    evaluation.evaluation.runs.iter().any(|evaluated| {
-        let folder = real(&evaluated.folder);
-        let mut same = runs.iter().filter(|run| real(run.run.folder()) == folder);
-        same.any(|run| run.checkpoint.as_deref() != Some(&evaluated.checkpoint))
-    })
-}
-
-/// What the runs of an evaluation, and the evaluation, share with repetitions: all but the seed.
-fn kind(evaluation: &FoundEvaluation, runs: &[FoundRun]) -> Option<String> {
-    let evaluation = &evaluation.evaluation;
-    let recipes = evaluation.runs.iter().map(|evaluated| {
-        let hash = Some(evaluated.checkpoint.as_str());
-        let mut recipe = runs
-            .iter()
-            .find(|run| run.checkpoint.as_deref() == hash)?
-            .recipe()
-            .clone();
-        recipe.seed = 0;
-        toml::to_string(&recipe).ok()
-    });
-    let recipes = recipes.collect::<Option<Vec<String>>>()?;
-    Some(format!(
-        "{:?} {} {}",
-        evaluation.judgements,
-        evaluation.preset,
-        recipes.join("\n")
-    ))
 }
 
 fn cell(score: &Score) -> Cell {

@@ -10,7 +10,8 @@ use std::{
 
 use stemwise::{
     corpus::{
-        Instrument,
+        Corpus, Instrument,
+        store::{PrepareOptions, prepare},
         synth::{SynthOptions, synthesise},
     },
     gpu::Device,
@@ -34,6 +35,14 @@ pub fn corpus(folder: &Path) -> PathBuf {
     };
     synthesise(&root, &options, &|_, _| {}).unwrap();
     root
+}
+
+/// A store of a corpus in the folder `store`.
+pub fn prepared(root: &Path, store: PathBuf) -> PathBuf {
+    let corpus = Corpus::open(root).unwrap();
+    let stop = AtomicBool::new(false);
+    prepare(&corpus, &store, &PrepareOptions::default(), &stop, &|_| {}).unwrap();
+    store
 }
 
 /// What makes any recipe small: networks of an eighth of the width on a small transform, three epochs of 8 updates.
