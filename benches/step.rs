@@ -1,4 +1,4 @@
-//! Whole training steps in f32, Adam included, as `benches/peers` times them in PyTorch.
+//! Whole training steps, Adam included, in f32, and on GPUs that can with activations in f16, as `benches/peers` times them in PyTorch.
 //!
 //! - *unet-step*: the paper's separator; forward, L1, backward.
 //! - *triplet-step*: the paper's extractor on mel bins, 3N items (anchors, positives, negatives); forward, triplet
@@ -10,6 +10,7 @@
 //! STEMWISE_DEVICE=llvmpipe cargo bench --bench step           the cpu, and a device by name
 //! STEMWISE_BENCH_SIZE=16x1025x259 cargo bench --bench step    batch, bins and frames
 //! cargo bench --bench step -- triplet-step/4x512x128/llvm     one of them: its first step and peak memory alone
+//! cargo bench --bench step -- f32                             without those in f16
 //! ```
 //!
 //! Elements are the floating-point operations of convolutions and matrix products: Gelem/s is GFLOP/s.
@@ -189,11 +190,14 @@ fn bench(
     (name, device): &(String, Device),
     (work, record): Work,
     size: Size,
+    narrow: bool,
 ) -> Result<()> {
     let [batch, bins, frames] = size;
-    let id = format!("{batch}x{bins}x{frames}/{name}");
+    let floats = if narrow { "f16" } else { "f32" };
+    let id = format!("{batch}x{bins}x{frames}/{name}/{floats}");
     let label = format!("{work}/{id}");
     let mut recorded = record(size)?;
+    recorded.tape.narrow(narrow);
     recorded.tape.backward(recorded.loss)?;
     Adam::default().record(&mut recorded.tape, &recorded.parameters)?;
     let flops = Plan::for_cpu(&recorded.tape, &recorded.parameters, &[recorded.loss])?.flops();
@@ -237,8 +241,11 @@ fn all(criterion: &mut Criterion) {
     for device in common::devices() {
         for size in common::sizes(&SIZES) {
             for work in WORKS {
-                if let Err(error) = bench(criterion, &device, work, size) {
-                    eprintln!("{} {size:?} on {}: {error}", work.0, device.0);
+                let can = matches!(&device.1, Device::Gpu(gpu) if gpu.features().f16);
+                for narrow in [false, true].into_iter().filter(|&narrow| can || !narrow) {
+                    if let Err(error) = bench(criterion, &device, work, size, narrow) {
+                        eprintln!("{} {size:?} on {}: {error}", work.0, device.0);
+                    }
                 }
             }
         }

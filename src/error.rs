@@ -77,6 +77,13 @@ pub enum Error {
         message: String,
     },
 
+    /// The adapter's shaders know no 16-bit floats.
+    #[error("{adapter} has no 16-bit floats: use --precision f32, or another --device")]
+    NoHalves {
+        /// Name and API of the adapter.
+        adapter: String,
+    },
+
     /// The device was lost while in use: a driver reset, a hang or an unplugged GPU.
     #[error(
         "{adapter} was lost: {message}. The last checkpoint is intact; resume the run. If it happens again, \

@@ -89,6 +89,7 @@ fn memory_is_predicted() {
     }
     check("cascade-ft", "small", &["training.micro_batch=4"]);
     check("separator", "small", &[]);
+    check("separator", "small", &["training.precision=f16"]);
     // the papers' sizes in portions that a small machine holds
     check("separator", "paper", &["training.micro_batch=4"]);
     check("direct-da", "paper", &["training.micro_batch=2"]);

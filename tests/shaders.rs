@@ -17,7 +17,7 @@ use naga::{
 };
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use stemwise::{
-    kernel::{Dispatch, SHARED, Traits, expand},
+    kernel::{Dispatch, SHARED, Traits},
     models::{Separator, SeparatorConfig},
     nn::Mode,
     ops::{self, L1Loss},
@@ -64,11 +64,13 @@ type Permutation = (
     &'static str,
     BTreeMap<&'static str, String>,
     Vec<(&'static str, u64)>,
+    u32,
 );
 
 /// The plan of a training step of the paper's separator on three seconds of audio.
-fn separator_plan(traits: Traits) -> Plan {
+fn separator_plan(traits: Traits, narrow: bool) -> Plan {
     let (mut parameters, mut tape) = (Parameters::default(), Tape::new());
+    tape.narrow(narrow);
     let config = SeparatorConfig::default();
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let separator = Separator::new(&config, &mut parameters, Role::Trainable, "", &mut rng).unwrap();
@@ -99,7 +101,8 @@ fn permutations() -> BTreeMap<Permutation, Dispatch> {
                 .iter()
                 .map(|(name, v)| (*name, v.to_bits()))
                 .collect();
-            let key = (dispatch.shader.name, dispatch.defines.clone(), constants);
+            let name = dispatch.shader.name;
+            let key = (name, dispatch.defines.clone(), constants, dispatch.halves);
             found.entry(key).or_insert_with(|| dispatch.clone());
         }
     };
@@ -107,6 +110,8 @@ fn permutations() -> BTreeMap<Permutation, Dispatch> {
         for case in ops::cases() {
             let alone = harness::alone(&case).unwrap();
             add(&Plan::for_gpu(&alone.tape, &alone.parameters, &[alone.output], traits).unwrap());
+            let (narrow, _) = harness::in_halves(&case).unwrap();
+            add(&Plan::for_gpu(&narrow.tape, &narrow.parameters, &[narrow.output], traits).unwrap());
             if !case.differentiable.is_empty() {
                 let mut recorded = harness::in_a_graph(&case).unwrap();
                 let wanted: Vec<_> = case.differentiable.iter().map(|&i| recorded.leaves[i]).collect();
@@ -115,10 +120,11 @@ fn permutations() -> BTreeMap<Permutation, Dispatch> {
                 add(&Plan::for_gpu(&recorded.tape, &recorded.parameters, &gradients, traits).unwrap());
             }
         }
-        add(&separator_plan(traits));
+        add(&separator_plan(traits, false));
+        add(&separator_plan(traits, true));
     }
     for dispatch in stemwise::measure::ceiling_kernels() {
-        let key = (dispatch.shader.name, dispatch.defines.clone(), Vec::new());
+        let key = (dispatch.shader.name, dispatch.defines.clone(), Vec::new(), 0);
         found.insert(key, dispatch);
     }
     found
@@ -126,12 +132,15 @@ fn permutations() -> BTreeMap<Permutation, Dispatch> {
 
 /// Everything that can be wrong with one kernel.
 fn check(dispatch: &Dispatch) -> Result<(), String> {
-    let source = expand(&dispatch.shader, &dispatch.defines).map_err(|e| e.to_string())?;
+    let source = dispatch.source().map_err(|e| e.to_string())?;
     let module = naga::front::wgsl::parse_str(&source).map_err(|e| e.emit_to_string(&source))?;
     let beyond = BEYOND_DEFAULTS
         .iter()
         .find(|(name, _)| *name == dispatch.shader.name);
-    let beyond = beyond.map_or(Capabilities::empty(), |(_, capabilities)| *capabilities);
+    let mut beyond = beyond.map_or(Capabilities::empty(), |(_, capabilities)| *capabilities);
+    if dispatch.halves != 0 {
+        beyond |= Capabilities::SHADER_FLOAT16;
+    }
     let validator = || Validator::new(ValidationFlags::all(), Capabilities::default() | beyond);
     let info = validator()
         .validate(&module)
@@ -213,7 +222,7 @@ fn check(dispatch: &Dispatch) -> Result<(), String> {
 
     // as a release build compiles them, and as a debug build does
     for policy in [BoundsCheckPolicy::Unchecked, BoundsCheckPolicy::Restrict] {
-        translate(&module, &info, policy)?;
+        translate(&module, &info, policy, dispatch.halves != 0)?;
     }
     Ok(())
 }
@@ -222,6 +231,7 @@ fn translate(
     module: &naga::Module,
     info: &naga::valid::ModuleInfo,
     policy: BoundsCheckPolicy,
+    narrow: bool,
 ) -> Result<(), String> {
     let bounds_check_policies = BoundsCheckPolicies {
         index: policy,
@@ -248,7 +258,10 @@ fn translate(
     back::msl::write_string(module, info, &metal, &Default::default()).map_err(|e| format!("MSL: {e}"))?;
 
     let direct3d = back::hlsl::Options {
-        shader_model: back::hlsl::ShaderModel::V6_0,
+        shader_model: match narrow {
+            true => back::hlsl::ShaderModel::V6_2,
+            false => back::hlsl::ShaderModel::V6_0,
+        },
         restrict_indexing: policy == BoundsCheckPolicy::Restrict,
         ..Default::default()
     };
@@ -266,14 +279,16 @@ fn every_permutation_is_valid_everywhere() {
     let permutations = permutations();
     let mut by_shader: BTreeMap<&str, usize> = BTreeMap::new();
     let mut failures = Vec::new();
-    for ((shader, defines, constants), dispatch) in &permutations {
+    for ((shader, defines, constants, halves), dispatch) in &permutations {
         *by_shader.entry(shader).or_default() += 1;
         if let Err(message) = check(dispatch) {
             let constants: Vec<_> = constants
                 .iter()
                 .map(|(name, v)| (name, f64::from_bits(*v)))
                 .collect();
-            failures.push(format!("{shader} {defines:?} {constants:?}: {message}"));
+            failures.push(format!(
+                "{shader} {defines:?} {constants:?} {halves:b}: {message}"
+            ));
         }
     }
     for (shader, count) in &by_shader {

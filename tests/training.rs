@@ -23,6 +23,7 @@ use stemwise::{
     train::{
         self as training, Checkpoint, Event, Network, Run, Schedule, StartUp, TrainError,
         checkpoint::{Snapshot, State},
+        recipe::Precision,
     },
 };
 
@@ -81,9 +82,10 @@ fn the_loss_falls_and_the_run_is_documented() {
 }
 
 /// 24 steps are 8 steps, a stop, and 16 more, bit for bit; and another run of 24 is the same again.
-fn resumes_exactly(device: &Device) {
+fn resumes_exactly(device: &Device, precision: Precision) {
     let folder = tempfile::tempdir().unwrap();
-    let config = config(&corpus(folder.path()));
+    let mut config = config(&corpus(folder.path()));
+    config.recipe.training.precision = precision;
     let [whole, again, parts] = ["whole", "again", "parts"].map(|name| folder.path().join(name));
     train(&whole, &config, device).unwrap();
     train(&again, &config, device).unwrap();
@@ -118,7 +120,8 @@ fn resumes_exactly(device: &Device) {
 
 #[test]
 fn resumes_exactly_on_the_cpu() {
-    resumes_exactly(&Device::Cpu);
+    resumes_exactly(&Device::Cpu, Precision::F32);
+    resumes_exactly(&Device::Cpu, Precision::F16);
 }
 
 #[test]
@@ -128,7 +131,9 @@ fn resumes_exactly_on_a_software_gpu() {
         eprintln!("no Vulkan adapter: skipped");
         return;
     };
-    resumes_exactly(&Device::Gpu(Gpu::open(adapter).unwrap()));
+    let device = &Device::Gpu(Gpu::open(adapter).unwrap());
+    resumes_exactly(device, Precision::F32);
+    resumes_exactly(device, Precision::F16);
 }
 
 /// What the first steps of a run's starts say of them.

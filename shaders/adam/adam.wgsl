@@ -1,5 +1,6 @@
 // m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², p ← p − lr · (m / c₁) / (√(v / c₂) + ε), with c the bias
-// corrections and, with CLIP, g ← g · min(1, max_norm / (‖g‖ + norm_epsilon))
+// corrections and, with CLIP, g ← g · min(1, max_norm / (‖g‖ + norm_epsilon)); with SCALED, g is first multiplied by
+// the scaler's factor, and nothing changes where that is 0
 // rest = 1 − β comes from the host, formed in f64.
 // Grid: one invocation per parameter, all tensors of the model at once.
 #import shared/grid
@@ -13,11 +14,13 @@
 #ifdef CLIP
 @group(0) @binding(5) var<storage, read> squared_norm: array<f32>; // scalar
 struct Params { len: u32, beta1: f32, beta2: f32, rest1: f32, rest2: f32, epsilon: f32, max_norm: f32, norm_epsilon: f32 }
-@group(0) @binding(6) var<uniform> params: Params;
 #else
 struct Params { len: u32, beta1: f32, beta2: f32, rest1: f32, rest2: f32, epsilon: f32 }
-@group(0) @binding(5) var<uniform> params: Params;
 #endif
+#ifdef SCALED
+@group(0) @binding(#{SCALER}) var<storage, read> scaler: array<f32>; // [4]
+#endif
+@group(0) @binding(#{PARAMS}) var<uniform> params: Params;
 
 @compute @workgroup_size(FLAT_WIDTH)
 fn main(
@@ -29,10 +32,17 @@ fn main(
     if i >= params.len {
         return;
     }
-    var gradient = g[i];
-#ifdef CLIP
-    gradient *= min(1.0, params.max_norm / (sqrt(squared_norm[0]) + params.norm_epsilon));
+    var factor = 1.0;
+#ifdef SCALED
+    factor = scaler[1];
+    if factor == 0.0 {
+        return;
+    }
 #endif
+#ifdef CLIP
+    factor *= min(1.0, params.max_norm / (sqrt(squared_norm[0]) * factor + params.norm_epsilon));
+#endif
+    let gradient = g[i] * factor;
     let first = params.beta1 * m[i] + params.rest1 * gradient;
     let second = params.beta2 * v[i] + params.rest2 * gradient * gradient;
     m[i] = first;

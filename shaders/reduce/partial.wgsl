@@ -1,6 +1,7 @@
 // partial[c, s] = Σ f over slice s of channel c, for the summand f that is defined:
 //   SUM             x
 //   SQUARE          x²
+//   NOT_FINITE      1 where x is infinite or no number
 //   ABSOLUTE_ERROR  |x − y|
 //   SQUARED_ERROR   (x − y)²
 //   CROSS_ENTROPY   ln(1 + eˣ) − xy
@@ -62,6 +63,11 @@ fn main(
 #endif
 #ifdef SQUARE
             first += x[i] * x[i];
+#endif
+#ifdef NOT_FINITE
+            // a compiler may take it that no number is infinite: all bits of the exponent are set in one that is
+            let exponent = bitcast<Bits>(x[i]) & Bits(0x7f800000u);
+            first += select(Elements(0.0), Elements(1.0), exponent == Bits(0x7f800000u));
 #endif
 #ifdef ABSOLUTE_ERROR
             first += abs(x[i] - y[i]);

@@ -2,6 +2,7 @@
 // that a row is a multiple of four (Dispatch::elements). Lengths are then counted in fours.
 #ifdef VEC4
 alias Elements = vec4<f32>;
+alias Bits = vec4<u32>;
 const AT_ONCE: f32 = 4.0;
 
 fn total(v: Elements) -> f32 {
@@ -13,6 +14,7 @@ fn leading(v: Elements) -> f32 {
 }
 #else
 alias Elements = f32;
+alias Bits = u32;
 const AT_ONCE: f32 = 1.0;
 
 fn total(v: Elements) -> f32 {

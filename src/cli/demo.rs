@@ -55,6 +55,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         seconds: None,
         pieces: None,
         recipe: RecipeArguments {
+            precision: None,
             instrument: None,
             preset: Some("tiny".into()),
             set: SETTINGS.map(String::from).to_vec(),

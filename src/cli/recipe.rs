@@ -25,6 +25,9 @@ pub struct RecipeArguments {
     /// several times
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+    /// What activations and their gradients are kept in while a network is trained: f32 or f16 (half the memory)
+    #[arg(long, value_name = "FLOATS", value_parser = ["f32", "f16"])]
+    pub precision: Option<String>,
     /// CSV file of judgements, for recipes that learn from them
     #[arg(long, value_name = "FILE")]
     pub judgements: Option<PathBuf>,
@@ -37,9 +40,11 @@ impl RecipeArguments {
             instrument,
             preset,
             set,
+            precision,
             judgements,
         } = self;
-        instrument.is_none() && preset.is_none() && set.is_empty() && judgements.is_none()
+        let named = instrument.is_some() || preset.is_some() || precision.is_some();
+        !named && set.is_empty() && judgements.is_none()
     }
 
     /// The recipe of that name with these choices.
@@ -55,6 +60,8 @@ impl RecipeArguments {
         let mut set = self.set.clone();
         // as a TOML string: a path may look like a number
         let text = |path: &PathBuf| toml::Value::from(path.display().to_string());
+        let precision = |floats| format!("training.precision=\"{floats}\"");
+        set.extend(self.precision.as_ref().map(precision));
         let quoted = |path: &PathBuf| format!("data.judgements={}", text(path));
         set.extend(self.judgements.as_ref().map(quoted));
         Choices {

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::{Buffer, Gpu};
 use crate::{
     error::{Error, Result},
-    kernel::{Binding, Defines, Dispatch, Shader, expand},
+    kernel::{Binding, Defines, Dispatch, Shader},
 };
 
 /// How a kernel sees a binding.
@@ -63,6 +63,7 @@ struct Key {
     /// Names and bits of the override constants.
     constants: Vec<(&'static str, u64)>,
     bindings: Vec<Access>,
+    halves: u32,
 }
 
 impl Pipelines {
@@ -79,6 +80,7 @@ impl Key {
             defines: dispatch.defines.clone(),
             constants: dispatch.constants.iter().map(bits).collect(),
             bindings,
+            halves: dispatch.halves,
         }
     }
 }
@@ -162,7 +164,7 @@ impl Gpu {
     fn make(&self, dispatch: &Dispatch, bindings: &[Access]) -> Result<Pipeline> {
         let began = Instant::now();
         let name = dispatch.shader.name;
-        let source = expand(&dispatch.shader, &dispatch.defines)?;
+        let source = dispatch.source()?;
         let entries: Vec<_> = bindings
             .iter()
             .enumerate()

@@ -1,13 +1,17 @@
 //! What a dispatch is, without a device: a shader, the constants that shape it, the buffers that it
 //! binds and the grid that it runs on.
 
+mod halves;
 mod preprocess;
 mod random;
 mod step;
 
-pub use preprocess::{Defines, expand};
+pub use preprocess::Defines;
 pub use random::uniform;
 pub use step::StepValues;
+
+use self::preprocess::expand;
+use crate::error::Result;
 
 /// A WGSL file, embedded in the program. Made by the [`shader!`](crate::shader) macro.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -97,6 +101,8 @@ pub struct Dispatch {
     pub bindings: Vec<Binding>,
     /// Workgroups per dimension.
     pub groups: [u32; 3],
+    /// The bindings, one bit for each, whose tensors are kept in 16-bit floats. Whoever lays out the tensors says so.
+    pub halves: u32,
 }
 
 impl Dispatch {
@@ -109,7 +115,18 @@ impl Dispatch {
             params: Vec::new(),
             bindings: bindings.into(),
             groups,
+            halves: 0,
         }
+    }
+
+    /// The kernel's code in plain WGSL.
+    ///
+    /// # Errors
+    /// [`Error::Shader`](crate::Error::Shader) for what the preprocessor cannot expand, or bindings that cannot be in
+    /// 16 bits.
+    pub fn source(&self) -> Result<String> {
+        let source = expand(&self.shader, &self.defines)?;
+        halves::narrow(self.shader.name, &source, self.halves)
     }
 
     /// Sets a preprocessor definition.

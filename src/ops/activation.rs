@@ -105,6 +105,10 @@ impl Op for LeakyRelu {
             .flat_map(|shape| [case(0.2, shape), case(0.0, shape)])
             .collect()
     }
+
+    fn halves(&self, inputs: &[bool]) -> bool {
+        inputs[0]
+    }
 }
 
 impl Op for LeakyReluGradient {
@@ -152,6 +156,10 @@ impl Op for LeakyReluGradient {
                 .differentiable(&[1])
         };
         SHAPES.into_iter().map(case).collect()
+    }
+
+    fn halves(&self, inputs: &[bool]) -> bool {
+        inputs.contains(&true)
     }
 }
 

@@ -8,14 +8,14 @@ use crate::{
     kernel::{Binding, Dispatch, Kernels, Slot, flat_grid},
     shader,
     shape::Shape,
-    tape::{Case, Class, Cpu, Gradient, Io, Op, Real, Values},
+    tape::{Case, Class, Cpu, Gradient, Io, Op, Real, SCALER_LEN, Values},
 };
 
 /// Adam (Kingma & Ba 2015), as PyTorch computes it, with `g` scaled so that its norm is at most
 /// `max_norm`:
 /// `m ← β₁m + (1 − β₁)g`, `v ← β₂v + (1 − β₂)g²`, `p ← p − lr · (m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + ε)`.
 ///
-/// `p (changed), g, m (changed), v (changed), ‖g‖² scalar where there is a max_norm`
+/// `p (changed), g, m (changed), v (changed), ‖g‖² scalar where there is a max_norm, scaler [4] where g is scaled`
 #[derive(Debug, Clone)]
 pub struct AdamUpdate {
     /// β₁, the decay of the first moment, in [0, 1).
@@ -26,6 +26,8 @@ pub struct AdamUpdate {
     pub epsilon: f32,
     /// The gradient is scaled down so that its norm is at most this.
     pub max_norm: Option<f32>,
+    /// The gradient is that of a scaled loss: see [`UpdateLossScale`](super::UpdateLossScale).
+    pub scaled: bool,
 }
 
 /// As PyTorch's `clip_grad_norm_`: keeps the division off zero.
@@ -35,16 +37,18 @@ impl Op for AdamUpdate {
     const NAME: &'static str = "adam";
 
     fn shape(&self, given: &[Shape]) -> Result<Shape> {
-        let (vectors, norm) = given.split_at(given.len().min(4));
+        let (vectors, rest) = given.split_at(given.len().min(4));
         let [p, g, m, v] = inputs(Self::NAME, vectors)?;
         for other in [g, m, v] {
             same(Self::NAME, p, other)?;
         }
-        match (self.max_norm, norm) {
-            (None, []) | (Some(_), [Shape::SCALAR]) => Ok(p),
-            _ => Err(Error::shape(
+        let norm = self.max_norm.map(|_| Shape::SCALAR);
+        let scaler = self.scaled.then_some(Shape::from([SCALER_LEN]));
+        match norm.iter().chain(&scaler).eq(rest) {
+            true => Ok(p),
+            false => Err(Error::shape(
                 Self::NAME,
-                "takes the gradient's squared norm if and only if it clips",
+                "takes the gradient's squared norm if and only if it clips, and then a scaler if and only if it is scaled",
             )),
         }
     }
@@ -59,10 +63,18 @@ impl Op for AdamUpdate {
         let (beta1, beta2, epsilon) = (T::of(self.beta1), T::of(self.beta2), of(self.epsilon));
         // formed in f64: 1 − 0.999 in f32 would be off by 1e-5
         let (rest1, rest2) = (T::of(1.0 - self.beta1), T::of(1.0 - self.beta2));
+        let factor = match self.scaled {
+            true => io.inputs[4 + usize::from(self.max_norm.is_some())][1],
+            false => T::one(),
+        };
+        if factor == T::zero() {
+            return;
+        }
         let clip = match self.max_norm {
-            Some(max) => (of(max) / (io.inputs[4][0].sqrt() + of(NORM_EPSILON))).min(T::one()),
+            Some(max) => (of(max) / (io.inputs[4][0].sqrt() * factor + of(NORM_EPSILON))).min(T::one()),
             None => T::one(),
         };
+        let factor = factor * clip;
         let rate = of(io.step.learning_rate) / of(io.step.first_correction);
         let inverse = T::one() / of(io.step.second_correction).sqrt();
         let [p, m, v] = io.mutated;
@@ -70,7 +82,7 @@ impl Op for AdamUpdate {
         let values = p.par_chunks_mut(CHUNK).zip(io.inputs[1].par_chunks(CHUNK));
         values.zip(moments).for_each(|((p, g), (m, v))| {
             for (((p, &g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
-                let g = g * clip;
+                let g = g * factor;
                 *m = beta1 * *m + rest1 * g;
                 *v = beta2 * *v + rest2 * g * g;
                 *p -= rate * *m / (v.sqrt() * inverse + epsilon);
@@ -87,16 +99,20 @@ impl Op for AdamUpdate {
             Binding::Write(Slot::Input(3)),
             Binding::Step,
         ];
-        if self.max_norm.is_some() {
-            bindings.push(Binding::Read(Slot::Input(4)));
-        }
+        let optional = io.inputs.len() - 4;
+        bindings.extend((0..optional).map(|i| Binding::Read(Slot::Input(4 + i))));
         let mut dispatch = Dispatch::new(shader!("adam/adam"), bindings, flat_grid(len))
             .params([len])
             .param_f32(self.beta1 as f32)
             .param_f32(self.beta2 as f32)
             .param_f32((1.0 - self.beta1) as f32)
             .param_f32((1.0 - self.beta2) as f32)
-            .param_f32(self.epsilon);
+            .param_f32(self.epsilon)
+            .define("SCALER", 4 + optional)
+            .define("PARAMS", 5 + optional);
+        if self.scaled {
+            dispatch = dispatch.define("SCALED", "");
+        }
         if let Some(max) = self.max_norm {
             dispatch = dispatch.define("CLIP", "").param_f32(max).param_f32(NORM_EPSILON);
         }
@@ -104,23 +120,36 @@ impl Op for AdamUpdate {
     }
 
     fn cases() -> Vec<Case> {
-        let case = |len: usize, max_norm: Option<f32>| {
+        let case = |len: usize, max_norm: Option<f32>, factor: Option<f32>| {
             let vector = Shape::from([len]);
             let mut shapes = vec![vector; 4];
             shapes.extend(max_norm.map(|_| Shape::SCALAR));
+            let norm = shapes.len() - 1;
+            shapes.extend(factor.map(|_| Shape::from([SCALER_LEN])));
             let op = AdamUpdate {
                 beta1: 0.9,
                 beta2: 0.999,
                 epsilon: 1e-8,
                 max_norm,
+                scaled: factor.is_some(),
             };
-            let norm = shapes.len() - 1;
-            Case::new(Class::Elementwise, op, shapes)
+            let case = Case::new(Class::Elementwise, op, shapes)
                 .fill(3, Values::Uniform(0.01, 1.0))
                 .fill(norm, Values::Uniform(0.01, 1.0))
-                .differentiable(&[])
+                .differentiable(&[]);
+            match factor {
+                Some(factor) => case.fill(norm + 1, Values::Exactly([7.0, factor, 7.0, 7.0].into())),
+                None => case,
+            }
         };
-        vec![case(77, None), case(1, None), case(30_011, Some(0.25))]
+        vec![
+            case(77, None, None),
+            case(1, None, None),
+            case(30_011, Some(0.25), None),
+            case(77, None, Some(0.125)),
+            case(77, None, Some(0.0)),
+            case(30_011, Some(0.25), Some(0.125)),
+        ]
     }
 
     fn mutates(&self) -> &'static [usize] {

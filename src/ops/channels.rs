@@ -131,6 +131,10 @@ impl Op for ConcatChannels {
             flat,
         ]
     }
+
+    fn halves(&self, inputs: &[bool]) -> bool {
+        inputs.iter().all(|&half| half)
+    }
 }
 
 impl Op for SliceChannels {
@@ -182,6 +186,10 @@ impl Op for SliceChannels {
             flat,
         ]
     }
+
+    fn halves(&self, inputs: &[bool]) -> bool {
+        inputs[0]
+    }
 }
 
 impl Op for PadChannels {
@@ -231,6 +239,10 @@ impl Op for PadChannels {
             case(1, 2, [3, 5, 4, 3]),
         ]
     }
+
+    fn halves(&self, inputs: &[bool]) -> bool {
+        inputs[0]
+    }
 }
 
 impl Op for ChannelMask {
@@ -273,6 +285,10 @@ impl Op for ChannelMask {
         );
         let one = Case::new(Class::Elementwise, ChannelMask { start: 5, count: 5 }, [[3, 25]]);
         vec![three, one]
+    }
+
+    fn halves(&self, inputs: &[bool]) -> bool {
+        inputs[0]
     }
 }
 

@@ -105,4 +105,8 @@ impl Op for Dropout {
             case(0.5, 6, true, [2, 9, 65, 37]),
         ]
     }
+
+    fn halves(&self, inputs: &[bool]) -> bool {
+        inputs[0]
+    }
 }

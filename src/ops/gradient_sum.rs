@@ -69,4 +69,8 @@ impl Op for LeakyReluGradientOfSum {
             .flat_map(|shape| [case(0.2, shape), case(0.0, shape)])
             .collect()
     }
+
+    fn halves(&self, inputs: &[bool]) -> bool {
+        inputs.contains(&true)
+    }
 }

@@ -15,6 +15,7 @@ mod filterbank;
 mod gradient_sum;
 mod linear;
 mod loss;
+mod loss_scale;
 mod mask;
 mod mixdown;
 mod norm;
@@ -45,12 +46,13 @@ pub use filterbank::{Filterbank, filterbank};
 pub use gradient_sum::LeakyReluGradientOfSum;
 pub use linear::{Linear, MatMul};
 pub use loss::{BceWithLogitsLoss, L1Loss, Loss, LossGradient, MseLoss};
+pub use loss_scale::UpdateLossScale;
 pub use mask::{SigmoidMask, SigmoidMaskGradient};
 pub use mixdown::Mixdown;
 pub use norm::{L2Normalise, L2NormaliseGradient, NormLogits, NormLogitsGradient, norm_loss};
 pub use pool::{MaxPool2d, MaxPool2dGradient};
 pub use record::Record;
-pub use reduce::{Mean, Spread, SquaredNorm, Sum};
+pub use reduce::{Mean, NotFinite, Spread, SquaredNorm, Sum};
 pub use standardise::{Standardise, StandardiseGradient, standardise};
 pub use stft::{InverseStft, Stft, StftOutput, inverse_stft, stft};
 pub use time::{MeanTime, SpreadTime};
@@ -114,6 +116,7 @@ registry![
     Mean,
     Spread,
     SquaredNorm,
+    NotFinite,
     BatchStatistics,
     BatchNorm,
     BatchNormSums,
@@ -125,6 +128,7 @@ registry![
     Conv2dWeightGradient,
     Accumulate,
     AdamUpdate,
+    UpdateLossScale,
     Record,
     Stft,
     InverseStft,

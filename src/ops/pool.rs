@@ -131,6 +131,10 @@ impl Op for MaxPool2d {
             case([3, 2], [1, 3], [1, 0], [1, 3, 5, 11]),
         ]
     }
+
+    fn halves(&self, inputs: &[bool]) -> bool {
+        inputs[0]
+    }
 }
 
 impl Op for MaxPool2dGradient {
@@ -189,5 +193,9 @@ impl Op for MaxPool2dGradient {
             case([2, 2], [2, 2], [0, 0], [2, 3, 7, 9], [2, 3, 3, 4]),
             case([3, 3], [2, 2], [1, 1], [3, 5, 7, 10], [3, 5, 4, 5]),
         ]
+    }
+
+    fn halves(&self, inputs: &[bool]) -> bool {
+        inputs.contains(&true)
     }
 }

@@ -21,6 +21,10 @@ pub struct Mean;
 #[derive(Debug, Clone)]
 pub struct SquaredNorm;
 
+/// The number of elements that are infinite or no number. `[…] → scalar`
+#[derive(Debug, Clone)]
+pub struct NotFinite;
+
 /// `factor · s` everywhere: the gradient of sum and mean. `scalar → shape`
 #[derive(Debug, Clone)]
 pub struct Spread {
@@ -114,7 +118,7 @@ fn whole<T: Real>(x: &[T], f: impl Fn(T) -> T + Sync) -> T {
 }
 
 macro_rules! scalar {
-    ($op:ident, $name:literal, $define:literal, $summand:expr, $scale:expr, $gradient:expr) => {
+    ($op:ident, $name:literal, $define:literal, $summand:expr, $scale:expr, $gradient:expr, $cases:expr) => {
         impl Op for $op {
             const NAME: &'static str = $name;
 
@@ -144,7 +148,7 @@ macro_rules! scalar {
             }
 
             fn cases() -> Vec<Case> {
-                cases_of(&$op)
+                $cases
             }
         }
     };
@@ -157,9 +161,15 @@ fn spread(at: &mut Gradient<'_>, factor: f32) -> Result<()> {
     Ok(())
 }
 
-scalar!(Sum, "sum", "SUM", |v| v, |_| 1.0, |at: &mut Gradient<'_>| spread(
-    at, 1.0
-));
+scalar!(
+    Sum,
+    "sum",
+    "SUM",
+    |v| v,
+    |_| 1.0,
+    |at: &mut Gradient<'_>| spread(at, 1.0),
+    cases_of(&Sum)
+);
 scalar!(
     Mean,
     "mean",
@@ -169,7 +179,8 @@ scalar!(
     |at: &mut Gradient<'_>| {
         let len = at.shape(at.input(0)).len();
         spread(at, 1.0 / len as f32)
-    }
+    },
+    cases_of(&Mean)
 );
 scalar!(
     SquaredNorm,
@@ -183,7 +194,30 @@ scalar!(
         let gradient = at.push(super::Multiply, &[upstream, at.input(0)])?;
         at.set(0, gradient);
         Ok(())
-    }
+    },
+    cases_of(&SquaredNorm)
+);
+
+scalar!(
+    NotFinite,
+    "not_finite",
+    "NOT_FINITE",
+    |v| if v.is_finite() { T::zero() } else { T::one() },
+    |_| 1.0,
+    |at: &mut Gradient<'_>| at.none(),
+    [(1, 0), (77, 5), (70_004, 1234), (70_001, 1)]
+        .map(|(len, every): (usize, usize)| {
+            let bad = [f32::INFINITY, f32::NEG_INFINITY, f32::NAN];
+            let value = |i: usize| match every > 0 && i % every == every / 2 {
+                true => bad[i % 3],
+                false => f32::MAX,
+            };
+            let values = (0..len).map(value).collect();
+            Case::new(Class::Reduction, NotFinite, [Shape::from([len])])
+                .fill(0, crate::tape::Values::Exactly(values))
+                .differentiable(&[])
+        })
+        .to_vec()
 );
 
 impl Op for Spread {

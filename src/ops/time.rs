@@ -106,4 +106,8 @@ impl Op for SpreadTime {
             case(Shape::from([1, 5, 9]), 65),
         ]
     }
+
+    fn halves(&self, _inputs: &[bool]) -> bool {
+        true
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     error::Result,
-    ops::{Accumulate, AdamUpdate, SquaredNorm},
+    ops::{Accumulate, AdamUpdate, NotFinite, SquaredNorm, UpdateLossScale},
     tape::{Flat, Parameters, Tape},
 };
 
@@ -38,7 +38,8 @@ impl Adam {
     }
 
     /// Appends the update of all trainable parameters; the gradients must be on the tape
-    /// ([`Tape::backward`]).
+    /// ([`Tape::backward`]). On a tape that [narrows](Tape::narrow), it takes the loss scale back, and leaves out an update
+    /// by gradients that are not finite.
     ///
     /// # Errors
     /// None for a tape of these parameters.
@@ -61,11 +62,19 @@ impl Adam {
         if self.max_norm.is_some() {
             inputs.push(tape.push(SquaredNorm, &[inputs[1]])?);
         }
+        let scaled = tape.narrows();
+        if scaled {
+            let scaler = tape.flat(parameters, Flat::Scaler);
+            let bad = tape.push(NotFinite, &[inputs[1]])?;
+            tape.push(UpdateLossScale, &[scaler, bad])?;
+            inputs.push(scaler);
+        }
         let update = AdamUpdate {
             beta1: self.beta1,
             beta2: self.beta2,
             epsilon: self.epsilon,
             max_norm: self.max_norm,
+            scaled,
         };
         tape.push(update, &inputs)?;
         Ok(())

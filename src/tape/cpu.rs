@@ -2,6 +2,8 @@
 
 use std::mem;
 
+use half::f16;
+
 use super::{
     Cpu, Flat, Input, MAX_INPUTS, Parameters, Place, Plan, Real, Var, input::check_inputs, parallel,
     plan::Content,
@@ -18,9 +20,8 @@ impl<T: Real> CpuStore<T> {
     /// With every parameter at its initial value. Gradients and moments are allocated when a program
     /// first needs them.
     pub fn new(parameters: &Parameters) -> Self {
-        let lasting = [Flat::Parameters, Flat::Frozen, Flat::Statistics];
         CpuStore {
-            flats: Flat::ALL.map(|flat| match lasting.contains(&flat) {
+            flats: Flat::ALL.map(|flat| match Flat::INITIAL.contains(&flat) {
                 true => parameters
                     .initial(flat)
                     .into_iter()
@@ -176,6 +177,13 @@ impl<T: Real> CpuProgram<T> {
         };
         T::run(&*step.op, io);
 
+        if step.output.half {
+            let Place { offset, len, .. } = step.output;
+            let rounded = |x: &mut T| *x = T::of(f16::from_f64(x.to_f64()).to_f64());
+            parallel::for_chunks(&mut output[offset..offset + len], |_, chunk| {
+                chunk.iter_mut().for_each(rounded)
+            });
+        }
         if mutates.is_empty() {
             *buffer(&mut store.flats, &mut self.buffers, step.output.buffer) = output;
         }

@@ -13,6 +13,12 @@ impl Tape {
     /// # Errors
     /// [`Error::Tape`] if `loss` is no scalar; [`Error::Shape`] from an operation without gradient.
     pub fn gradients(&mut self, loss: Var, wanted: &[Var]) -> Result<Vec<Option<Var>>> {
+        let one = self.constant(Shape::SCALAR, &[1.0])?;
+        self.gradients_from(loss, one, wanted)
+    }
+
+    /// The same, multiplied by the scalar `seed`.
+    fn gradients_from(&mut self, loss: Var, seed: Var, wanted: &[Var]) -> Result<Vec<Option<Var>>> {
         if self.shape(loss) != Shape::SCALAR {
             return Err(Error::Tape(format!(
                 "{} is no scalar: sum or average it first",
@@ -22,7 +28,7 @@ impl Tape {
         let end = loss.index() + 1;
         let needed = self.depends_on(wanted, end);
         let mut gradients: Vec<Option<Var>> = vec![None; end];
-        gradients[loss.index()] = Some(self.constant(Shape::SCALAR, &[1.0])?);
+        gradients[loss.index()] = Some(seed);
 
         for index in (0..end).rev() {
             let (Some(upstream), true) = (gradients[index], needed[index]) else {
@@ -70,7 +76,8 @@ impl Tape {
     }
 
     /// Appends the gradients of a scalar with respect to every trainable parameter on the tape, and keeps
-    /// them in the flat gradient buffer.
+    /// them in the flat gradient buffer; where the tape [narrows](Self::narrow), multiplied by the
+    /// [loss scale](Self::loss_scale).
     ///
     /// # Errors
     /// As [`gradients`](Self::gradients).
@@ -91,7 +98,11 @@ impl Tape {
             }
         }
         let wanted: Vec<Var> = places.iter().flat_map(|(_, vars)| vars.iter().copied()).collect();
-        let mut gradients = self.gradients(loss, &wanted)?.into_iter();
+        let seed = match self.narrows {
+            true => self.loss_scale(),
+            false => self.constant(Shape::SCALAR, &[1.0])?,
+        };
+        let mut gradients = self.gradients_from(loss, seed, &wanted)?.into_iter();
         for (offset, vars) in places {
             let mut sum = None;
             for gradient in gradients.by_ref().take(vars.len()).flatten() {

@@ -30,7 +30,9 @@ pub use fuse::{Fused, Operand};
 pub use input::{Format, Input};
 pub use op::{Cpu, Gradient, Io, MAX_INPUTS, MAX_MUTATED, Op};
 pub(crate) use op::{inputs, same};
-pub use parameters::{Flat, HISTORY_SLOTS, HISTORY_STEPS, Parameter, ParameterId, Parameters, Role};
+pub use parameters::{
+    Flat, HISTORY_SLOTS, HISTORY_STEPS, Parameter, ParameterId, Parameters, Role, SCALER_LEN,
+};
 pub use plan::{Place, Plan};
 pub(crate) use primitives::odd_cases;
 pub use primitives::{Add, Copy};
@@ -96,6 +98,7 @@ pub struct Tape {
     pinned: Vec<(Var, Flat, usize)>,
     scope: Arc<str>,
     fuses: bool,
+    narrows: bool,
 }
 
 impl Default for Tape {
@@ -106,6 +109,7 @@ impl Default for Tape {
             pinned: Vec::new(),
             scope: Arc::from(""),
             fuses: true,
+            narrows: false,
         }
     }
 }
@@ -119,6 +123,14 @@ impl Tape {
     /// Shape of a tensor of this tape.
     pub fn shape(&self, var: Var) -> Shape {
         self.entries[var.index()].shape
+    }
+
+    /// Whether activations and their gradients are kept in 16-bit floats, where [their operations](Op::halves) allow it:
+    /// half the memory and half of its traffic. Arithmetic stays in 32 bits, as do parameters, their gradients, and what
+    /// the host reads. [`backward`](Self::backward) then scales the loss, so that small gradients do not vanish, which the
+    /// optimizer takes back. The CPU rounds alike, but saves nothing.
+    pub fn narrow(&mut self, narrows: bool) {
+        self.narrows = narrows;
     }
 
     /// Names what is recorded from here on, for tables and messages.
@@ -188,6 +200,16 @@ impl Tape {
             },
             shape,
         )
+    }
+
+    /// What the loss is multiplied by where the tape [narrows](Self::narrow): the first number of [`Flat::Scaler`].
+    pub fn loss_scale(&mut self) -> Var {
+        let node = Node::Flat {
+            flat: Flat::Scaler,
+            offset: 0,
+            name: "loss scale".to_string(),
+        };
+        self.add(node, Shape::SCALAR)
     }
 
     /// Records an operation.
@@ -283,6 +305,29 @@ impl Tape {
             var = inputs[0];
         }
         var
+    }
+
+    /// Whether it [keeps](Self::narrow) what it may in 16-bit floats.
+    pub fn narrows(&self) -> bool {
+        self.narrows
+    }
+
+    /// For every tensor, whether it is kept in 16-bit floats: never what outlives the replay or is read by the host.
+    fn halves(&self, outputs: &[Var]) -> Vec<bool> {
+        let mut halves = vec![false; self.entries.len()];
+        let kept = outputs.iter().chain(self.pinned.iter().map(|(var, ..)| var));
+        let kept: Vec<Var> = kept.map(|&var| self.root(var)).collect();
+        for (index, entry) in self.entries.iter().enumerate().filter(|_| self.narrows) {
+            let Node::Op { op, inputs } = &entry.node else {
+                continue;
+            };
+            let of: Vec<bool> = inputs.iter().map(|var| halves[var.index()]).collect();
+            halves[index] = match op.is_view() {
+                true => of[0],
+                false => op.halves(&of) && op.mutates().is_empty() && !kept.contains(&Var(index as u32)),
+            };
+        }
+        halves
     }
 
     /// A name for messages: what it is, where, and its shape.

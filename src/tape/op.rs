@@ -72,6 +72,12 @@ pub trait Op: Debug + Send + Sync + 'static {
         false
     }
 
+    /// Whether the result may be kept in 16-bit floats where the [tape](Tape::narrow) does that, given which inputs are.
+    /// For activations and their gradients; sums, statistics and what is near the loss need more.
+    fn halves(&self, _inputs: &[bool]) -> bool {
+        false
+    }
+
     /// Floating-point operations, two per multiply-add; 0 where memory traffic is what counts.
     fn flops(&self, _io: &Io<'_>) -> u64 {
         0
@@ -234,6 +240,7 @@ pub(super) trait ErasedOp: Debug + Send + Sync {
     fn mutates(&self) -> &'static [usize];
     fn is_view(&self) -> bool;
     fn unpacks_pcm16(&self) -> bool;
+    fn halves(&self, inputs: &[bool]) -> bool;
     fn flops(&self, io: &Io<'_>) -> u64;
     fn cpu_f32(&self, io: Cpu<'_, f32>);
     fn cpu_f64(&self, io: Cpu<'_, f64>);
@@ -278,6 +285,10 @@ impl<O: Op> ErasedOp for O {
 
     fn unpacks_pcm16(&self) -> bool {
         Op::unpacks_pcm16(self)
+    }
+
+    fn halves(&self, inputs: &[bool]) -> bool {
+        Op::halves(self, inputs)
     }
 
     fn flops(&self, io: &Io<'_>) -> u64 {

@@ -37,11 +37,13 @@ pub enum Flat {
     Statistics,
     /// Rings of recorded scalars: [`HISTORY_SLOTS`] of [`HISTORY_STEPS`] each.
     History,
+    /// What keeps the gradients of 16-bit floats in range: see [`UpdateLossScale`](crate::ops::UpdateLossScale).
+    Scaler,
 }
 
 impl Flat {
     /// All flat buffers, in the order in which a plan numbers them.
-    pub const ALL: [Flat; 8] = [
+    pub const ALL: [Flat; 9] = [
         Flat::Parameters,
         Flat::Gradients,
         Flat::Accumulated,
@@ -50,7 +52,11 @@ impl Flat {
         Flat::Frozen,
         Flat::Statistics,
         Flat::History,
+        Flat::Scaler,
     ];
+
+    /// Those that hold something before anything was run.
+    pub(super) const INITIAL: [Flat; 4] = [Flat::Parameters, Flat::Frozen, Flat::Statistics, Flat::Scaler];
 
     /// Name for tables and messages.
     pub fn name(self) -> &'static str {
@@ -63,6 +69,7 @@ impl Flat {
             Flat::Frozen => "frozen parameters",
             Flat::Statistics => "running statistics",
             Flat::History => "history",
+            Flat::Scaler => "loss scale",
         }
     }
 }
@@ -71,6 +78,11 @@ impl Flat {
 pub const HISTORY_SLOTS: usize = 8;
 /// Steps for which each recorded scalar is kept.
 pub const HISTORY_STEPS: usize = 64;
+
+/// Numbers of [`Flat::Scaler`].
+pub const SCALER_LEN: usize = 4;
+/// What the loss is first multiplied by.
+const FIRST_SCALE: f32 = 65_536.0;
 
 /// Tensors start at multiples of 256 bytes, the coarsest alignment that WebGPU allows an adapter to ask.
 const ALIGNMENT: usize = 64;
@@ -197,6 +209,7 @@ impl Parameters {
             Flat::Frozen => Role::Frozen,
             Flat::Statistics => Role::Statistic,
             Flat::History => return HISTORY_SLOTS * HISTORY_STEPS,
+            Flat::Scaler => return SCALER_LEN,
         };
         self.lengths[role as usize].max(ALIGNMENT)
     }
@@ -204,6 +217,9 @@ impl Parameters {
     /// The initial content of a flat buffer.
     pub fn initial(&self, flat: Flat) -> Vec<f32> {
         let mut values = vec![0.0; self.flat_len(flat)];
+        if flat == Flat::Scaler {
+            values[0] = FIRST_SCALE;
+        }
         for parameter in self.all.iter().filter(|p| p.flat() == flat) {
             values[parameter.offset..][..parameter.shape.len()].copy_from_slice(&parameter.initial);
         }

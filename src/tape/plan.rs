@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    kernel::{Dispatch, Kernels, Traits},
+    kernel::{Binding, Dispatch, Kernels, Slot, Traits},
     shape::Shape,
 };
 
@@ -26,6 +26,18 @@ pub struct Place {
     pub offset: usize,
     /// In elements.
     pub len: usize,
+    /// Whether the elements are 16-bit floats, two to a word.
+    pub half: bool,
+}
+
+impl Place {
+    /// Words of 32 bits that it takes on a GPU.
+    pub(super) fn words(&self) -> usize {
+        match self.half {
+            true => self.len.div_ceil(2),
+            false => self.len,
+        }
+    }
 }
 
 /// One operation, placed.
@@ -51,6 +63,19 @@ impl Step {
             inputs: &self.shapes,
             output: self.output_shape,
             traits: self.traits,
+        }
+    }
+
+    /// Tells its dispatches which of their bindings are in 16 bits.
+    fn narrow(&mut self) {
+        for dispatch in &mut self.kernels.dispatches {
+            let half = |binding: &Binding| match *binding {
+                Binding::Read(Slot::Input(i)) | Binding::Write(Slot::Input(i)) => self.inputs[i].half,
+                Binding::Read(Slot::Output) | Binding::Write(Slot::Output) => self.output.half,
+                _ => false,
+            };
+            let bits = dispatch.bindings.iter().enumerate();
+            dispatch.halves = bits.map(|(bit, binding)| u32::from(half(binding)) << bit).sum();
         }
     }
 
@@ -127,6 +152,7 @@ impl Plan {
         let tape = &*tape;
         let live = live_entries(tape, outputs);
         let last_use = last_uses(tape, &live, outputs);
+        let halves = tape.halves(outputs);
         let (choices, traits) = match target {
             Target::Cpu => (None, Traits::default()),
             Target::Gpu(traits, choices) => (Some(choices), traits),
@@ -200,12 +226,21 @@ impl Plan {
             }
             let shared = places[index].is_none();
             if shared {
-                tensors.push((shape.len(), tape.describe(var), shape));
-                places[index] = Some(Place {
-                    buffer: first_shared + colouring.begin(shape.len(), index),
+                let mut place = Place {
+                    buffer: 0,
                     offset: 0,
                     len: shape.len(),
-                });
+                    half: halves[index],
+                };
+                // only a GPU packs them
+                let len = if choices.is_some() {
+                    place.words()
+                } else {
+                    place.len
+                };
+                place.buffer = first_shared + colouring.begin(len, index);
+                tensors.push((len, tape.describe(var), shape));
+                places[index] = Some(place);
             }
             let mut step = Step {
                 op: op.clone(),
@@ -224,6 +259,7 @@ impl Plan {
             if let Some(choices) = choices {
                 step.choose(choices);
                 step.kernels = op.gpu(&step.io());
+                step.narrow();
                 for &len in &step.kernels.scratch {
                     tensors.push((len, format!("scratch of {}", step.label), shape));
                     let tensor = colouring.begin(len, index);
@@ -232,6 +268,7 @@ impl Plan {
                         buffer: first_shared + tensor,
                         offset: 0,
                         len,
+                        half: false,
                     });
                 }
             }
@@ -288,6 +325,7 @@ impl Plan {
             buffer: flat as usize,
             offset,
             len,
+            half: false,
         }
     }
 
@@ -298,6 +336,7 @@ impl Plan {
             buffer: self.lengths.len() - 1,
             offset: 0,
             len,
+            half: false,
         }
     }
 
@@ -367,6 +406,11 @@ impl Plan {
     /// [do their work](super::Op::absorb).
     pub fn fused(&self) -> usize {
         self.fused
+    }
+
+    /// Number of operations whose result is kept in 16-bit floats.
+    pub fn halves(&self) -> usize {
+        self.steps.iter().filter(|step| step.output.half).count()
     }
 
     /// Number of dispatches of one replay; 0 in a plan for the CPU.
@@ -485,8 +529,10 @@ impl fmt::Display for Plan {
             let mflop = step.op.flops(&step.io()) as f64 / 1e6;
             write!(
                 f,
-                "{index:4}  {:<56} buffer {:<4}",
-                step.label, step.output.buffer
+                "{index:4}  {:<56} buffer {:<4} {}",
+                step.label,
+                step.output.buffer,
+                if step.output.half { "f16" } else { "   " }
             )?;
             if mflop > 0.0 {
                 write!(f, " {mflop:>10.1} Mflop")?;
@@ -521,9 +567,12 @@ impl fmt::Display for Plan {
             self.bytes() as f64 / f64::from(1 << 20),
             self.flops() as f64 / 1e9
         )?;
-        match self.fused {
-            0 => Ok(()),
-            saved => writeln!(f, "{saved} passes saved by fusing operations"),
+        if self.fused > 0 {
+            writeln!(f, "{} passes saved by fusing operations", self.fused)?;
         }
+        if self.halves() > 0 {
+            writeln!(f, "{} results kept in 16-bit floats", self.halves())?;
+        }
+        Ok(())
     }
 }

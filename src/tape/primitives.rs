@@ -57,6 +57,10 @@ impl Op for Add {
     fn cases() -> Vec<Case> {
         odd_cases(&Add, 2)
     }
+
+    fn halves(&self, inputs: &[bool]) -> bool {
+        inputs.iter().all(|&half| half)
+    }
 }
 
 impl Op for Copy {

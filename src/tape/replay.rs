@@ -38,7 +38,7 @@ impl GpuStore {
             flats: Default::default(),
             readback: None,
         };
-        for flat in [Flat::Parameters, Flat::Frozen, Flat::Statistics] {
+        for flat in Flat::INITIAL {
             let values = parameters.initial(flat);
             store.allocate(flat, values.len())?;
             store.write(flat, &values)?;
@@ -146,16 +146,16 @@ impl GpuProgram {
                             continue;
                         }
                     };
-                    let Place { buffer, offset, len } = at(slot);
-                    let buffer = match buffer.checked_sub(Flat::ALL.len()) {
+                    let place = at(slot);
+                    let buffer = match place.buffer.checked_sub(Flat::ALL.len()) {
                         Some(own) => Some(&buffers[own]),
-                        None => store.flats[buffer].as_ref(),
+                        None => store.flats[place.buffer].as_ref(),
                     };
                     if let Some(buffer) = buffer {
                         bound.push(Bound {
                             buffer,
-                            offset,
-                            len,
+                            offset: place.offset,
+                            len: place.words(),
                             access,
                         });
                     }

@@ -16,7 +16,7 @@ use super::{
     tune,
 };
 use crate::{
-    error::Result,
+    error::{Error, Result},
     gpu::Device,
     kernel::{StepValues, Traits},
 };
@@ -129,11 +129,15 @@ impl Session {
     /// Plans a tape and makes everything that its replay needs.
     ///
     /// # Errors
-    /// What planning and allocating give; [`Error::TensorTooLarge`](crate::Error::TensorTooLarge) before
-    /// anything is allocated.
+    /// What planning and allocating give; [`Error::TensorTooLarge`] before anything is allocated, [`Error::NoHalves`]
+    /// for a tape that [narrows](Tape::narrow) on a GPU that cannot.
     pub fn compile(&mut self, tape: &Tape, outputs: &[Var]) -> Result<Program> {
         let target = match &self.device {
             Device::Cpu => Target::Cpu,
+            Device::Gpu(gpu) if tape.narrows() && !gpu.features().f16 => {
+                let adapter = gpu.name().to_string();
+                return Err(Error::NoHalves { adapter });
+            }
             Device::Gpu(gpu) => {
                 if self.measures && self.pinned.is_none() {
                     let target = Target::Gpu(gpu.traits(), &self.choices);

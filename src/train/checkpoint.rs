@@ -14,7 +14,12 @@ use std::{
 use safetensors::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 
-use super::{Parent, TrainError, network::TARGETS, recipe::Recipe, schedule::Schedule};
+use super::{
+    Parent, TrainError,
+    network::TARGETS,
+    recipe::{Precision, Recipe},
+    schedule::Schedule,
+};
 use crate::{
     files::write_atomically,
     shape::Shape,
@@ -44,6 +49,9 @@ pub struct State {
     pub schedule: Schedule,
     /// The runs that this one builds on.
     pub parents: Vec<Parent>,
+    /// The [scaler](crate::ops::UpdateLossScale), of a run that keeps activations in 16 bits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scaler: Vec<f32>,
     /// Whether judgements that nobody made went into it, or into a run that it builds on.
     #[serde(default)]
     pub simulated: bool,
@@ -63,6 +71,7 @@ impl State {
             seed: recipe.seed,
             schedule: schedule.clone(),
             parents: parents.to_vec(),
+            scaler: Vec::new(),
             simulated: parents.iter().any(|parent| parent.simulated),
             recipe,
         }
@@ -100,7 +109,10 @@ impl Snapshot {
     ///
     /// # Errors
     /// A fault of the device.
-    pub fn take(session: &mut Session, state: State) -> Result<Self, TrainError> {
+    pub fn take(session: &mut Session, mut state: State) -> Result<Self, TrainError> {
+        if state.recipe.training.precision == Precision::F16 {
+            state.scaler = session.flat(Flat::Scaler)?;
+        }
         let mut tensors = Vec::new();
         for flat in [Flat::Parameters, Flat::Frozen, Flat::Statistics] {
             copy(session, flat, flat, "", &mut tensors)?;
@@ -312,6 +324,9 @@ impl Checkpoint {
                 }
             }
             contents.push((flat, values));
+        }
+        if moments && !self.state.scaler.is_empty() {
+            contents.push((Flat::Scaler, self.state.scaler.clone()));
         }
         for (flat, values) in contents {
             session.set_flat(flat, &values)?;

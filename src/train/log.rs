@@ -23,6 +23,9 @@ pub(super) enum Line {
         /// What the loss is the weighted sum of, by name.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         parts: BTreeMap<String, f32>,
+        /// What it was multiplied by, where activations are kept in 16 bits.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        loss_scale: Option<f32>,
         learning_rate: f32,
         seconds: f64,
         segments_per_second: f64,
@@ -56,6 +59,7 @@ impl Line {
             Line::Step {
                 loss,
                 parts,
+                loss_scale,
                 learning_rate,
                 segments_per_second,
                 waiting,
@@ -71,6 +75,7 @@ impl Line {
                     ("training/waiting".to_string(), *waiting as f32),
                 ];
                 scalars.extend(parts.iter().map(|(name, value)| (format!("loss/{name}"), *value)));
+                scalars.extend(loss_scale.map(|scale| ("training/loss_scale".to_string(), scale)));
                 scalars
             }
             Line::Validation {
@@ -171,6 +176,7 @@ mod tests {
             step,
             loss: 0.5,
             parts: BTreeMap::new(),
+            loss_scale: None,
             learning_rate: 1e-3,
             seconds: f64::from(step),
             segments_per_second: 2.0,

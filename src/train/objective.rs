@@ -3,7 +3,7 @@
 use super::{
     Network, TrainError,
     network::Nets,
-    recipe::{Part, Recipe, Task},
+    recipe::{Part, Precision, Recipe, Task},
 };
 use crate::{
     corpus::Instrument,
@@ -14,7 +14,7 @@ use crate::{
         TripletLoss, concat_batch, norm_loss, slice_batch, stft,
     },
     optim::Adam,
-    tape::{Add, Flat, Parameters, Tape, Var},
+    tape::{Add, Flat, HISTORY_SLOTS, Parameters, Tape, Var},
 };
 
 /// Items of a triplet.
@@ -48,6 +48,9 @@ pub(super) fn items_per_example(recipe: &Recipe) -> usize {
 /// History ring of the loss; those of its parts follow.
 pub(super) const LOSS_SLOT: usize = 0;
 
+/// History ring of what the loss was multiplied by, where the tape narrows.
+pub(super) const SCALE_SLOT: usize = HISTORY_SLOTS - 1;
+
 impl LossStep {
     /// The names of the losses in the history, the sum first.
     pub(super) fn names(&self) -> Vec<&'static str> {
@@ -63,6 +66,10 @@ impl LossStep {
         for (slot, loss) in losses.take(self.names().len()).enumerate().collect::<Vec<_>>() {
             let slot = LOSS_SLOT + slot;
             self.tape.push(Record { slot }, &[history, loss])?;
+        }
+        if self.tape.narrows() {
+            let scale = self.tape.loss_scale();
+            self.tape.push(Record { slot: SCALE_SLOT }, &[history, scale])?;
         }
         Ok(())
     }
@@ -92,9 +99,15 @@ impl Network {
     ) -> Result<(LossStep, Tape), TrainError> {
         let mut step = self.gradient(examples)?;
         adam.accumulate(&mut step.tape, &self.parameters, count)?;
-        let mut update = Tape::new();
+        let mut update = self.tape(Mode::Train);
         adam.record_accumulated(&mut update, &self.parameters)?;
         Ok((step, update))
+    }
+
+    fn tape(&self, mode: Mode) -> Tape {
+        let mut tape = Tape::new();
+        tape.narrow(mode == Mode::Train && self.recipe.training.precision == Precision::F16);
+        tape
     }
 
     fn gradient(&self, examples: usize) -> Result<LossStep, TrainError> {
@@ -128,7 +141,7 @@ impl Network {
     fn loss(&self, mode: Mode, examples: usize) -> Result<LossStep, TrainError> {
         let recipe = &self.recipe;
         let items = items_per_example(recipe) * examples;
-        let mut tape = Tape::new();
+        let mut tape = self.tape(mode);
         let sources = tape.pcm16("instruments", [items, self.sources(), recipe.segment_samples()]);
         let heard = self.mix(&mut tape, sources)?;
         let record = Recording {

@@ -18,8 +18,8 @@ use super::{
     loader::Loader,
     log::{Line, Log},
     memory::BATCH_MEMORY,
-    objective::LOSS_SLOT,
-    recipe::{Recipe, Task},
+    objective::{LOSS_SLOT, SCALE_SLOT},
+    recipe::{Precision, Recipe, Task},
     replay,
     validate::validate,
 };
@@ -298,6 +298,10 @@ impl<'o> Trainer<'o> {
         for slot in 0..names.len() {
             losses.push(self.engine.losses_of(LOSS_SLOT + slot, self.step, self.pending)?);
         }
+        let scales = match self.recipe().training.precision {
+            Precision::F32 => Vec::new(),
+            Precision::F16 => self.engine.losses_of(SCALE_SLOT, self.step, self.pending)?,
+        };
         let segments = f64::from(self.pending) * self.engine.segments as f64;
         let elapsed = self.since.elapsed();
         let segments_per_second = segments / elapsed.as_secs_f64().max(1e-9);
@@ -318,6 +322,7 @@ impl<'o> Trainer<'o> {
                 step,
                 loss,
                 parts: part(index),
+                loss_scale: scales.get(index).copied(),
                 learning_rate,
                 seconds,
                 segments_per_second,

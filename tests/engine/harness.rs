@@ -2,9 +2,13 @@
 
 use stemwise::{
     Result,
-    kernel::StepValues,
+    kernel::{Kernels, StepValues},
     ops::{Multiply, Scale, Sum},
-    tape::{Case, CpuProgram, CpuStore, Flat, Parameters, Plan, Role, Tape, Values, Var},
+    shape::Shape,
+    tape::{
+        Case, Copy, Cpu, CpuProgram, CpuStore, Flat, Gradient, Io, Op, Parameters, Plan, Real, Role, Tape,
+        Values, Var,
+    },
 };
 
 use super::{Engine, Target, noise, widen};
@@ -94,6 +98,64 @@ pub fn in_a_graph(case: &Case) -> Result<Recorded> {
         inputs,
         output: loss,
     })
+}
+
+/// The operation in the middle of a graph whose tensors are kept in 16 bits, as far as that may be: all that it reads,
+/// and its result. The output is what it gives, copied, and the loss.
+pub fn in_halves(case: &Case) -> Result<(Recorded, Var)> {
+    let (parameters, mut tape, leaves, inputs) = leaves(case)?;
+    tape.narrow(true);
+    let kept = |i: usize| case.mutates().contains(&i) || matches!(case.inputs[i].1, Values::Pcm16);
+    let mut given = leaves.clone();
+    for input in (0..leaves.len()).filter(|&i| !kept(i)) {
+        given[input] = tape.push(Round, &[leaves[input]])?;
+    }
+    let output = case.record(&mut tape, &given)?;
+    let shape = tape.shape(output);
+    let weights = tape.constant(shape, &noise(23, shape.len()))?;
+    let weighted = tape.push(Multiply, &[output, weights])?;
+    let loss = tape.push(Sum, &[weighted])?;
+    let output = tape.push(Copy, &[output])?;
+    let recorded = Recorded {
+        parameters,
+        tape,
+        leaves,
+        inputs,
+        output,
+    };
+    Ok((recorded, loss))
+}
+
+/// Rounds to 16 bits.
+#[derive(Debug, Clone)]
+struct Round;
+
+impl Op for Round {
+    const NAME: &'static str = "round";
+
+    fn shape(&self, given: &[Shape]) -> Result<Shape> {
+        Copy.shape(given)
+    }
+
+    fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
+        Copy.gradient(at)
+    }
+
+    fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
+        Copy.cpu(io);
+    }
+
+    fn gpu(&self, io: &Io<'_>) -> Kernels {
+        Copy.gpu(io)
+    }
+
+    fn cases() -> Vec<Case> {
+        Vec::new()
+    }
+
+    fn halves(&self, _inputs: &[bool]) -> bool {
+        true
+    }
 }
 
 /// What a case computes on a target: the output, or what the changed inputs hold afterwards.

@@ -105,6 +105,13 @@ impl Engine {
         Ok(Engine::Session(Session::new(&device, parameters)?))
     }
 
+    /// Has sessions take this variant of every operation that has it.
+    pub fn pin(&mut self, variant: Option<&'static str>) {
+        if let Engine::Session(session) = self {
+            session.pin(variant);
+        }
+    }
+
     pub fn compile(&mut self, tape: &Tape, outputs: &[Var]) -> Result<Compiled> {
         Ok(match self {
             Engine::Reference { store, parameters } => {

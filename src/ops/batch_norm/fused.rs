@@ -76,4 +76,8 @@ impl Op for BatchNormActivation {
         };
         kinds().map(case).collect()
     }
+
+    fn halves(&self, inputs: &[bool]) -> bool {
+        inputs[0]
+    }
 }

@@ -226,6 +226,10 @@ impl Op for BatchNorm {
             .chain(shapes().map(whole))
             .collect()
     }
+
+    fn halves(&self, inputs: &[bool]) -> bool {
+        inputs[0]
+    }
 }
 
 impl Op for BatchNormSums {
@@ -317,6 +321,10 @@ impl Op for BatchNormInputGradient {
             .into_iter()
             .flat_map(|shape| [case(shape, true), case(shape, false)])
             .collect()
+    }
+
+    fn halves(&self, inputs: &[bool]) -> bool {
+        inputs.contains(&true)
     }
 }
 

@@ -199,6 +199,10 @@ impl Op for Conv2d {
     fn flops(&self, io: &Io<'_>) -> u64 {
         self.geometry(io.inputs[0], io.inputs[1]).map_or(0, |g| g.flops())
     }
+
+    fn halves(&self, _inputs: &[bool]) -> bool {
+        true
+    }
 }
 
 impl Op for ConvTranspose2d {
@@ -250,6 +254,10 @@ impl Op for ConvTranspose2d {
 
     fn flops(&self, io: &Io<'_>) -> u64 {
         self.geometry(io.inputs[0], io.inputs[1]).map_or(0, |g| g.flops())
+    }
+
+    fn halves(&self, _inputs: &[bool]) -> bool {
+        true
     }
 }
 

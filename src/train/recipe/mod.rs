@@ -11,6 +11,6 @@ mod settings;
 pub use builtin::{PRESETS, RECIPES};
 pub use resolve::{Choices, resolve};
 pub use settings::{
-    Best, Data, FrontEnd, Loss, Model, NetworkSettings, Part, Recipe, Sampling, SplitBy, Stems, Task,
-    Training, Triplets,
+    Best, Data, FrontEnd, Loss, Model, NetworkSettings, Part, Precision, Recipe, Sampling, SplitBy, Stems,
+    Task, Training, Triplets,
 };

@@ -201,6 +201,9 @@ pub struct Loss {
 pub struct Training {
     /// Adam's step size.
     pub learning_rate: f32,
+    /// What activations and their gradients are kept in.
+    #[serde(default)]
+    pub precision: Precision,
     /// Examples in an update.
     pub batch: usize,
     /// Examples on the device at a time, which divide a batch; 0: as many as fit.
@@ -221,6 +224,18 @@ pub struct Training {
     pub knn_seconds: f64,
     /// How many of them for each instrument; 0: no such score.
     pub knn_segments: usize,
+}
+
+/// What activations and their gradients are kept in while a network is trained; see
+/// [`Tape::narrow`](crate::tape::Tape::narrow).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// 32-bit floats.
+    #[default]
+    F32,
+    /// 16-bit floats, with a scaled loss. Parameters, sums and validation stay in 32 bits.
+    F16,
 }
 
 /// What the best checkpoint is chosen by.
