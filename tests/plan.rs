@@ -49,9 +49,8 @@ fn gpu_and_cpu_train_alike() {
     assert!(cpu[cpu.len() - 1] < cpu[0], "it learns nothing: {cpu:?}");
 }
 
-#[test]
-fn every_variant_trains_alike_and_again_to_the_same_bits() {
-    let training = Training::new(0.5);
+/// Trains with each variant of the plan, twice; as the default against the CPU, variants add in different orders.
+fn every_variant(training: &Training, tolerance: f32) {
     let device = Device::Gpu(engine::gpu());
     let plan = Plan::for_gpu(&training.tape, &training.parameters, &[], device.traits()).unwrap();
     let variants = plan.variants();
@@ -62,14 +61,24 @@ fn every_variant_trains_alike_and_again_to_the_same_bits() {
         let pairs = losses.iter().zip(&cpu);
         let worst = pairs.map(|(v, c)| ((v - c) / c).abs()).fold(0.0, f32::max);
         println!("{variant}: {worst:.1e} from the CPU at most");
-        // as the default against the CPU: variants add in different orders
-        assert!(worst <= 1e-4, "{variant}: {worst}: {losses:?} and {cpu:?}");
+        assert!(worst <= tolerance, "{variant}: {worst}: {losses:?} and {cpu:?}");
         let again = training.run_pinned(&device, Some(variant));
         assert!(
             again == (losses, parameters),
             "{variant} gives other bits the second time"
         );
     }
+}
+
+#[test]
+fn every_variant_trains_alike_and_again_to_the_same_bits() {
+    every_variant(&Training::new(0.5), 1e-4);
+}
+
+/// What is rounded to 11 bits, and where it is added in another order rounded otherwise, comes apart faster.
+#[test]
+fn every_variant_trains_alike_in_16_bits() {
+    every_variant(&Training::narrow(0.5), 3e-3);
 }
 
 #[test]

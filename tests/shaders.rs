@@ -17,7 +17,7 @@ use naga::{
 };
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use stemwise::{
-    kernel::{Dispatch, SHARED, Traits},
+    kernel::{Dispatch, Matrices, SHARED, Traits},
     models::{Separator, SeparatorConfig},
     nn::Mode,
     ops::{self, L1Loss},
@@ -42,8 +42,11 @@ const BEYOND_DEFAULTS: [(&str, Capabilities); 3] = [
 /// Both kinds of device, and one for each variant of an operation.
 fn all_traits() -> Vec<Traits> {
     let plain = Traits::default();
+    let units = |size, subgroup| Some(Matrices { size, subgroup });
     let capable = Traits {
         subgroups: true,
+        half_matrices: units(16, 32),
+        matrices: units(8, 32),
         ..plain
     };
     let cases = ops::cases();
@@ -141,6 +144,10 @@ fn check(dispatch: &Dispatch) -> Result<(), String> {
     if dispatch.halves != 0 {
         beyond |= Capabilities::SHADER_FLOAT16;
     }
+    let matrices = dispatch.defines.contains_key("MATRIX");
+    if matrices {
+        beyond |= Capabilities::COOPERATIVE_MATRIX | Capabilities::SHADER_FLOAT16 | Capabilities::SUBGROUP;
+    }
     let validator = || Validator::new(ValidationFlags::all(), Capabilities::default() | beyond);
     let info = validator()
         .validate(&module)
@@ -222,7 +229,7 @@ fn check(dispatch: &Dispatch) -> Result<(), String> {
 
     // as a release build compiles them, and as a debug build does
     for policy in [BoundsCheckPolicy::Unchecked, BoundsCheckPolicy::Restrict] {
-        translate(&module, &info, policy, dispatch.halves != 0)?;
+        translate(&module, &info, policy, dispatch)?;
     }
     Ok(())
 }
@@ -231,7 +238,7 @@ fn translate(
     module: &naga::Module,
     info: &naga::valid::ModuleInfo,
     policy: BoundsCheckPolicy,
-    narrow: bool,
+    dispatch: &Dispatch,
 ) -> Result<(), String> {
     let bounds_check_policies = BoundsCheckPolicies {
         index: policy,
@@ -239,8 +246,9 @@ fn translate(
         image_load: policy,
         binding_array: policy,
     };
+    let matrices = dispatch.defines.contains_key("MATRIX");
     let spirv = back::spv::Options {
-        lang_version: (1, 3),
+        lang_version: if matrices { (1, 6) } else { (1, 3) },
         bounds_check_policies,
         ..Default::default()
     };
@@ -251,16 +259,20 @@ fn translate(
     back::spv::write_vec(module, info, &spirv, Some(&pipeline)).map_err(|e| format!("SPIR-V: {e}"))?;
 
     let metal = back::msl::Options {
-        lang_version: (2, 0),
+        lang_version: if matrices { (2, 3) } else { (2, 0) },
         bounds_check_policies,
         ..Default::default()
     };
     back::msl::write_string(module, info, &metal, &Default::default()).map_err(|e| format!("MSL: {e}"))?;
 
+    if matrices {
+        // which Direct3D does not have yet
+        return Ok(());
+    }
     let direct3d = back::hlsl::Options {
-        shader_model: match narrow {
-            true => back::hlsl::ShaderModel::V6_2,
-            false => back::hlsl::ShaderModel::V6_0,
+        shader_model: match dispatch.halves {
+            0 => back::hlsl::ShaderModel::V6_0,
+            _ => back::hlsl::ShaderModel::V6_2,
         },
         restrict_indexing: policy == BoundsCheckPolicy::Restrict,
         ..Default::default()

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{
     error::{Error, Result},
-    kernel::{SUBGROUP, Traits},
+    kernel::{Matrices, SUBGROUP, Traits},
 };
 
 /// The environment variable that names a device where `--device` does not.
@@ -130,9 +130,30 @@ impl Adapter {
         Traits {
             software: self.kind == AdapterKind::Software,
             subgroups: self.features.subgroups && self.raw.get_info().subgroup_min_size >= SUBGROUP,
+            half_matrices: self.matrices(wgpu::CooperativeScalarType::F16),
+            matrices: self.matrices(wgpu::CooperativeScalarType::F32),
             small_workgroups: self.limits.invocations < 256 || self.limits.workgroup_memory < 16 << 10,
             pinned: None,
         }
+    }
+
+    /// The largest square matrices of these that subgroups can multiply with sums in 32 bits.
+    fn matrices(&self, of: wgpu::CooperativeScalarType) -> Option<Matrices> {
+        let (f32, subgroup) = (
+            wgpu::CooperativeScalarType::F32,
+            self.raw.get_info().subgroup_min_size,
+        );
+        let fits = |p: &wgpu::CooperativeMatrixProperties| {
+            let square = p.m_size == p.n_size && p.n_size == p.k_size && [8, 16].contains(&p.m_size);
+            square && p.ab_type == of && p.cr_type == f32
+        };
+        // they are loaded from tables of f16, by subgroups that know their number
+        if !(self.features.cooperative_matrix && self.features.f16 && self.features.subgroups) {
+            return None;
+        }
+        let all = self.raw.cooperative_matrix_properties();
+        let size = all.iter().filter(|p| fits(p)).map(|p| p.m_size).max()?;
+        Some(Matrices { size, subgroup })
     }
 
     /// Why the engine cannot run on this adapter, if it cannot.

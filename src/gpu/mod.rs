@@ -111,8 +111,13 @@ impl Gpu {
         let wanted = wgpu::Features::TIMESTAMP_QUERY
             | wgpu::Features::SHADER_F16
             | wgpu::Features::SUBGROUP
+            | wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX
             | wgpu::Features::PIPELINE_CACHE;
+        // SAFETY: what is experimental is matrix products, in kernels that no device takes unless they are chosen; they
+        // are called by whole subgroups, with indices that their shapes bound
+        let experimental_features = unsafe { wgpu::ExperimentalFeatures::enabled() };
         let descriptor = wgpu::DeviceDescriptor {
+            experimental_features,
             label: Some("stemwise"),
             required_features: adapter.raw.features() & wanted,
             required_limits: adapter.raw.limits(),

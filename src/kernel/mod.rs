@@ -39,6 +39,7 @@ pub const SHARED: &[Shader] = &[
     shader!("shared/elements"),
     shader!("shared/fft"),
     shader!("shared/grid"),
+    shader!("shared/matrices"),
     shader!("shared/random"),
     shader!("shared/reduce"),
     shader!("shared/row"),
@@ -54,11 +55,32 @@ pub struct Traits {
     pub software: bool,
     /// Operations across subgroups, none of which has fewer than [`SUBGROUP`] invocations.
     pub subgroups: bool,
+    /// Units for products of matrices of 16-bit floats, summed in 32 bits.
+    pub half_matrices: Option<Matrices>,
+    /// The same of 32-bit floats.
+    pub matrices: Option<Matrices>,
     /// Workgroups cannot have the 256 invocations and 16 KiB of memory that WebGPU promises.
     pub small_workgroups: bool,
     /// Operations that have a variant of this name take it where it fits, whatever they would choose. For tests and
     /// measurements.
     pub pinned: Option<&'static str>,
+}
+
+impl Traits {
+    /// Without what rounds operands to 16 bits, unless a tape [narrows](crate::tape::Tape::narrow).
+    pub fn for_tape(mut self, narrows: bool) -> Self {
+        self.half_matrices = self.half_matrices.filter(|_| narrows);
+        self
+    }
+}
+
+/// Square matrices that the invocations of a subgroup multiply together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Matrices {
+    /// Rows and columns.
+    pub size: u32,
+    /// The fewest invocations of a subgroup.
+    pub subgroup: u32,
 }
 
 /// Invocations that every subgroup has, where kernels may use subgroups.

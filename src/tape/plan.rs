@@ -84,7 +84,7 @@ impl Step {
         if self.traits.pinned.is_some() || choices.is_empty() {
             return;
         }
-        let chosen = choices.get(&tune::key(&*self.op, &self.shapes));
+        let chosen = choices.get(&tune::key(&*self.op, &self.shapes, self.traits));
         let mut variants = self.op.variants(&self.io()).into_iter();
         self.traits.pinned = variants.find(|&name| Some(name) == chosen);
     }
@@ -155,7 +155,7 @@ impl Plan {
         let halves = tape.halves(outputs);
         let (choices, traits) = match target {
             Target::Cpu => (None, Traits::default()),
-            Target::Gpu(traits, choices) => (Some(choices), traits),
+            Target::Gpu(traits, choices) => (Some(choices), traits.for_tape(tape.narrows())),
         };
         let mut plan = Plan {
             steps: Vec::new(),
@@ -442,7 +442,8 @@ impl Plan {
         let mut found: Vec<Tunable> = Vec::new();
         for step in self.steps.iter().filter(|s| !s.kernels.dispatches.is_empty()) {
             let tunable = Tunable {
-                key: tune::key(&*step.op, &step.shapes),
+                key: tune::key(&*step.op, &step.shapes, step.traits),
+                narrows: step.traits.half_matrices.is_some(),
                 op: step.op.clone(),
                 shapes: step.shapes.clone(),
                 output: step.output_shape,

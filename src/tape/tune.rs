@@ -26,6 +26,8 @@ const TOTAL_BUDGET: Duration = Duration::from_secs(30);
 pub struct Tunable {
     /// Operation and sizes: what [`Choices`](super::Choices) go by.
     pub key: String,
+    /// Of a tape that narrows, where that makes a difference: its operands are measured in 32 bits.
+    pub(super) narrows: bool,
     pub(super) op: Arc<dyn ErasedOp>,
     pub(super) shapes: Vec<Shape>,
     pub(super) output: Shape,
@@ -92,9 +94,13 @@ impl Tuned {
 }
 
 /// What goes into [`Choices`](super::Choices) for an operation and its sizes.
-pub(super) fn key(op: &dyn ErasedOp, shapes: &[Shape]) -> String {
+pub(super) fn key(op: &dyn ErasedOp, shapes: &[Shape], traits: Traits) -> String {
     let shapes: Vec<String> = shapes.iter().map(Shape::to_string).collect();
-    format!("{op:?} on {}", shapes.join(", "))
+    let rounded = match traits.half_matrices {
+        Some(_) => " in f16",
+        None => "",
+    };
+    format!("{op:?} on {}{rounded}", shapes.join(", "))
 }
 
 impl Tunable {
@@ -102,7 +108,7 @@ impl Tunable {
         self.op.variants(&Io {
             inputs: &self.shapes,
             output: self.output,
-            traits,
+            traits: traits.for_tape(self.narrows),
         })
     }
 
@@ -112,7 +118,10 @@ impl Tunable {
         let kernels = self.op.gpu(&Io {
             inputs: &self.shapes,
             output: self.output,
-            traits: Traits { pinned, ..traits },
+            traits: Traits {
+                pinned,
+                ..traits.for_tape(self.narrows)
+            },
         });
         kernels.dispatches
     }
@@ -120,6 +129,7 @@ impl Tunable {
     /// The operation alone, on tensors of noise that are on the device.
     fn record(&self) -> Result<(Parameters, Tape, Var)> {
         let (mut parameters, mut tape) = (Parameters::default(), Tape::new());
+        tape.narrow(self.narrows);
         let mut operands = Vec::new();
         for (i, &shape) in self.shapes.iter().enumerate() {
             let noise = (0..shape.len()).map(|j| 2.0 * uniform([1, 2], 0, i as u32, j as u32) - 1.0);

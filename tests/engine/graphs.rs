@@ -35,7 +35,18 @@ const INPUT: [usize; 4] = [2, 1, 65, 65];
 
 impl Training {
     pub fn new(dropout: f32) -> Self {
-        let (mut parameters, mut tape) = (Parameters::default(), Tape::new());
+        Self::on(Tape::new(), dropout)
+    }
+
+    /// The same with activations in 16 bits.
+    pub fn narrow(dropout: f32) -> Self {
+        let mut tape = Tape::new();
+        tape.narrow(true);
+        Self::on(tape, dropout)
+    }
+
+    fn on(mut tape: Tape, dropout: f32) -> Self {
+        let mut parameters = Parameters::default();
         let config = SeparatorConfig {
             dropout,
             ..SeparatorConfig::of_width(0.125)

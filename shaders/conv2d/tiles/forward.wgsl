@@ -1,9 +1,17 @@
 // small[n, k, p, q] = bias[k] + Σ_{c, r, s} w[k, (c, r, s)] · big[n, c, p · stride + r − padding, …]
-// A matrix product in tiles of shared/tiles, of which the second matrix, [(c, r, s), (n, p, q)], is never made.
+// A matrix product in tiles of shared/tiles or shared/matrices, of which the second matrix, [(c, r, s), (n, p, q)], is never made.
 // Grid: one workgroup per tile of channels k and pixels (n, p, q); channels run fastest.
+#ifdef MATRIX
+enable f16;
+enable wgpu_cooperative_matrix;
+#endif
 #import shared/grid
 #import shared/sizes
+#ifdef MATRIX
+#import shared/matrices
+#else
 #import shared/tiles
+#endif
 
 @group(0) @binding(0) var<storage, read> big: array<f32>; // [N, C, H, W]
 @group(0) @binding(1) var<storage, read> w: array<f32>; // [K, C, R, S]
@@ -75,7 +83,14 @@ fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
+#ifdef MATRIX
+    @builtin(subgroup_id) own: u32,
+    @builtin(num_subgroups) count: u32,
+#endif
 ) {
+#ifdef MATRIX
+    subgroup = vec2<u32>(own, count);
+#endif
     let task = flat_group(group, groups);
     let row_tiles = (sizes.small_channels + #{ROWS}u - 1u) / #{ROWS}u;
     let column = task / row_tiles * #{COLUMNS}u;

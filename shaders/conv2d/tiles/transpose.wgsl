@@ -1,11 +1,19 @@
 // big[n, c, y, x] = bias[c] + Σ_{k, r, s} w[k, c, r, s] · small[n, k, (y + padding − r) / stride, …], over the taps at
 // which the division has no rest: for the y and x of one phase, those a stride apart, they are the same. So each phase
-// is a matrix product in tiles of shared/tiles, of which neither the columns [(k, r, s), (n, y, x)] are ever made nor
+// is a matrix product in tiles of shared/tiles or shared/matrices, of which neither the columns [(k, r, s), (n, y, x)] are ever made nor
 // taps are wasted.
 // Grid: one workgroup per tile of channels c and pixels (n, y, x) of the phase; channels run fastest.
+#ifdef MATRIX
+enable f16;
+enable wgpu_cooperative_matrix;
+#endif
 #import shared/grid
 #import shared/sizes
+#ifdef MATRIX
+#import shared/matrices
+#else
 #import shared/tiles
+#endif
 
 @group(0) @binding(0) var<storage, read> small: array<f32>; // [N, K, P, Q]
 @group(0) @binding(1) var<storage, read> w: array<f32>; // [K, C, R, S]
@@ -96,7 +104,14 @@ fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
+#ifdef MATRIX
+    @builtin(subgroup_id) own: u32,
+    @builtin(num_subgroups) count: u32,
+#endif
 ) {
+#ifdef MATRIX
+    subgroup = vec2<u32>(own, count);
+#endif
     let task = flat_group(group, groups);
     let size = phase_size();
     let row_tiles = (sizes.big_channels + #{ROWS}u - 1u) / #{ROWS}u;

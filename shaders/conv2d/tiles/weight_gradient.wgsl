@@ -1,9 +1,17 @@
 // partial[slice, k, (c, r, s)] = Σ_{n, p, q} small[n, k, p, q] · big[n, c, p · stride + r − padding, …]
-// over the slice's pixels (n, p, q); reduce/rows adds the slices in order. A matrix product in tiles of shared/tiles,
+// over the slice's pixels (n, p, q); reduce/rows adds the slices in order. A matrix product in tiles of shared/tiles or shared/matrices,
 // of which the second matrix, [(n, p, q), (c, r, s)], is never made.
 // Grid: one workgroup per slice and tile of channels k and columns (c, r, s); channels run fastest.
+#ifdef MATRIX
+enable f16;
+enable wgpu_cooperative_matrix;
+#endif
 #import shared/grid
+#ifdef MATRIX
+#import shared/matrices
+#else
 #import shared/tiles
+#endif
 
 @group(0) @binding(0) var<storage, read> big: array<f32>; // [N, C, H, W]
 @group(0) @binding(1) var<storage, read> small: array<f32>; // [N, K, P, Q]
@@ -83,7 +91,14 @@ fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
+#ifdef MATRIX
+    @builtin(subgroup_id) own: u32,
+    @builtin(num_subgroups) count: u32,
+#endif
 ) {
+#ifdef MATRIX
+    subgroup = vec2<u32>(own, count);
+#endif
     let columns = params.big_channels * TAPS;
     let row_tiles = (params.small_channels + #{ROWS}u - 1u) / #{ROWS}u;
     let column_tiles = (columns + #{COLUMNS}u - 1u) / #{COLUMNS}u;

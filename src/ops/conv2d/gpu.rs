@@ -4,7 +4,7 @@ use super::{
     Geometry,
     channel_lanes::{self, Pixels},
     registers,
-    tiles::{self, Tile},
+    tiles::{self, Floats, Tile},
 };
 use crate::{
     kernel::{Binding, Dispatch, Kernels, Slot, Traits, flat_grid},
@@ -26,6 +26,7 @@ pub enum Job {
 enum Way {
     Lanes(Pixels),
     Tiles(Tile),
+    Matrices(Floats),
     Registers,
 }
 
@@ -34,7 +35,7 @@ enum Way {
 /// For one element of the output, each adds the same products in an order of its own, always the same: a chosen variant
 /// gives the same bits again. Between variants sums are reassociated as follows; whether a driver fuses products with
 /// sums comes on top.
-const WAYS: [(&str, Way); 6] = [
+const WAYS: [(&str, Way); 8] = [
     // one running sum over (channel, row, column of the kernel); weight gradient: in slices of rows of the small images
     ("subgroup-lanes", Way::Lanes(Pixels::Broadcast)),
     // as subgroup-lanes, sums and slices alike: only the loads differ
@@ -46,6 +47,10 @@ const WAYS: [(&str, Way); 6] = [
     ("tiles-64x128x16", Way::Tiles(tiles::WIDE)),
     // as the tiles above, but for the slices of the weight gradient
     ("tiles-32x256x8", Way::Tiles(tiles::FLAT)),
+    // sums of as many products as a matrix has columns, in whatever order the device adds those, added up as in the
+    // tiles; weight gradient: in slices of pixels. The first rounds what it reads to 16 bits
+    ("matrices-f16", Way::Matrices(Floats::Half)),
+    ("matrices-f32", Way::Matrices(Floats::Single)),
     // reassociates all three: one running sum over (row, column of the kernel, channel); weight gradient: in slices of
     // rows, of another number than those of the lanes
     ("register-tiles", Way::Registers),
@@ -73,16 +78,22 @@ impl Job {
         match way {
             Way::Lanes(_) => traits.software,
             Way::Tiles(tile) => !traits.software && Tile::of(rows) == Some(tile),
+            Way::Matrices(_) => false,
             Way::Registers => true,
         }
     }
 
     /// Its dispatches, unless it cannot do these sizes or lacks something that the device does not have.
     fn by(self, way: Way, g: &Geometry, io: &Io<'_>) -> Option<Kernels> {
+        let way = match way {
+            Way::Matrices(floats) => Way::Tiles(Tile::of_matrices(floats, io.traits)?),
+            way => way,
+        };
         match (way, self) {
             (Way::Lanes(pixels), Job::Forward) => channel_lanes::forward(g, io, pixels),
             (Way::Lanes(pixels), Job::Transpose) => channel_lanes::transpose(g, io, pixels),
             (Way::Lanes(pixels), Job::WeightGradient) => channel_lanes::weight_gradient(g, io, pixels),
+            (Way::Matrices(_), _) => None,
             (Way::Tiles(_), _) if io.traits.small_workgroups => None,
             (Way::Tiles(tile), Job::Forward) => Some(tiles::forward(g, io, tile)),
             (Way::Tiles(tile), Job::Transpose) => tiles::transpose(g, io, tile),

@@ -4,13 +4,17 @@
 //! The shapes of the tiles are those that pay in other engines. That of few rows is for the outer layers, which have
 //! few channels and many pixels. None was timed on a GPU yet: `stemwise bench` does, and what is chosen by default
 //! is to follow it. All are within WebGPU's default limits: 256 invocations, 16 KiB of workgroup memory.
+//!
+//! Those of matrices let units for matrix products multiply, where the device has them: what else is to be computed is
+//! the same. Of 16-bit matrices they round what they read, weights included, so only a tape that
+//! [narrows](crate::tape::Tape::narrow) has them. They are never the default, as no such unit was seen yet.
 
 use super::{
     Geometry,
     gpu::{INVOCATIONS, MOST_PARTIALS, biased, read_all, sizes, sum_slices},
 };
 use crate::{
-    kernel::{Binding, Dispatch, Kernels, Slot, fold},
+    kernel::{Binding, Dispatch, Kernels, Slot, Traits, fold},
     shader,
     tape::Io,
 };
@@ -23,25 +27,49 @@ pub struct Tile {
     columns: usize,
     depth: usize,
     invocations: usize,
+    matrices: Option<MatrixTile>,
 }
+
+/// Of the matrices that a tile is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct MatrixTile {
+    /// Rows and columns.
+    size: usize,
+    element: &'static str,
+    /// The most subgroups of a workgroup.
+    subgroups: usize,
+}
+
+/// What matrices hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Floats {
+    Half,
+    Single,
+}
+
+/// Matrices that a subgroup sums at a time.
+const ACROSS: usize = 4;
 
 pub const SQUARE: Tile = Tile {
     rows: 64,
     columns: 32,
     depth: 32,
     invocations: 128,
+    matrices: None,
 };
 pub const WIDE: Tile = Tile {
     rows: 64,
     columns: 128,
     depth: 16,
     invocations: 256,
+    matrices: None,
 };
 pub const FLAT: Tile = Tile {
     rows: 32,
     columns: 256,
     depth: 8,
     invocations: 256,
+    matrices: None,
 };
 
 /// With fewer rows most of a tile is idle.
@@ -58,17 +86,46 @@ impl Tile {
         }
     }
 
+    /// That of the device's units for matrix products, if it has any.
+    pub fn of_matrices(floats: Floats, traits: Traits) -> Option<Tile> {
+        let (units, element, depth) = match floats {
+            Floats::Half => (traits.half_matrices?, "f16", 32),
+            Floats::Single => (traits.matrices?, "f32", 16),
+        };
+        let (size, subgroup) = (units.size as usize, units.subgroup as usize);
+        // 4 KiB for sums
+        let subgroups = 1024 / (size * size);
+        Some(Tile {
+            rows: 64,
+            columns: 64,
+            depth,
+            invocations: (subgroup * subgroups).min(128),
+            matrices: Some(MatrixTile {
+                size,
+                element,
+                subgroups,
+            }),
+        })
+    }
+
     fn count(self, rows: usize, columns: usize) -> usize {
         rows.div_ceil(self.rows) * columns.div_ceil(self.columns)
     }
 
     fn define(self, dispatch: Dispatch, g: &Geometry) -> Dispatch {
+        let dispatch = match self.matrices {
+            None => dispatch.define("VECTORS", self.rows * self.columns / self.invocations / 16),
+            Some(matrices) => dispatch
+                .define("MATRIX", matrices.size)
+                .define("ELEMENT", matrices.element)
+                .define("SUBGROUPS", matrices.subgroups)
+                .define("ACROSS", ACROSS),
+        };
         dispatch
             .define("ROWS", self.rows)
             .define("COLUMNS", self.columns)
             .define("DEPTH", self.depth)
             .define("THREADS", self.invocations)
-            .define("VECTORS", self.rows * self.columns / self.invocations / 16)
             .define("KERNEL_H", g.kernel[0])
             .define("KERNEL_W", g.kernel[1])
             .define("STRIDE_H", g.stride[0])
