@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A layer is named with the channels of its big and its small image. Elements of convolutions are
-//! floating-point operations: Gelem/s is GFLOP/s. Bytes of batch norm are the least to be read and written.
+//! floating-point operations: Gelem/s is GFLOP/s. Bytes of the others are the least to be read and written.
 //! `stemwise bench` prints the convolutions as one table, by the GPU's own clock.
 
 mod common;
@@ -21,7 +21,10 @@ use stemwise::{
     Result,
     gpu::Device,
     measure::{Direction, Layer, Recorded, Size, layers},
-    ops::{BatchNorm, BatchNormInputGradient, BatchNormSums, BatchStatistics},
+    ops::{
+        BatchNorm, BatchNormInputGradient, BatchNormSums, BatchStatistics, LeakyRelu, LeakyReluGradient,
+        Linear, StftOutput, stft,
+    },
     shape::Shape,
     tape::{Program, Session, Var},
 };
@@ -42,6 +45,46 @@ fn batch_norm(at: &mut Operands, &Layer { small, .. }: &Layer) -> Result<Var> {
         },
         &[x, statistics, gamma, beta],
     )
+}
+
+/// The same with the activation, which a plan does in the same pass.
+fn batch_norm_leaky_relu(at: &mut Operands, layer: &Layer) -> Result<Var> {
+    let normalised = batch_norm(at, layer)?;
+    at.tape.push(LeakyRelu { slope: 0.2 }, &[normalised])
+}
+
+/// The gradients of both.
+fn batch_norm_leaky_relu_gradient(at: &mut Operands, layer: &Layer) -> Result<Var> {
+    let (x, dy) = (at.tensor(layer.small)?, at.tensor(layer.small)?);
+    let (statistics, gamma) = (at.tensor([2, layer.small[1]])?, at.tensor([layer.small[1]])?);
+    let dy = at.tape.push(LeakyReluGradient { slope: 0.2 }, &[x, dy])?;
+    let sums = at
+        .tape
+        .push(BatchNormSums { epsilon: EPSILON }, &[x, dy, statistics])?;
+    let op = BatchNormInputGradient {
+        epsilon: EPSILON,
+        batch: true,
+    };
+    at.tape.push(op, &[x, dy, statistics, gamma, sums])
+}
+
+/// What the pixels of a layer's output, averaged over time, are described by.
+fn linear(at: &mut Operands, &Layer { small, .. }: &Layer) -> Result<Var> {
+    let [batch, channels, bins, _] = small;
+    let (x, w) = (
+        at.tensor([batch, channels * bins])?,
+        at.tensor([128, channels * bins])?,
+    );
+    at.tape.push(Linear, &[x, w])
+}
+
+/// The magnitude of as many frames as a layer's input has, and of about as many bins.
+fn magnitude(at: &mut Operands, &Layer { big, .. }: &Layer) -> Result<Var> {
+    let [batch, _, bins, frames] = big;
+    let size = (2 * (bins - 1)).next_power_of_two().clamp(256, 8192);
+    let hop = size / 4;
+    let x = at.tensor([batch, ((frames - 1) * hop).max(size)])?;
+    stft(&mut at.tape, x, size, hop, StftOutput::Magnitude)
 }
 
 /// Both sums and the input gradient, from statistics that are there.
@@ -126,15 +169,44 @@ fn convolution(
     Ok(())
 }
 
-/// One operation, which passes so many times over a layer's output.
-fn norm(
+/// Operations that memory bounds, and the bytes that they move at least; none where a layer has none.
+type Moving = (&'static str, Record, fn(&Layer) -> Option<usize>);
+
+/// So many passes over the outputs of the layers, of those that mirror others only once.
+fn passes<const N: usize>(layer: &Layer) -> Option<usize> {
+    (!layer.up).then(|| 4 * N * Shape::from(layer.small).len())
+}
+
+// Norm: read for the statistics, read and written to normalise; backward x and dy are read twice and the gradient is
+// written, and that of the activation reads two and writes one before.
+const MOVING: [Moving; 6] = [
+    ("batch_norm", batch_norm, passes::<3>),
+    ("batch_norm_leaky_relu", batch_norm_leaky_relu, passes::<3>),
+    ("batch_norm_gradient", batch_norm_gradient, passes::<5>),
+    (
+        "batch_norm_leaky_relu_gradient",
+        batch_norm_leaky_relu_gradient,
+        passes::<8>,
+    ),
+    ("linear", linear, |layer| {
+        let [_, channels, bins, _] = layer.small;
+        (layer.name == "encoder.5").then_some(4 * 128 * channels * bins)
+    }),
+    ("stft", magnitude, |layer| {
+        (layer.name == "encoder.0").then(|| 4 * Shape::from(layer.big).len())
+    }),
+];
+
+/// One of them on a layer.
+fn moving(
     criterion: &mut Criterion,
-    group: &str,
     (name, device): &(String, Device),
     layer: &Layer,
-    record: Record,
-    passes: usize,
+    (group, record, bytes): Moving,
 ) -> Result<()> {
+    let Some(bytes) = bytes(layer) else {
+        return Ok(());
+    };
     let mut operands = Operands::default();
     let output = record(&mut operands, layer)?;
     let mut session = Session::new(device, &operands.parameters)?;
@@ -142,7 +214,7 @@ fn norm(
     let place = Place {
         group,
         name: format!("{}/{name}", label(layer)),
-        throughput: Throughput::Bytes((4 * passes * Shape::from(layer.small).len()) as u64),
+        throughput: Throughput::Bytes(bytes as u64),
     };
     time(criterion, place, &mut session, program, output)
 }
@@ -159,12 +231,6 @@ fn all(criterion: &mut Criterion) {
             frames,
             width: 1.0,
         });
-        // read for the statistics, read and written to normalise; backward x and dy are read twice and the
-        // gradient is written
-        let norms: [(&str, Record, usize); 2] = [
-            ("batch_norm", batch_norm, 3),
-            ("batch_norm_gradient", batch_norm_gradient, 5),
-        ];
         for device in common::devices() {
             for direction in Direction::ALL {
                 for layer in layers.iter().filter(|layer| layer.has(direction)) {
@@ -173,10 +239,10 @@ fn all(criterion: &mut Criterion) {
                     }
                 }
             }
-            for (group, record, passes) in norms {
-                for layer in layers.iter().filter(|layer| !layer.up) {
-                    if let Err(error) = norm(criterion, group, &device, layer, record, passes) {
-                        eprintln!("{group} {} on {}: {error}", layer.name, device.0);
+            for group in MOVING {
+                for layer in &layers {
+                    if let Err(error) = moving(criterion, &device, layer, group) {
+                        eprintln!("{} of {} on {}: {error}", group.0, layer.name, device.0);
                     }
                 }
             }

@@ -78,7 +78,7 @@ pub enum Error {
     },
 
     /// The adapter's shaders know no 16-bit floats.
-    #[error("{adapter} has no 16-bit floats: use --precision f32, or another --device")]
+    #[error("{adapter} has no 16-bit floats: use another --device, or begin anew with --precision f32")]
     NoHalves {
         /// Name and API of the adapter.
         adapter: String,

@@ -76,12 +76,16 @@ impl Lock {
             Ok(()) => Ok(Some(Lock(file))),
             Err(TryLockError::WouldBlock) => Ok(None),
             // Some network file systems have no locks; there it is up to the user.
-            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
-                Ok(Some(Lock(file)))
-            }
+            Err(TryLockError::Error(error)) if has_no_locks(&error) => Ok(Some(Lock(file))),
             Err(TryLockError::Error(error)) => Err(error),
         }
     }
+}
+
+fn has_no_locks(error: &io::Error) -> bool {
+    // ENOLCK: a mount without a lock manager
+    let no_manager = cfg!(target_os = "linux") && error.raw_os_error() == Some(37);
+    no_manager || error.kind() == io::ErrorKind::Unsupported
 }
 
 impl Drop for Lock {

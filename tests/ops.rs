@@ -13,7 +13,7 @@ use engine::{
 use stemwise::{
     Error, Result,
     kernel::{self, Traits},
-    ops::{self, Conv2d, Conv2dWeightGradient, ConvTranspose2d},
+    ops::{self, Conv2d, Conv2dWeightGradient, ConvTranspose2d, Copy, NotFinite},
     shape::Shape,
     tape::{Case, Parameters, Plan, Tape},
 };
@@ -238,6 +238,32 @@ fn kernels_in_16_bits_follow_the_reference_that_rounds() {
         failures.join("\n")
     );
     assert!(rounded > ops::cases().len());
+}
+
+/// The scaled loss relies on it: what 16 bits cannot hold is infinite. (A driver that rounds toward zero would give
+/// 65,504 and clip gradients instead; none was seen.)
+#[test]
+fn what_is_too_large_for_16_bits_is_infinite() {
+    for target in Target::ALL {
+        let mut tape = Tape::new();
+        tape.narrow(true);
+        let x = tape.input("x", [5]);
+        let rounded = tape.push(harness::Round, &[x]).unwrap();
+        let outputs = [
+            tape.push(Copy, &[rounded]).unwrap(),
+            tape.push(NotFinite, &[rounded]).unwrap(),
+        ];
+        let inputs = [vec![65_504.0, 65_519.0, 65_520.0, -1e5, 1e30]];
+        let none = Parameters::default();
+        let got = engine::evaluate(target, &none, &tape, &outputs, &inputs, &harness::step()).unwrap();
+        let infinite = f64::INFINITY;
+        assert_eq!(
+            got[0],
+            [65_504.0, 65_504.0, infinite, -infinite, infinite],
+            "{target}"
+        );
+        assert_eq!(got[1], [3.0], "{target}");
+    }
 }
 
 #[test]

@@ -17,7 +17,8 @@ use stemwise::{
     shape::Shape,
     tape::{Flat, Parameters, Plan, Role, Session, Tape},
     train::{
-        Network, Recipe, RunConfig,
+        Network, Recipe, RunConfig, Schedule,
+        checkpoint::{Snapshot, State},
         recipe::{Choices, resolve},
     },
 };
@@ -95,6 +96,22 @@ fn the_scale_grows_after_two_thousand_updates() {
     }
     assert!(scales[..1999].iter().all(|&scale| scale == 65_536.0));
     assert_eq!(scales[1999..], [131_072.0; 2]);
+}
+
+#[test]
+fn gradients_that_overflow_at_the_least_scale_end_a_run() {
+    let recipe = recipe("f16");
+    let network = Network::new(&recipe).unwrap();
+    let mut session = Session::new(&Device::Cpu, &network.parameters).unwrap();
+    let mut stuck = |step, scaler: [f32; 4]| {
+        session.set_flat(Flat::Scaler, &scaler).unwrap();
+        let state = State::new(&recipe, step, &Schedule::new(&recipe.training), &[]);
+        let snapshot = Snapshot::take(&mut session, state).unwrap();
+        snapshot.find_not_finite().map(|(name, _)| name.to_string())
+    };
+    assert_eq!(stuck(9, [1.0, 0.0, 0.0, 17.0]).as_deref(), Some("gradient"));
+    assert_eq!(stuck(9, [2.0, 0.0, 0.0, 16.0]), None);
+    assert_eq!(stuck(9, [1.0, 1.0, 1.0, 17.0]), None);
 }
 
 fn recipe(precision: &str) -> Recipe {
@@ -191,5 +208,5 @@ fn an_adapter_without_16_bit_floats_says_so() {
     let mut session = Session::new(&Device::Gpu(gpu), &parameters).unwrap();
     let error = session.compile(&tape, &[]).err().unwrap();
     assert!(matches!(error, Error::NoHalves { .. }), "{error}");
-    assert!(error.to_string().contains("--precision f32"), "{error}");
+    assert!(error.to_string().contains("has no 16-bit floats"), "{error}");
 }

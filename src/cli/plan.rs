@@ -61,6 +61,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     };
     let training = match adapter {
         None => Plan::for_cpu(&training.tape, &network.parameters, &[])?,
+        Some(adapter) if training.tape.narrows() && !adapter.features.f16 => {
+            let adapter = adapter.to_string();
+            return Err(crate::Error::NoHalves { adapter }.into());
+        }
         Some(adapter) => Plan::for_gpu(&training.tape, &network.parameters, &[], adapter.traits())?,
     };
     say(&training)?;

@@ -1,9 +1,14 @@
 //! Matrix products.
 
-use super::inputs;
+use super::{
+    inputs,
+    reduce::sum_slices,
+    tile::{self, Floats, Tile},
+    variant,
+};
 use crate::{
     error::{Error, Result},
-    kernel::{Binding, Dispatch, Kernels, Slot, fold},
+    kernel::{Binding, Dispatch, FLAT_WIDTH, Kernels, Shader, Slot, Traits, fold},
     shader,
     shape::Shape,
     tape::{Case, Class, Cpu, Gradient, Io, Op, Real},
@@ -118,30 +123,117 @@ fn matrix(op: &'static str, shape: Shape, transpose: bool) -> Result<Layout> {
     }
 }
 
-/// Rows and columns of the output that one invocation computes.
-const TILE: usize = 4;
-const WORKGROUP: usize = 64;
+/// How a product is computed.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    Tiles(Tile),
+    Matrices(Floats),
+    Registers,
+}
 
-fn kernels(io: &Io<'_>, a: Layout, b: Layout, bias: bool) -> Kernels {
-    let tiles = a.rows.div_ceil(TILE) * b.columns.div_ceil(TILE);
-    let bindings: Vec<Binding> = (0..2 + usize::from(bias))
-        .map(|i| Binding::Read(Slot::Input(i)))
-        .chain([Binding::Write(Slot::Output)])
-        .collect();
-    debug_assert_eq!(io.output.len(), a.rows * b.columns);
-    let dispatch = Dispatch::new(
-        shader!("linear/matmul"),
-        bindings,
-        fold(tiles.div_ceil(WORKGROUP)),
-    )
-    .define("TILE", TILE)
-    .define("OUT", 2 + usize::from(bias))
-    .define("PARAMS", 3 + usize::from(bias))
-    .params([a.rows, b.columns, a.columns])
-    .params([a.row_step, a.column_step, b.row_step, b.column_step]);
-    match bias {
-        true => dispatch.define("BIAS", "").into(),
-        false => dispatch.into(),
+/// As those of the convolutions, of the same names; each adds in an order of its own: one running sum, but for the tiles,
+/// which add slices of it.
+const WAYS: [(&str, Way); 4] = [
+    ("tiles-64x32x32", Way::Tiles(tile::SQUARE)),
+    ("matrices-f16", Way::Matrices(Floats::Half)),
+    ("matrices-f32", Way::Matrices(Floats::Single)),
+    ("register-tiles", Way::Registers),
+];
+
+/// Numbers of all slices.
+const MOST_PARTIALS: usize = 1 << 22;
+
+struct Product {
+    a: Layout,
+    b: Layout,
+    bias: bool,
+}
+
+impl Product {
+    fn kernels(&self, io: &Io<'_>) -> Kernels {
+        debug_assert_eq!(io.output.len(), self.a.rows * self.b.columns);
+        let suits = |way| Self::suits(way, io.traits);
+        variant::choose(&WAYS, io.traits.pinned, suits, |way| self.by(way, io.traits))
+    }
+
+    fn variants(&self, io: &Io<'_>) -> Vec<&'static str> {
+        let suits = |way| Self::suits(way, io.traits);
+        variant::names(&WAYS, io.traits.pinned, suits, |way| self.by(way, io.traits))
+    }
+
+    fn suits(way: Way, traits: Traits) -> bool {
+        match way {
+            Way::Tiles(_) => !traits.software,
+            Way::Matrices(_) => false,
+            Way::Registers => true,
+        }
+    }
+
+    fn by(&self, way: Way, traits: Traits) -> Option<Kernels> {
+        let tile = match way {
+            Way::Tiles(tile) => tile,
+            Way::Matrices(floats) => Tile::of_matrices(floats, traits)?,
+            Way::Registers => return Some(self.registers()),
+        };
+        (!traits.small_workgroups).then(|| self.tiles(tile))
+    }
+
+    fn dispatch(&self, shader: Shader, output: Slot, groups: usize) -> Dispatch {
+        let inputs = 2 + usize::from(self.bias);
+        let reads = (0..inputs).map(|i| Binding::Read(Slot::Input(i)));
+        let bindings: Vec<Binding> = reads.chain([Binding::Write(output)]).collect();
+        let (a, b) = (self.a, self.b);
+        let dispatch = Dispatch::new(shader, bindings, fold(groups))
+            .define("OUT", inputs)
+            .define("PARAMS", inputs + 1)
+            .params([a.rows, b.columns, a.columns])
+            .params([a.row_step, a.column_step, b.row_step, b.column_step]);
+        match self.bias {
+            true => dispatch.define("BIAS", ""),
+            false => dispatch,
+        }
+    }
+
+    fn tiles(&self, tile: Tile) -> Kernels {
+        let len = self.a.rows * self.b.columns;
+        let tiles = tile.count(self.a.rows, self.b.columns);
+        let (slices, terms) = tile.slices(tiles, self.a.columns, MOST_PARTIALS / len);
+        let output = if slices == 1 {
+            Slot::Output
+        } else {
+            Slot::Scratch(0)
+        };
+        let dispatch = self.dispatch(shader!("linear/tiles"), output, tiles * slices);
+        let dispatch = tile.define(dispatch).params([slices, terms]);
+        if slices == 1 {
+            return dispatch.into();
+        }
+        Kernels {
+            dispatches: vec![dispatch, sum_slices(len, slices, output)],
+            scratch: vec![slices * len],
+        }
+    }
+
+    /// Without workgroup memory.
+    fn registers(&self) -> Kernels {
+        let tiles = self.a.rows.div_ceil(REGISTERS) * self.b.columns.div_ceil(REGISTERS);
+        let groups = tiles.div_ceil(FLAT_WIDTH);
+        let dispatch = self.dispatch(shader!("linear/matmul"), Slot::Output, groups);
+        dispatch.define("TILE", REGISTERS).into()
+    }
+}
+
+/// Rows and columns of the output that one invocation computes in registers.
+const REGISTERS: usize = 4;
+
+impl Linear {
+    fn product(io: &Io<'_>) -> Product {
+        let (x, w) = (io.inputs[0], io.inputs[1]);
+        Product {
+            a: Layout::row_major(x[0], x[1]),
+            b: Layout::row_major(w[0], w[1]).transposed(),
+            bias: io.inputs.len() > 2,
+        }
     }
 }
 
@@ -205,12 +297,11 @@ impl Op for Linear {
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
-        let (x, w) = (io.inputs[0], io.inputs[1]);
-        let (a, b) = (
-            Layout::row_major(x[0], x[1]),
-            Layout::row_major(w[0], w[1]).transposed(),
-        );
-        kernels(io, a, b, io.inputs.len() > 2)
+        Self::product(io).kernels(io)
+    }
+
+    fn variants(&self, io: &Io<'_>) -> Vec<&'static str> {
+        Self::product(io).variants(io)
     }
 
     fn cases() -> Vec<Case> {
@@ -221,7 +312,7 @@ impl Op for Linear {
                 Case::new(Class::Reduction, Linear, shapes[..2].to_vec()),
             ]
         };
-        [case(5, 7, 3), case(1, 1, 1), case(9, 133, 21)].concat()
+        [case(5, 7, 3), case(1, 1, 1), case(9, 133, 21), case(67, 301, 35)].concat()
     }
 
     fn flops(&self, io: &Io<'_>) -> u64 {
@@ -242,6 +333,14 @@ impl MatMul {
                 format!("{self:?}: [{a}] and [{b}] do not fit"),
             )),
         }
+    }
+}
+
+impl MatMul {
+    /// None of what was refused when it was recorded.
+    fn product(&self, io: &Io<'_>) -> Option<Product> {
+        let (a, b) = self.layouts(io.inputs[0], io.inputs[1]).ok()?;
+        Some(Product { a, b, bias: false })
     }
 }
 
@@ -293,10 +392,15 @@ impl Op for MatMul {
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
-        match self.layouts(io.inputs[0], io.inputs[1]) {
-            Ok((a, b)) => kernels(io, a, b, false),
-            Err(_) => Kernels::default(), // refused when it was recorded
-        }
+        self.product(io)
+            .map(|product| product.kernels(io))
+            .unwrap_or_default()
+    }
+
+    fn variants(&self, io: &Io<'_>) -> Vec<&'static str> {
+        self.product(io)
+            .map(|product| product.variants(io))
+            .unwrap_or_default()
     }
 
     fn cases() -> Vec<Case> {
@@ -315,6 +419,7 @@ impl Op for MatMul {
             case(true, false, [7, 5], [7, 3]),
             case(false, true, [5, 131], [9, 131]),
             case(true, true, [7, 65], [3, 7]),
+            case(true, false, [301, 65], [301, 37]),
         ]
     }
 

@@ -14,14 +14,19 @@ use crate::{
 /// doubled. `scaler [4] (changed), number of gradients that are not finite scalar`
 ///
 /// The scaler is the factor of the loss, what this update multiplies the gradients by (`1 / scale`; 0 where it is left
-/// out), the updates since the scale changed, and how many were left out so far.
+/// out), the updates since the scale changed, and how many were left out so far. Adam's bias corrections count those,
+/// too, unlike PyTorch's: after the first few updates that makes no difference.
 #[derive(Debug, Clone)]
 pub struct UpdateLossScale;
 
 /// Clean updates after which the scale is doubled.
 const INTERVAL: f32 = 2000.0;
-/// The least and the largest scale.
-const RANGE: [f32; 2] = [1.0, 16_777_216.0];
+const MOST: f32 = 16_777_216.0;
+
+impl UpdateLossScale {
+    /// The least scale. Where gradients overflow at it, the scale is not why.
+    pub const LEAST: f32 = 1.0;
+}
 
 impl Op for UpdateLossScale {
     const NAME: &'static str = "update_loss_scale";
@@ -42,7 +47,7 @@ impl Op for UpdateLossScale {
         let [scaler, ..] = io.mutated;
         let scale = scaler[0];
         if io.inputs[1][0] > T::zero() {
-            scaler[0] = (of(0.5) * scale).max(of(RANGE[0]));
+            scaler[0] = (of(0.5) * scale).max(of(Self::LEAST));
             (scaler[1], scaler[2]) = (T::zero(), T::zero());
             scaler[3] += T::one();
             return;
@@ -50,7 +55,7 @@ impl Op for UpdateLossScale {
         scaler[1] = T::one() / scale;
         scaler[2] += T::one();
         if scaler[2] >= of(INTERVAL) {
-            scaler[0] = (of(2.0) * scale).min(of(RANGE[1]));
+            scaler[0] = (of(2.0) * scale).min(of(MOST));
             scaler[2] = T::zero();
         }
     }
@@ -59,8 +64,8 @@ impl Op for UpdateLossScale {
         let bindings = [Binding::Write(Slot::Input(0)), Binding::Read(Slot::Input(1))];
         Dispatch::new(shader!("adam/loss_scale"), bindings, [1, 1, 1])
             .param_f32(INTERVAL)
-            .param_f32(RANGE[0])
-            .param_f32(RANGE[1])
+            .param_f32(Self::LEAST)
+            .param_f32(MOST)
             .into()
     }
 

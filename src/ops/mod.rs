@@ -24,6 +24,7 @@ mod record;
 mod reduce;
 mod standardise;
 mod stft;
+mod tile;
 mod time;
 mod triplet;
 mod variant;

@@ -99,6 +99,12 @@ impl Reduction<'_> {
     }
 }
 
+/// Adds slices of partial sums, in order, to the output.
+pub(super) fn sum_slices(len: usize, slices: usize, partials: Slot) -> Dispatch {
+    let bindings = [Binding::Read(partials), Binding::Write(Slot::Output)];
+    Dispatch::new(shader!("reduce/rows"), bindings, flat_grid(len)).params([len, slices])
+}
+
 fn cases_of<O: Op + Clone>(op: &O) -> Vec<Case> {
     [
         Shape::from([3, 5, 7, 11]),

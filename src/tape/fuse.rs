@@ -35,7 +35,8 @@ impl Fused {
 impl Tape {
     /// Whether plans of this tape fuse operations, as they do unless told otherwise. Not fusing gives the same bits on
     /// the CPU and, but for how a driver rounds products that it adds, on a GPU; it takes more passes over memory. For
-    /// comparisons, and to have a step for every operation that was recorded.
+    /// comparisons, and to have a step for every operation that was recorded. A tape that [narrows](Self::narrow) rounds
+    /// what was not fused.
     pub fn fuse(&mut self, fuse: bool) {
         self.fuses = fuse;
     }

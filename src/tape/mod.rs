@@ -129,6 +129,9 @@ impl Tape {
     /// half the memory and half of its traffic. Arithmetic stays in 32 bits, as do parameters, their gradients, and what
     /// the host reads. [`backward`](Self::backward) then scales the loss, so that small gradients do not vanish, which the
     /// optimizer takes back. The CPU rounds alike, but saves nothing.
+    ///
+    /// What is too large becomes infinite, or 65,504 on a driver that rounds toward zero. Results depend in their last
+    /// bits on what is an output and what is fused: neither is rounded.
     pub fn narrow(&mut self, narrows: bool) {
         self.narrows = narrows;
     }

@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     files::write_atomically,
+    ops::UpdateLossScale,
     shape::Shape,
     tape::{Flat, Parameter, Parameters, Role, Session},
 };
@@ -124,7 +125,15 @@ impl Snapshot {
     }
 
     /// The first tensor with a value that is no finite number, and that value.
+    /// Gradients that overflow at the least loss scale, too, are such a value: nothing is learned any more.
     pub fn find_not_finite(&self) -> Option<(&str, f32)> {
+        if let [scale, factor, ..] = self.state.scaler[..]
+            && scale <= UpdateLossScale::LEAST
+            && factor == 0.0
+            && self.state.step > 0
+        {
+            return Some(("gradient", f32::INFINITY));
+        }
         self.tensors.iter().find_map(|(name, tensor)| {
             let value = tensor.values.iter().find(|value| !value.is_finite());
             value.map(|&value| (name.as_str(), value))

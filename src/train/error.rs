@@ -108,7 +108,7 @@ pub enum TrainError {
     /// The loss or a parameter is no longer a finite number.
     #[error(
         "training diverged: {what} is {value} at step {step}{}. {kept}. Start again with a smaller learning \
-         rate, or a larger batch",
+         rate or a larger batch, or in 32 bits if it was in 16",
         first.as_ref().map_or(String::new(), |first| format!(", first {first}"))
     )]
     Diverged {

@@ -104,6 +104,11 @@ impl Network {
         Ok((step, update))
     }
 
+    /// The loss of a batch of `examples` as training has it, alone.
+    pub(super) fn forward_step(&self, examples: usize) -> Result<LossStep, TrainError> {
+        self.loss(Mode::Train, examples)
+    }
+
     fn tape(&self, mode: Mode) -> Tape {
         let mut tape = Tape::new();
         tape.narrow(mode == Mode::Train && self.recipe.training.precision == Precision::F16);

@@ -1,8 +1,8 @@
 //! After a loss that is no number: where it came from.
 
 use super::{
-    Checkpoint, TrainError, data::Data, engine::Engine, example::Writer, memory::tapes, trainer::examples,
-    validate::whole_batches,
+    Checkpoint, TrainError, data::Data, engine::Engine, example::Writer, memory::tapes, recipe::Precision,
+    trainer::examples, validate::whole_batches,
 };
 use crate::{
     gpu::Device,
@@ -41,7 +41,11 @@ pub(super) fn in_training(
     }
     let mut session = on_the_processor(engine)?;
     let writer = Writer::new(&engine.network, &data.sets);
-    let (mut loss, mut optimizer) = tapes(&engine.network, &engine.adam, engine.split)?;
+    let (mut loss, mut optimizer) = match engine.network.recipe.training.precision {
+        Precision::F32 => tapes(&engine.network, &engine.adam, engine.split)?,
+        // a gradient that overflows is nothing unusual: it is the loss that went wrong
+        Precision::F16 => (engine.network.forward_step(engine.split.examples)?, None),
+    };
     // every operation as it was recorded, so that the one that is named is the one
     loss.tape.fuse(false);
     optimizer.iter_mut().for_each(|tape| tape.fuse(false));

@@ -95,21 +95,11 @@ impl Run {
     /// [`TrainError::Run`] if there is something in it already.
     pub fn create(folder: &Path, config: &RunConfig) -> Result<Self, TrainError> {
         config.recipe.check()?;
-        // what a killed start left half written is no run
-        let half = |name: &OsStr| name == LOCK || is_partial(name);
-        let filled = fs::read_dir(folder)
-            .is_ok_and(|entries| entries.flatten().any(|entry| !half(&entry.file_name())));
-        if filled {
-            let message = match folder.join("config.toml").exists() {
-                true => "there is a run already: continue it with --resume, or choose another folder",
-                false => "the folder is not empty: choose a new one",
-            };
-            return Err(TrainError::Run {
-                path: folder.into(),
-                message: message.into(),
-            });
-        }
+        check_empty(folder)?;
         fs::create_dir_all(folder).map_err(TrainError::io("create", folder))?;
+        // another process may have begun here meanwhile
+        let _lock = lock(folder)?;
+        check_empty(folder)?;
         let mut config = config.clone();
         // so that the run can be resumed from anywhere
         let paths = [&mut config.corpus].into_iter().chain(&mut config.from);
@@ -150,12 +140,7 @@ impl Run {
     /// # Errors
     /// [`TrainError::Run`] while another process trains it.
     pub(super) fn lock(&self) -> Result<Lock, TrainError> {
-        let path = self.folder.join(LOCK);
-        let lock = Lock::take(&path).map_err(TrainError::io("lock", &path))?;
-        let lock = lock.ok_or_else(|| TrainError::Run {
-            path: self.folder.clone(),
-            message: "another process is training it: wait for it, or choose another folder".into(),
-        })?;
+        let lock = lock(&self.folder)?;
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
             if is_partial(&entry.file_name()) {
                 let path = entry.path();
@@ -298,6 +283,32 @@ impl Run {
         // with the number of epochs of this start
         self.write_config()
     }
+}
+
+/// An error if there is more in a folder than what a killed start left there.
+fn check_empty(folder: &Path) -> Result<(), TrainError> {
+    let half = |name: &OsStr| name == LOCK || is_partial(name);
+    let mut entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    if entries.all(|entry| half(&entry.file_name())) {
+        return Ok(());
+    }
+    let message = match folder.join("config.toml").exists() {
+        true => "there is a run already: continue it with --resume, or choose another folder",
+        false => "the folder is not empty: choose a new one",
+    };
+    Err(TrainError::Run {
+        path: folder.into(),
+        message: message.into(),
+    })
+}
+
+fn lock(folder: &Path) -> Result<Lock, TrainError> {
+    let path = folder.join(LOCK);
+    let lock = Lock::take(&path).map_err(TrainError::io("lock", &path))?;
+    lock.ok_or_else(|| TrainError::Run {
+        path: folder.into(),
+        message: "another process is training it: wait for it, or choose another folder".into(),
+    })
 }
 
 fn is_partial(name: &OsStr) -> bool {

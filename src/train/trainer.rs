@@ -53,6 +53,7 @@ pub fn start(
         let message = "give the CSV file of judgements: --judgements FILE.csv";
         return Err(TrainError::setting("data.judgements", message));
     }
+    check_precision(&config.recipe, device)?;
     let run = Run::create(folder, config)?;
     let _lock = run.lock()?;
     let prepare = || {
@@ -89,8 +90,10 @@ pub fn resume(
     stop: &AtomicBool,
     observer: Observer<'_>,
 ) -> Result<Summary, TrainError> {
+    let _lock = Run::open(folder)?.lock()?;
+    // as it is now that nobody changes it
     let mut run = Run::open(folder)?;
-    let _lock = run.lock()?;
+    check_precision(&run.config.recipe, device)?;
     if let Some(epochs) = epochs {
         run.set_epochs(epochs)?;
     }
@@ -123,6 +126,17 @@ pub fn resume(
         trainer.begin(&data)?;
     }
     trainer.train(&data, stop)
+}
+
+/// An error for a recipe in 16 bits on a GPU that has none: before there is a folder.
+fn check_precision(recipe: &Recipe, device: &Device) -> Result<(), TrainError> {
+    match device {
+        Device::Gpu(gpu) if recipe.training.precision == Precision::F16 && !gpu.features().f16 => {
+            let adapter = gpu.name().to_string();
+            Err(crate::Error::NoHalves { adapter }.into())
+        }
+        _ => Ok(()),
+    }
 }
 
 struct Trainer<'o> {

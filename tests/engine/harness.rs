@@ -128,7 +128,7 @@ pub fn in_halves(case: &Case) -> Result<(Recorded, Var)> {
 
 /// Rounds to 16 bits.
 #[derive(Debug, Clone)]
-struct Round;
+pub struct Round;
 
 impl Op for Round {
     const NAME: &'static str = "round";

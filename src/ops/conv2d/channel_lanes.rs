@@ -9,10 +9,11 @@
 
 use super::{
     Geometry,
-    gpu::{biased, read_all, sum_slices},
+    gpu::{biased, read_all},
 };
 use crate::{
     kernel::{Binding, Dispatch, Kernels, Slot, flat_grid, fold},
+    ops::reduce::sum_slices,
     shader,
     tape::Io,
 };

@@ -3,13 +3,14 @@
 use super::{
     Geometry,
     channel_lanes::{self, Pixels},
-    registers,
-    tiles::{self, Floats, Tile},
+    registers, tiles,
 };
 use crate::{
-    kernel::{Binding, Dispatch, Kernels, Slot, Traits, flat_grid},
-    ops::variant,
-    shader,
+    kernel::{Binding, Dispatch, Kernels, Slot, Traits},
+    ops::{
+        tile::{self, Floats, Tile},
+        variant,
+    },
     tape::Io,
 };
 
@@ -42,11 +43,11 @@ const WAYS: [(&str, Way); 8] = [
     ("channel-lanes", Way::Lanes(Pixels::Loaded)),
     // one running sum over (channel, row, column of the kernel), padding included, as the lanes; weight gradient: in
     // slices of pixels, whose number follows from the tile
-    ("tiles-64x32x32", Way::Tiles(tiles::SQUARE)),
+    ("tiles-64x32x32", Way::Tiles(tile::SQUARE)),
     // as the tiles above, but for the slices of the weight gradient
-    ("tiles-64x128x16", Way::Tiles(tiles::WIDE)),
+    ("tiles-64x128x16", Way::Tiles(tile::WIDE)),
     // as the tiles above, but for the slices of the weight gradient
-    ("tiles-32x256x8", Way::Tiles(tiles::FLAT)),
+    ("tiles-32x256x8", Way::Tiles(tile::FLAT)),
     // sums of as many products as a matrix has columns, in whatever order the device adds those, added up as in the
     // tiles; weight gradient: in slices of pixels. The first rounds what it reads to 16 bits
     ("matrices-f16", Way::Matrices(Floats::Half)),
@@ -85,15 +86,14 @@ impl Job {
 
     /// Its dispatches, unless it cannot do these sizes or lacks something that the device does not have.
     fn by(self, way: Way, g: &Geometry, io: &Io<'_>) -> Option<Kernels> {
-        let way = match way {
-            Way::Matrices(floats) => Way::Tiles(Tile::of_matrices(floats, io.traits)?),
-            way => way,
-        };
         match (way, self) {
+            (Way::Matrices(floats), _) => {
+                let tile = Tile::of_matrices(floats, io.traits)?;
+                self.by(Way::Tiles(tile), g, io)
+            }
             (Way::Lanes(pixels), Job::Forward) => channel_lanes::forward(g, io, pixels),
             (Way::Lanes(pixels), Job::Transpose) => channel_lanes::transpose(g, io, pixels),
             (Way::Lanes(pixels), Job::WeightGradient) => channel_lanes::weight_gradient(g, io, pixels),
-            (Way::Matrices(_), _) => None,
             (Way::Tiles(_), _) if io.traits.small_workgroups => None,
             (Way::Tiles(tile), Job::Forward) => Some(tiles::forward(g, io, tile)),
             (Way::Tiles(tile), Job::Transpose) => tiles::transpose(g, io, tile),
@@ -105,8 +105,7 @@ impl Job {
     }
 }
 
-/// Slices of the weight gradient's sum: enough invocations to fill a device, few enough partial sums.
-pub(super) const INVOCATIONS: usize = 1 << 14;
+/// Of the slices of the weight gradient's sum.
 pub(super) const MOST_PARTIALS: usize = 1 << 23;
 
 pub(super) fn read_all(io: &Io<'_>) -> Vec<Binding> {
@@ -137,10 +136,4 @@ pub(super) fn sizes(g: &Geometry) -> [usize; 7] {
         g.small[0],
         g.small[1],
     ]
-}
-
-/// Adds slices of partial sums, in order, to the output.
-pub(super) fn sum_slices(len: usize, slices: usize, partials: Slot) -> Dispatch {
-    let bindings = [Binding::Read(partials), Binding::Write(Slot::Output)];
-    Dispatch::new(shader!("reduce/rows"), bindings, flat_grid(len)).params([len, slices])
 }

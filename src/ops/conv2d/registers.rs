@@ -2,10 +2,11 @@
 
 use super::{
     Geometry,
-    gpu::{INVOCATIONS, MOST_PARTIALS, biased, read_all, sizes, sum_slices},
+    gpu::{MOST_PARTIALS, biased, read_all, sizes},
 };
 use crate::{
     kernel::{Binding, Dispatch, FLAT_WIDTH, Kernels, Slot, fold},
+    ops::{reduce::sum_slices, tile::INVOCATIONS},
     shader,
     tape::Io,
 };

@@ -1,144 +1,31 @@
-//! Dispatches of the convolutions for GPUs: matrix products, of which neither matrix is made in memory, in tiles that
-//! a workgroup computes through workgroup memory.
-//!
-//! The shapes of the tiles are those that pay in other engines. That of few rows is for the outer layers, which have
-//! few channels and many pixels. None was timed on a GPU yet: `stemwise bench` does, and what is chosen by default
-//! is to follow it. All are within WebGPU's default limits: 256 invocations, 16 KiB of workgroup memory.
-//!
-//! Those of matrices let units for matrix products multiply, where the device has them: what else is to be computed is
-//! the same. Of 16-bit matrices they round what they read, weights included, so only a tape that
-//! [narrows](crate::tape::Tape::narrow) has them. They are never the default, as no such unit was seen yet.
+//! Dispatches of the convolutions for GPUs: matrix products, of which neither matrix is made in memory, in
+//! [tiles](crate::ops::tile).
 
 use super::{
     Geometry,
-    gpu::{INVOCATIONS, MOST_PARTIALS, biased, read_all, sizes, sum_slices},
+    gpu::{MOST_PARTIALS, biased, read_all, sizes},
 };
 use crate::{
-    kernel::{Binding, Dispatch, Kernels, Slot, Traits, fold},
+    kernel::{Binding, Dispatch, Kernels, Slot, fold},
+    ops::{reduce::sum_slices, tile::Tile},
     shader,
     tape::Io,
 };
 
-/// Rows and columns of the product that a workgroup computes, terms of the sum that are in workgroup memory at a time,
-/// and invocations, of four rows and four or eight columns each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tile {
-    rows: usize,
-    columns: usize,
-    depth: usize,
-    invocations: usize,
-    matrices: Option<MatrixTile>,
-}
-
-/// Of the matrices that a tile is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct MatrixTile {
-    /// Rows and columns.
-    size: usize,
-    element: &'static str,
-    /// The most subgroups of a workgroup.
-    subgroups: usize,
-}
-
-/// What matrices hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Floats {
-    Half,
-    Single,
-}
-
-/// Matrices that a subgroup sums at a time.
-const ACROSS: usize = 4;
-
-pub const SQUARE: Tile = Tile {
-    rows: 64,
-    columns: 32,
-    depth: 32,
-    invocations: 128,
-    matrices: None,
-};
-pub const WIDE: Tile = Tile {
-    rows: 64,
-    columns: 128,
-    depth: 16,
-    invocations: 256,
-    matrices: None,
-};
-pub const FLAT: Tile = Tile {
-    rows: 32,
-    columns: 256,
-    depth: 8,
-    invocations: 256,
-    matrices: None,
-};
-
-/// With fewer rows most of a tile is idle.
-const LEAST_ROWS: usize = 8;
-
-impl Tile {
-    /// The best for so many channels, if any of them is.
-    pub fn of(channels: usize) -> Option<Tile> {
-        match channels {
-            0..LEAST_ROWS => None,
-            LEAST_ROWS..=32 => Some(FLAT),
-            33..=64 => Some(WIDE),
-            _ => Some(SQUARE),
-        }
-    }
-
-    /// That of the device's units for matrix products, if it has any.
-    pub fn of_matrices(floats: Floats, traits: Traits) -> Option<Tile> {
-        let (units, element, depth) = match floats {
-            Floats::Half => (traits.half_matrices?, "f16", 32),
-            Floats::Single => (traits.matrices?, "f32", 16),
-        };
-        let (size, subgroup) = (units.size as usize, units.subgroup as usize);
-        // 4 KiB for sums
-        let subgroups = 1024 / (size * size);
-        Some(Tile {
-            rows: 64,
-            columns: 64,
-            depth,
-            invocations: (subgroup * subgroups).min(128),
-            matrices: Some(MatrixTile {
-                size,
-                element,
-                subgroups,
-            }),
-        })
-    }
-
-    fn count(self, rows: usize, columns: usize) -> usize {
-        rows.div_ceil(self.rows) * columns.div_ceil(self.columns)
-    }
-
-    fn define(self, dispatch: Dispatch, g: &Geometry) -> Dispatch {
-        let dispatch = match self.matrices {
-            None => dispatch.define("VECTORS", self.rows * self.columns / self.invocations / 16),
-            Some(matrices) => dispatch
-                .define("MATRIX", matrices.size)
-                .define("ELEMENT", matrices.element)
-                .define("SUBGROUPS", matrices.subgroups)
-                .define("ACROSS", ACROSS),
-        };
-        dispatch
-            .define("ROWS", self.rows)
-            .define("COLUMNS", self.columns)
-            .define("DEPTH", self.depth)
-            .define("THREADS", self.invocations)
-            .define("KERNEL_H", g.kernel[0])
-            .define("KERNEL_W", g.kernel[1])
-            .define("STRIDE_H", g.stride[0])
-            .define("STRIDE_W", g.stride[1])
-            .define("PADDING_H", g.padding[0])
-            .define("PADDING_W", g.padding[1])
-    }
+fn define(tile: Tile, dispatch: Dispatch, g: &Geometry) -> Dispatch {
+    tile.define(dispatch)
+        .define("KERNEL_H", g.kernel[0])
+        .define("KERNEL_W", g.kernel[1])
+        .define("STRIDE_H", g.stride[0])
+        .define("STRIDE_W", g.stride[1])
+        .define("PADDING_H", g.padding[0])
+        .define("PADDING_W", g.padding[1])
 }
 
 pub fn forward(g: &Geometry, io: &Io<'_>, tile: Tile) -> Kernels {
     let groups = tile.count(g.small_channels, g.batch * g.small_plane());
     let dispatch = Dispatch::new(shader!("conv2d/tiles/forward"), read_all(io), fold(groups));
-    biased(tile.define(dispatch, g), io).params(sizes(g)).into()
+    biased(define(tile, dispatch, g), io).params(sizes(g)).into()
 }
 
 /// Along one axis: the positions that are `phase` past a multiple of the stride see the taps from `first` on, a
@@ -181,7 +68,7 @@ pub fn transpose(g: &Geometry, io: &Io<'_>, tile: Tile) -> Option<Kernels> {
                 .define("FIRST_W", h.first)
                 .define("TAPS_H", v.taps)
                 .define("TAPS_W", h.taps);
-            dispatches.push(biased(tile.define(dispatch, g), io).params(sizes(g)));
+            dispatches.push(biased(define(tile, dispatch, g), io).params(sizes(g)));
         }
     }
     Some(Kernels {
@@ -196,13 +83,7 @@ pub fn weight_gradient(g: &Geometry, tile: Tile) -> Kernels {
     let len = g.small_channels * columns;
     let tiles = tile.count(g.small_channels, columns);
     let pixels = g.batch * g.small_plane();
-    // so many invocations, and none of them for a few terms only
-    let slices = (INVOCATIONS * 8 / tile.invocations)
-        .div_ceil(tiles)
-        .min(pixels.div_ceil(4 * tile.depth))
-        .min((MOST_PARTIALS / len).max(1));
-    let slice_pixels = pixels.div_ceil(slices);
-    let slices = pixels.div_ceil(slice_pixels);
+    let (slices, slice_pixels) = tile.slices(tiles, pixels, MOST_PARTIALS / len);
     let partials = if slices == 1 {
         Slot::Output
     } else {
@@ -218,8 +99,7 @@ pub fn weight_gradient(g: &Geometry, tile: Tile) -> Kernels {
         bindings,
         fold(tiles * slices),
     );
-    let dispatch = tile
-        .define(dispatch, g)
+    let dispatch = define(tile, dispatch, g)
         .params(sizes(g))
         .params([slices, slice_pixels]);
     if slices == 1 {
