@@ -161,9 +161,13 @@ fn kernels_of_both_kinds_of_device_and_all_variants_stay_in_bounds() {
     assert!(tables.len() > 3, "{:?}", tables.keys());
 }
 
-/// An ulp of a 16-bit float is at most 2⁻¹⁰ of its value: where a kernel and the reference differ in the 32 bits that
-/// they round, or in how they round, an element may be off by that, squared in the NMSE.
+/// Rounding to a 16-bit float, which has 11 bits, is off by 2⁻¹² on the mean at most: squared 6e-8 of the NMSE, of both
+/// operands of a product twice that; sums in which much cancels show more of it.
 const HALF_NMSE: f64 = 1e-6;
+
+/// Where kernel and reference round, they agree but where the 32 bits before fall on the two sides of a middle: rarely.
+/// One that did not round, or rounded otherwise, would be off by more than this.
+const TIES_NMSE: f64 = 1e-8;
 
 /// Every kernel that reads or writes tensors in 16 bits, as the rewriting of its shader makes it.
 #[test]
@@ -217,7 +221,14 @@ fn kernels_in_16_bits_follow_the_reference_that_rounds() {
         for variant in [None].into_iter().chain(variants) {
             let got = on(Target::Gpu, variant);
             let errors: Vec<f64> = got.iter().zip(&want).map(|(got, want)| nmse(got, want)).collect();
-            if errors.iter().any(|&error| error > HALF_NMSE + case.class.nmse()) {
+            // the reference's transforms have tables of their own, which nothing rounds
+            let own_tables = case.name().contains("stft");
+            let rounded = match variant {
+                Some("matrices-f16") => HALF_NMSE,
+                _ if own_tables => HALF_NMSE,
+                _ => TIES_NMSE,
+            };
+            if errors.iter().any(|&error| error > rounded + case.class.nmse()) {
                 failures.push(format!("{label}, {variant:?}: NMSE {errors:?}"));
             }
             let (forward, backward) = tables.entry(variant.unwrap_or("default")).or_default();
