@@ -22,9 +22,11 @@ const CORPUS: SynthOptions = SynthOptions {
 const ROWS: [&str; 2] = ["cascade-ft", "direct-reconst"];
 const INSTRUMENTS: [Instrument; 2] = [Instrument::Drums, Instrument::Bass];
 /// What keeps the demo within minutes on two processor cores.
-const SETTINGS: [&str; 3] = [
+const SETTINGS: [&str; 5] = [
     "training.epochs=8",
     "separator:training.epochs=24",
+    "cascade:data.segment_seconds=1.0",
+    "cascade:training.validation=32",
     "direct-reconst:training.epochs=12",
 ];
 
