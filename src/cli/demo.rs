@@ -27,7 +27,7 @@ const SETTINGS: [&str; 5] = [
     "separator:training.epochs=24",
     "cascade:data.segment_seconds=1.0",
     "cascade:training.validation=32",
-    "direct-reconst:training.epochs=12",
+    "direct-reconst:training.epochs=9",
 ];
 
 #[derive(Args)]
