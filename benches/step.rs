@@ -1,4 +1,5 @@
-//! Whole training steps, Adam included, in f32, and on GPUs that can with activations in f16, as `benches/peers` times them in PyTorch.
+//! Whole training steps, Adam included, as `benches/peers` times them in PyTorch: in f32, and with activations in f16
+//! on GPUs that can.
 //!
 //! - *unet-step*: the paper's separator; forward, L1, backward.
 //! - *triplet-step*: the paper's extractor on mel bins, 3N items (anchors, positives, negatives); forward, triplet

@@ -1,5 +1,6 @@
 // small[n, k, p, q] = bias[k] + Σ_{c, r, s} w[k, (c, r, s)] · big[n, c, p · stride + r − padding, …]
-// A matrix product in tiles of shared/tiles or shared/matrices, of which the second matrix, [(c, r, s), (n, p, q)], is never made.
+// A matrix product in tiles of shared/tiles or shared/matrices, of which the second matrix, [(c, r, s), (n, p, q)], is
+// never made.
 // Grid: one workgroup per tile of channels k and pixels (n, p, q); channels run fastest.
 #ifdef MATRIX
 enable f16;

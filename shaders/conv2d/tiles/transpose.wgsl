@@ -1,7 +1,7 @@
 // big[n, c, y, x] = bias[c] + Σ_{k, r, s} w[k, c, r, s] · small[n, k, (y + padding − r) / stride, …], over the taps at
 // which the division has no rest: for the y and x of one phase, those a stride apart, they are the same. So each phase
-// is a matrix product in tiles of shared/tiles or shared/matrices, of which neither the columns [(k, r, s), (n, y, x)] are ever made nor
-// taps are wasted.
+// is a matrix product in tiles of shared/tiles or shared/matrices, of which neither the columns [(k, r, s), (n, y, x)]
+// are ever made nor taps are wasted.
 // Grid: one workgroup per tile of channels c and pixels (n, y, x) of the phase; channels run fastest.
 #ifdef MATRIX
 enable f16;

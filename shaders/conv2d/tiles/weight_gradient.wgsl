@@ -1,6 +1,6 @@
 // partial[slice, k, (c, r, s)] = Σ_{n, p, q} small[n, k, p, q] · big[n, c, p · stride + r − padding, …]
-// over the slice's pixels (n, p, q); reduce/rows adds the slices in order. A matrix product in tiles of shared/tiles or shared/matrices,
-// of which the second matrix, [(n, p, q), (c, r, s)], is never made.
+// over the slice's pixels (n, p, q); reduce/rows adds the slices in order. A matrix product in tiles of shared/tiles or
+// shared/matrices, of which the second matrix, [(n, p, q), (c, r, s)], is never made.
 // Grid: one workgroup per slice and tile of channels k and columns (c, r, s); channels run fastest.
 #ifdef MATRIX
 enable f16;
