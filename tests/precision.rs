@@ -206,9 +206,22 @@ fn an_adapter_without_16_bit_floats_says_so() {
     let mut adapter = engine::adapter();
     adapter.features.f16 = false;
     let gpu = Gpu::open(&adapter).unwrap();
+    let device = Device::Gpu(gpu);
     let (parameters, tape) = descent(true);
-    let mut session = Session::new(&Device::Gpu(gpu), &parameters).unwrap();
+    let mut session = Session::new(&device, &parameters).unwrap();
     let error = session.compile(&tape, &[]).err().unwrap();
     assert!(matches!(error, Error::NoHalves { .. }), "{error}");
     assert!(error.to_string().contains("has no 16-bit floats"), "{error}");
+
+    // before anything is opened or written
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let config = RunConfig {
+        corpus: folder.path().join("none"),
+        from: Vec::new(),
+        recipe: recipe("f16"),
+    };
+    let error = train(&run, &config, &device).unwrap_err();
+    assert!(error.to_string().contains("has no 16-bit floats"), "{error}");
+    assert!(!run.exists());
 }

@@ -8,6 +8,7 @@ mod differentiate;
 mod fuse;
 mod input;
 mod layout;
+mod limits;
 mod liveness;
 mod op;
 pub(crate) mod parallel;
@@ -18,6 +19,7 @@ mod real;
 mod replay;
 mod session;
 mod slot;
+mod table;
 mod timing;
 mod tune;
 

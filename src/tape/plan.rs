@@ -1,6 +1,6 @@
 //! The plan: where every tensor lives and what runs in which order. Made without a device.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Choices, Flat, Format, Io, Node, Parameters, Tape, Tunable, Var,
@@ -112,8 +112,8 @@ pub struct Plan {
     pub(super) expected: Vec<Expected>,
     outputs: BTreeMap<Var, Place>,
     /// The largest tensor of each shared buffer, to name it when the buffer is too large.
-    largest: Vec<(usize, String, Shape)>,
-    fused: usize,
+    pub(super) largest: Vec<(usize, String, Shape)>,
+    pub(super) fused: usize,
 }
 
 /// Where a plan will run: only a GPU's plan has dispatches and scratch buffers.
@@ -458,122 +458,5 @@ impl Plan {
     /// Floating-point operations of convolutions and matrix products in one replay.
     pub fn flops(&self) -> u64 {
         self.steps.iter().map(|s| s.op.flops(&s.io())).sum()
-    }
-
-    fn input_name(&self, buffer: usize) -> String {
-        let input = self.inputs.iter().position(|place| place.buffer == buffer);
-        let name = input.and_then(|i| self.expected.get(i)).map(|e| e.name.as_str());
-        format!("input '{}'", name.unwrap_or_default())
-    }
-
-    /// Checks every buffer against what an adapter can bind and hold.
-    ///
-    /// # Errors
-    /// [`Error::TensorTooLarge`], naming the tensor and the batch that would fit.
-    pub fn check_limits(&self, adapter: &str, buffer_limit: u64, binding_limit: u64) -> Result<()> {
-        let (limit, what) = if binding_limit <= buffer_limit {
-            (binding_limit, "binding")
-        } else {
-            (buffer_limit, "buffer")
-        };
-        let too_large = |tensor: String, bytes: u64, advice: String| {
-            Err(Error::TensorTooLarge {
-                tensor,
-                bytes,
-                limit,
-                what,
-                adapter: adapter.to_string(),
-                advice,
-            })
-        };
-        let shared_from = self.lengths.len() - self.largest.len();
-        for (index, &len) in self.lengths.iter().enumerate() {
-            let bytes = 4 * len as u64;
-            if bytes <= limit {
-                continue;
-            }
-            if index >= shared_from {
-                let (_, label, shape) = &self.largest[index - shared_from];
-                let batch = shape.dims().first().copied().unwrap_or(1);
-                let fits = (batch as u64 * limit / bytes) as usize;
-                let advice = if fits > 0 {
-                    format!("A batch of {fits} instead of {batch} would fit")
-                } else {
-                    "Use a smaller width or a shorter segment".to_string()
-                };
-                return too_large(label.clone(), bytes, advice);
-            }
-            let name = match (
-                Flat::ALL.get(index),
-                self.contents.get(index.wrapping_sub(Flat::ALL.len())),
-            ) {
-                (Some(flat), _) => format!("the {} buffer", flat.name()),
-                (_, Some(Content::Input)) => self.input_name(index),
-                _ => "a constant".to_string(),
-            };
-            return too_large(name, bytes, "Use a smaller batch, width or segment".to_string());
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for Plan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, step) in self.steps.iter().enumerate() {
-            let kernels = step
-                .kernels
-                .dispatches
-                .iter()
-                .map(|d| d.shader.name)
-                .collect::<Vec<_>>()
-                .join(" + ");
-            let mflop = step.op.flops(&step.io()) as f64 / 1e6;
-            write!(
-                f,
-                "{index:4}  {:<56} buffer {:<4} {}",
-                step.label,
-                step.output.buffer,
-                if step.output.half { "f16" } else { "   " }
-            )?;
-            if mflop > 0.0 {
-                write!(f, " {mflop:>10.1} Mflop")?;
-            } else if !kernels.is_empty() {
-                write!(f, " {:>16}", "")?;
-            }
-            writeln!(f, "  {kernels}")?;
-        }
-        writeln!(f)?;
-        for (index, &len) in self.lengths.iter().enumerate().filter(|(_, len)| **len > 0) {
-            let name = match (
-                Flat::ALL.get(index),
-                self.contents.get(index.wrapping_sub(Flat::ALL.len())),
-            ) {
-                (Some(flat), _) => flat.name().to_string(),
-                (_, Some(Content::Input)) => self.input_name(index),
-                (_, Some(Content::Constant(_))) => "constant".to_string(),
-                _ => "activations".to_string(),
-            };
-            writeln!(
-                f,
-                "buffer {index:<4} {name:<24} {:>12.3} MiB",
-                4.0 * len as f64 / f64::from(1 << 20)
-            )?;
-        }
-        writeln!(
-            f,
-            "\n{} operations, {} dispatches, {} buffers, {:.1} MiB, {:.2} Gflop a replay",
-            self.operations(),
-            self.dispatches(),
-            self.buffers(),
-            self.bytes() as f64 / f64::from(1 << 20),
-            self.flops() as f64 / 1e9
-        )?;
-        if self.fused > 0 {
-            writeln!(f, "{} passes saved by fusing operations", self.fused)?;
-        }
-        if self.halves() > 0 {
-            writeln!(f, "{} results kept in 16-bit floats", self.halves())?;
-        }
-        Ok(())
     }
 }
