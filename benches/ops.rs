@@ -83,7 +83,7 @@ fn magnitude(at: &mut Operands, &Layer { big, .. }: &Layer) -> Result<Var> {
     let [batch, _, bins, frames] = big;
     let size = (2 * (bins - 1)).next_power_of_two().clamp(256, 8192);
     let hop = size / 4;
-    let x = at.tensor([batch, ((frames - 1) * hop).max(size)])?;
+    let x = at.tensor([batch, 1, ((frames - 1) * hop).max(size)])?;
     stft(&mut at.tape, x, size, hop, StftOutput::Magnitude)
 }
 
