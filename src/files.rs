@@ -5,8 +5,8 @@
 
 use std::{
     env,
-    fs::{File, TryLockError},
-    io::{self, BufWriter, Write},
+    fs::{File, FileType, TryLockError},
+    io::{self, BufWriter, Read, Write},
     path::{Path, PathBuf},
 };
 
@@ -59,6 +59,60 @@ pub fn write_atomically(
     write(&mut buffered).map_err(failed)?;
     let file = buffered.into_inner().map_err(|e| failed(e.into_error()))?;
     persist(file, path)
+}
+
+/// Opens a file that comes from outside, if it is a regular one or a link to one. A FIFO would be waited for without
+/// end, and a device may never come to one.
+///
+/// # Errors
+/// What the system says of the path; of what is no file, [`io::ErrorKind::InvalidInput`] with its kind.
+pub fn open(path: &Path) -> io::Result<File> {
+    let kind = path.metadata()?.file_type();
+    match kind.is_file() {
+        true => File::open(path),
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, not_a_file(kind))),
+    }
+}
+
+/// All bytes of a file that [`open`] takes.
+///
+/// # Errors
+/// As [`open`], or what the system says while it is read.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The text of a file that [`open`] takes.
+///
+/// # Errors
+/// As [`read`], and [`io::ErrorKind::InvalidData`] for what is not UTF-8.
+pub fn read_to_string(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    open(path)?.read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// What a path leads to instead of a file.
+fn not_a_file(kind: FileType) -> &'static str {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        if kind.is_fifo() {
+            return "it is a named pipe, not a file";
+        }
+        if kind.is_socket() {
+            return "it is a socket, not a file";
+        }
+        if kind.is_char_device() || kind.is_block_device() {
+            return "it is a device, not a file";
+        }
+    }
+    match kind.is_dir() {
+        true => "it is a folder, not a file",
+        false => "it is not a regular file",
+    }
 }
 
 /// A file that one process holds at a time. The system gives it back when the process ends, however it ends.
@@ -186,6 +240,33 @@ mod tests {
         );
         assert_eq!(std::fs::read(&path).unwrap(), b"one");
         assert_eq!(names(folder.path()), ["a.txt"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_regular_files_are_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        std::fs::write(&path, "text").unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert_eq!(read_to_string(&link).unwrap(), "text");
+        let socket = folder.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let others = [
+            (folder.path(), "a folder"),
+            (&socket, "a socket"),
+            (Path::new("/dev/zero"), "a device"),
+        ];
+        for (path, what) in others {
+            let error = read(path).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+            assert!(error.to_string().contains(what), "{error}");
+        }
+        assert_eq!(
+            open(&folder.path().join("none")).unwrap_err().kind(),
+            io::ErrorKind::NotFound
+        );
     }
 
     #[test]
