@@ -30,18 +30,22 @@ line() { printf '%-12s %-8s %5s s  %s\n' "$1" "$2" "$3" "$4" | tee -a "$table"; 
 
 # part NAME SECONDS LOG COMMAND...: runs it for so long at most; a line of the table ends with what said_NAME finds.
 part() {
-    local name=$1 limit=$2 log=$3 began=$SECONDS code state
+    local name=$1 limit=$2 log=$3 began=$SECONDS code state said
     shift 3
     echo "== $name: $*" >> "$log"
-    timeout --kill-after=2 "$limit" "$@" >> "$log" 2>&1 < /dev/null
+    { timeout --kill-after=2 "$limit" "$@" >> "$log" 2>&1 < /dev/null; } 2> /dev/null
     code=$?
     case $code in
         0) state=ok ;;
         124 | 137) state=timeout ;;
         *) state=failed ;;
     esac
-    [ $code -eq 0 ] || failed=1
-    line "$name" "$state" $((SECONDS - began)) "$("said_$name" "$log" 2> /dev/null | tail -n 1)"
+    said=$("said_$name" "$log" 2> /dev/null | tail -n 1)
+    if [ $code -ne 0 ]; then
+        failed=1
+        said="$said $(grep -aE '^error|panicked' "$log" | tail -n 1)"
+    fi
+    line "$name" "$state" $((SECONDS - began)) "$said"
     return $code
 }
 

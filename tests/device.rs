@@ -294,7 +294,11 @@ fn applied(gpu: &Arc<Gpu>, op: Foreign) -> Result<Vec<f32>> {
     let z = tape.push(Scale { factor: 2.0 }, &[y])?;
     let mut session = Session::new(&Device::Gpu(gpu.clone()), &Parameters::default())?;
     let mut program = session.compile(&tape, &[z])?;
-    session.run(&mut program, &[&[1.0, 2.0, 3.0, 4.0, 5.0]], &StepValues::default())?;
+    session.run(
+        &mut program,
+        &[&[1.0, 2.0, 3.0, 4.0, 5.0]],
+        &StepValues::default(),
+    )?;
     session.read(&mut program, z)
 }
 
@@ -352,7 +356,10 @@ fn kernels_from_outside_are_checked() {
         Dispatch::new(shader, [Binding::Write(Slot::Output)], [1, 1, 1]).into()
     };
     let refused = applied(&gpu, foreign(matrices)).unwrap_err();
-    assert!(matches!(&refused, Error::Shader { message, .. } if message.contains("own")), "{refused}");
+    assert!(
+        matches!(&refused, Error::Shader { message, .. } if message.contains("own")),
+        "{refused}"
+    );
     gpu.check().unwrap();
 }
 
@@ -395,8 +402,14 @@ fn reads_past_the_end_are_refused() {
     let (buffer, through) = (gpu.buffer("short", 4).unwrap(), gpu.readback(4).unwrap());
     for (offset, len) in [(0, 5), (1, 4), (usize::MAX, 1)] {
         let read = gpu.read(&buffer, offset, &through, &mut vec![0.0; len]);
-        assert!(matches!(read, Err(Error::Length { .. })), "{offset}, {len}: {read:?}");
+        assert!(
+            matches!(read, Err(Error::Length { .. })),
+            "{offset}, {len}: {read:?}"
+        );
     }
     gpu.read(&buffer, 4, &through, &mut []).unwrap();
-    assert!(matches!(gpu.buffer("huge", usize::MAX), Err(Error::TensorTooLarge { .. })));
+    assert!(matches!(
+        gpu.buffer("huge", usize::MAX),
+        Err(Error::TensorTooLarge { .. })
+    ));
 }

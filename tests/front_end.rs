@@ -237,7 +237,9 @@ fn silence_is_zeros_and_has_a_finite_gradient() {
     let mut tape = Tape::new();
     let x = tape.input("magnitude", [2, 1, 33, 7]);
     let y = small().record(&mut tape, x).unwrap();
-    let weights = tape.constant(tape.shape(y).unwrap(), &noise(3, 2 * 9 * 7)).unwrap();
+    let weights = tape
+        .constant(tape.shape(y).unwrap(), &noise(3, 2 * 9 * 7))
+        .unwrap();
     let weighted = tape.push(Multiply, &[y, weights]).unwrap();
     let loss = tape.push(Sum, &[weighted]).unwrap();
     let gradient = tape.gradients(loss, &[x]).unwrap()[0].unwrap();

@@ -78,7 +78,11 @@ impl Golden {
             .map(|input| tape.input(input, self.fixture.shape(input)))
             .collect();
         let output = record(&mut tape, &vars).unwrap_or_else(|e| panic!("{case}: {e}"));
-        assert_eq!(tape.shape(output).unwrap(), self.fixture.shape(&name("output")), "{case}");
+        assert_eq!(
+            tape.shape(output).unwrap(),
+            self.fixture.shape(&name("output")),
+            "{case}"
+        );
         let upstream = self.fixture.values(&name("grad_output"));
         let upstream = tape.constant(tape.shape(output).unwrap(), &upstream).unwrap();
         let product = tape.push(Multiply, &[output, upstream]).unwrap();

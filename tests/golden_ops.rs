@@ -79,7 +79,11 @@ impl Golden {
             .map(|input| tape.input(input, self.fixture.shape(&name(input))))
             .collect();
         let output = record(&mut tape, &vars).unwrap_or_else(|e| panic!("{case}: {e}"));
-        assert_eq!(tape.shape(output).unwrap(), self.fixture.shape(&name("output")), "{case}");
+        assert_eq!(
+            tape.shape(output).unwrap(),
+            self.fixture.shape(&name("output")),
+            "{case}"
+        );
         let upstream = self.fixture.values(&name("grad_output"));
         let upstream = tape.constant(tape.shape(output).unwrap(), &upstream).unwrap();
         let product = tape.push(Multiply, &[output, upstream]).unwrap();
@@ -293,7 +297,10 @@ fn adam(golden: &mut Golden) {
         .add("p", Shape::from([size]), Role::Trainable, initial.clone())
         .unwrap();
     let mut tape = Tape::new();
-    let (p, gradient) = (tape.parameter(&parameters, id).unwrap(), tape.input("gradient", [size]));
+    let (p, gradient) = (
+        tape.parameter(&parameters, id).unwrap(),
+        tape.input("gradient", [size]),
+    );
     let loss = dot(&mut tape, &[(p, gradient)]);
     tape.backward(loss).unwrap();
     optimizer.record(&mut tape, &parameters).unwrap();

@@ -359,7 +359,9 @@ fn weights_of_other_widths_come_in() {
     let recipe = small("clean", Some(Instrument::Bass), &[]);
     // numbers that all of these hold
     let coarse = |_: &str, values: &mut [f32]| {
-        values.iter_mut().for_each(|value| *value = half::bf16::from_f32(*value).to_f32());
+        values
+            .iter_mut()
+            .for_each(|value| *value = half::bf16::from_f32(*value).to_f32());
     };
     let run = common::untrained(&folder.path().join("run"), &recipe, coarse);
     let files = train::exchange::export(&run, &folder.path().join("out"), "x").unwrap();
@@ -368,7 +370,12 @@ fn weights_of_other_widths_come_in() {
     let path = folder.path().join("foreign.safetensors");
     let as_others = |dtype: Dtype, change: &dyn Fn(&str, f32) -> f64| {
         let tensors = whole.iter().map(|(name, tensor)| {
-            let values = tensor.data().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
+            let values = tensor
+                .data()
+                .as_chunks()
+                .0
+                .iter()
+                .map(|bytes| f32::from_le_bytes(*bytes));
             let data: Vec<u8> = values
                 .map(|value| change(name, value))
                 .flat_map(|value| match dtype {
@@ -382,15 +389,28 @@ fn weights_of_other_widths_come_in() {
         });
         let tensors: Vec<_> = tensors.collect();
         let views = tensors.iter().map(|(name, shape, data)| {
-            (name.as_str(), TensorView::new(dtype, shape.clone(), data).unwrap())
+            (
+                name.as_str(),
+                TensorView::new(dtype, shape.clone(), data).unwrap(),
+            )
         });
         fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
     };
     let import = |to: &str| {
         let (path, out) = (path.to_str().unwrap(), folder.path().join(to));
-        let mut command = command(["import", path, "--recipe", "clean", "--instrument", "bass", "--out"]);
+        let mut command = command([
+            "import",
+            path,
+            "--recipe",
+            "clean",
+            "--instrument",
+            "bass",
+            "--out",
+        ]);
         command.arg(&out);
-        SMALL.iter().for_each(|setting| drop(command.args(["--set", setting])));
+        for setting in SMALL {
+            command.args(["--set", setting]);
+        }
         (command.output().unwrap(), out)
     };
     let same = |_: &str, value: f32| f64::from(value);
@@ -407,17 +427,26 @@ fn weights_of_other_widths_come_in() {
             let pairs = of(&before).into_iter().zip(of(&after));
             // 11 bits of the smallest numbers of all, which only 16-bit floats round
             let off = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-            assert!(off <= if dtype == Dtype::F16 { 2f32.powi(-25) } else { 0.0 }, "{dtype:?}: {off}");
+            assert!(
+                off <= if dtype == Dtype::F16 { 2f32.powi(-25) } else { 0.0 },
+                "{dtype:?}: {off}"
+            );
         }
     }
-    let spoilt = |with: f64| move |name: &str, value: f32| match name {
-        "encoder.1.conv.weight" => with,
-        _ => f64::from(value),
+    let spoilt = |with: f64| {
+        move |name: &str, value: f32| match name {
+            "encoder.1.conv.weight" => with,
+            _ => f64::from(value),
+        }
     };
     for (dtype, with, says) in [
         (Dtype::F64, 1e300, "beyond what 32-bit floats hold"),
         (Dtype::F16, f64::NAN, "NaN"),
-        (Dtype::I64, 0.0, "whole numbers (I64), no weights: save it as float32"),
+        (
+            Dtype::I64,
+            0.0,
+            "whole numbers (I64), no weights: save it as float32",
+        ),
     ] {
         as_others(dtype, &spoilt(with));
         let (output, out) = import("no");
@@ -442,8 +471,19 @@ fn a_pipeline_without_any_instrument_says_so() {
     // one piece is too few for triplets
     synthesise(&root, &options, &|_, _| {}).unwrap();
     let store = prepared(&root, folder.path().join("store"));
-    let output = pipeline("direct", &store, &folder.path().join("runs")).output().unwrap();
-    refused(&output, 1, &["nothing was trained", "direct-pretraining: left out", "direct: left out", "corpus check"]);
+    let output = pipeline("direct", &store, &folder.path().join("runs"))
+        .output()
+        .unwrap();
+    refused(
+        &output,
+        1,
+        &[
+            "nothing was trained",
+            "direct-pretraining: left out",
+            "direct: left out",
+            "corpus check",
+        ],
+    );
     assert!(!text(&output.stderr).contains("--from"));
 }
 

@@ -13,8 +13,8 @@ use stemwise::{
     gpu::Device,
     kernel::{StepValues, Traits},
     ops::{
-        Add, ConcatChannels, Conv2d, L1Loss, MaxPool2d, PadChannels, Reshape, Scale, SliceChannels, SpreadTime, Sum,
-        UpdateRunningStatistic, slice_batch,
+        Add, ConcatChannels, Conv2d, L1Loss, MaxPool2d, PadChannels, Reshape, Scale, SliceChannels,
+        SpreadTime, Sum, UpdateRunningStatistic, slice_batch,
     },
     shape::Shape,
     tape::{Flat, Parameters, Plan, Role, Session, Tape, Var},
@@ -391,7 +391,9 @@ fn a_tensor_of_another_tape_is_refused_everywhere() {
     refused(Plan::for_cpu(&tape, &none, &[foreign]));
     let mut session = Session::new(&Device::Cpu, &none).unwrap();
     let mut program = session.compile(&tape, &[own]).unwrap();
-    session.run(&mut program, &[&[1.0, 2.0, 3.0]], &StepValues::default()).unwrap();
+    session
+        .run(&mut program, &[&[1.0, 2.0, 3.0]], &StepValues::default())
+        .unwrap();
     refused(session.read(&mut program, foreign));
     assert_eq!(session.read(&mut program, own).unwrap(), [2.0, 4.0, 6.0]);
 }
@@ -425,8 +427,15 @@ fn parameters_of_another_model_are_refused() {
         }
         Plan::for_cpu(&tape, &ours, &[loss]).unwrap();
     }
-    assert!(ours.add("weight", Shape::SCALAR, Role::Frozen, vec![0.0]).is_err());
-    assert_eq!(ours.find("weight").unwrap().shape, Shape::from([3]), "the first is kept");
+    assert!(
+        ours.add("weight", Shape::SCALAR, Role::Frozen, vec![0.0])
+            .is_err()
+    );
+    assert_eq!(
+        ours.find("weight").unwrap().shape,
+        Shape::from([3]),
+        "the first is kept"
+    );
 }
 
 /// Settings of operations so large that counting with them would overflow.
@@ -458,12 +467,23 @@ fn sizes_that_cannot_be_counted_are_refused() {
         ("slice", tape.push(SliceChannels { start, count }, &[x])),
         (
             "channels",
-            tape.push(PadChannels { before: HUGE, after: HUGE }, &[x]),
+            tape.push(
+                PadChannels {
+                    before: HUGE,
+                    after: HUGE,
+                },
+                &[x],
+            ),
         ),
         ("frames", tape.push(SpreadTime { frames: HUGE }, &[statistics])),
         (
             "shape",
-            tape.push(Reshape { shape: Shape::from([3, inverse, 162]) }, &[x]),
+            tape.push(
+                Reshape {
+                    shape: Shape::from([3, inverse, 162]),
+                },
+                &[x],
+            ),
         ),
         ("nothing", tape.push(Scale { factor: 1.0 }, &[empty])),
     ] {
@@ -483,7 +503,10 @@ fn sizes_that_cannot_be_counted_are_refused() {
     // steps up to the last that is counted
     for step in [0, i32::MAX as u32, u32::MAX] {
         let values = StepValues::new(0, step, 1.0, [0.9, 0.999]);
-        assert!(values.first_correction > 0.09 && values.second_correction > 0.0009, "{step}");
+        assert!(
+            values.first_correction > 0.09 && values.second_correction > 0.0009,
+            "{step}"
+        );
     }
 }
 

@@ -100,9 +100,9 @@ pub fn print(file: &str, report: &Report) -> anyhow::Result<()> {
         "{file}: {seconds:.1} s, {channels} channel(s), {rate} Hz"
     ))?;
     for stem in stems {
-        let level = stem
-            .level
-            .map_or("silent".into(), |level| format!("{} dB of the mix", decimals(level, 1)));
+        let level = stem.level.map_or("silent".into(), |level| {
+            format!("{} dB of the mix", decimals(level, 1))
+        });
         say(format!("  {} ({level})", stem.path.display()))?;
     }
     if let Some(remainder) = remainder.map(|level| decimals(level, 1)) {

@@ -23,8 +23,8 @@ pub use adapter::{
 };
 pub use buffer::{Buffer, Readback};
 pub use device::Device;
-pub(crate) use pipeline::Checks;
 pub use options::{Options, PIPELINES_VARIABLE, TUNE_VARIABLE, Tuning};
+pub(crate) use pipeline::Checks;
 pub use pipeline::{Access, Bound, Dispatchable};
 pub use recorder::Submission;
 pub use staging::Staging;

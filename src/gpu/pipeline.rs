@@ -220,7 +220,9 @@ impl Gpu {
         if checked && source.contains(COOPERATIVE) {
             return Err(Error::Shader {
                 shader: format!("{name}.wgsl"),
-                message: format!("{COOPERATIVE} is for the crate's own operations: nothing checks what it reads"),
+                message: format!(
+                    "{COOPERATIVE} is for the crate's own operations: nothing checks what it reads"
+                ),
             });
         }
         let entries: Vec<_> = bindings

@@ -41,7 +41,13 @@ mod tests {
 
     #[test]
     fn nothing_has_no_sign() {
-        let given = [(-0.0, 1), (-0.04, 1), (-0.05001, 1), (-12.0, 0), (f64::NEG_INFINITY, 2)];
+        let given = [
+            (-0.0, 1),
+            (-0.04, 1),
+            (-0.05001, 1),
+            (-12.0, 0),
+            (f64::NEG_INFINITY, 2),
+        ];
         let said = given.map(|(value, places)| decimals(value, places));
         assert_eq!(said, ["0.0", "0.0", "-0.1", "-12", "-inf"]);
     }

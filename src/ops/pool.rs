@@ -8,7 +8,7 @@ use crate::{
     kernel::Kernels,
     shader,
     shape::Shape,
-    tape::{Case, MAX_ELEMENTS, Class, Cpu, Gradient, Io, Op, Real, Trusted, Values},
+    tape::{Case, Class, Cpu, Gradient, Io, MAX_ELEMENTS, Op, Real, Trusted, Values},
 };
 
 /// The maximum of each window; padding never wins. `[N, C, H, W] → [N, C, (H + 2p − k) / s + 1, …]`

@@ -6,6 +6,7 @@ use super::{SoundError, colour::image, gather::Found, provenance::is_simulated};
 use crate::{
     corpus::Instrument,
     eval::{Distances, Score, Triangle, What},
+    metrics::decimals,
 };
 
 /// Shades of a cell.

@@ -128,7 +128,9 @@ impl<T: Real> CpuProgram<T> {
         let mut flats = store.flats.iter().zip(&self.plan.lengths);
         match flats.all(|(flat, &len)| flat.len() >= len) {
             true => Ok(()),
-            false => Err(Error::Tape("a program runs on the store that it was made with".to_string())),
+            false => Err(Error::Tape(
+                "a program runs on the store that it was made with".to_string(),
+            )),
         }
     }
 

@@ -159,7 +159,8 @@ fn absorb(tape: &Tape, producer: Var, readers: &[Var], live: &[bool]) -> Result<
             Error::Tape(format!("{name} with {producer} is no {}", fused.op.name()))
         };
         let inputs = inputs.ok_or_else(misfit)?;
-        if tape.check(&*fused.op, &inputs)? != tape.shape_of(reader) || fused.op.mutates() != absorbing.mutates()
+        if tape.check(&*fused.op, &inputs)? != tape.shape_of(reader)
+            || fused.op.mutates() != absorbing.mutates()
         {
             return Err(misfit());
         }

@@ -314,7 +314,10 @@ impl Tape {
         }
         inputs.iter().try_for_each(|&var| self.own(var))?;
         if op.is_view() && inputs.is_empty() {
-            return Err(Error::shape(op.name(), "a view is of something: give it an input"));
+            return Err(Error::shape(
+                op.name(),
+                "a view is of something: give it an input",
+            ));
         }
         for &index in op.mutates() {
             if !matches!(inputs.get(index).map(|v| self.node(*v)), Some(Node::Flat { .. })) {
@@ -341,7 +344,9 @@ impl Tape {
                 Err(Error::shape(op.name(), message))
             }
         };
-        shapes.iter().try_for_each(|&shape| fits("input", shape).map(drop))?;
+        shapes
+            .iter()
+            .try_for_each(|&shape| fits("input", shape).map(drop))?;
         fits("output", op.shape(&shapes)?)
     }
 

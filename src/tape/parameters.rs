@@ -191,7 +191,8 @@ impl Parameters {
         let there = self.all.get(id.index);
         let own = there.filter(|parameter| parameter.serial == id.serial);
         own.ok_or_else(|| {
-            let message = "a parameter's id goes with the parameters that it was given by, and with no others";
+            let message =
+                "a parameter's id goes with the parameters that it was given by, and with no others";
             Error::Tape(message.to_string())
         })
     }

@@ -41,7 +41,9 @@ impl Effort {
     fn sorted(&self, mut time: impl FnMut(usize) -> Result<Duration>) -> Result<Vec<Duration>> {
         time(1)?;
         let once = time(1)?.max(Duration::from_nanos(100));
-        let runs = (self.sample.as_secs_f64() / once.as_secs_f64()).ceil().clamp(1.0, MOST_RUNS) as usize;
+        let runs = (self.sample.as_secs_f64() / once.as_secs_f64())
+            .ceil()
+            .clamp(1.0, MOST_RUNS) as usize;
         let mut all = Vec::new();
         for _ in 0..self.samples.max(1) {
             all.push(time(runs)? / runs as u32);

@@ -31,7 +31,8 @@ impl Tape {
                 false => parameters.holds(name, entry.shape, *flat, *offset),
             };
             if !there {
-                let message = "is not among the parameters: those of a tape and of its session are to be the same";
+                let message =
+                    "is not among the parameters: those of a tape and of its session are to be the same";
                 return Err(Error::Tape(format!("{} {message}", describe())));
             }
         }
@@ -45,9 +46,15 @@ impl Step {
     pub(super) fn verify(&self, lens: &[usize], len: usize) -> Result<()> {
         let failed = |what: String| Err(Error::Tape(format!("{}: {what}", self.label)));
         let placed = |place: &Place, len: usize| place.len == len;
-        let fit = self.inputs.iter().zip(lens).all(|(place, &len)| placed(place, len));
+        let fit = self
+            .inputs
+            .iter()
+            .zip(lens)
+            .all(|(place, &len)| placed(place, len));
         if !fit || !placed(&self.output, len) {
-            return failed("it says that a tensor is a view of another, or changes it, of another size".into());
+            return failed(
+                "it says that a tensor is a view of another, or changes it, of another size".into(),
+            );
         }
         let scratch = &self.kernels.scratch;
         if let Some(len) = scratch.iter().find(|len| !(1..=MAX_ELEMENTS).contains(*len)) {
@@ -69,7 +76,10 @@ impl Step {
                     _ => true,
                 };
                 if !there || !may {
-                    return failed(format!("its kernel {} cannot have {binding:?}", dispatch.shader.name));
+                    return failed(format!(
+                        "its kernel {} cannot have {binding:?}",
+                        dispatch.shader.name
+                    ));
                 }
             }
             let mut groups = dispatch.groups.iter();

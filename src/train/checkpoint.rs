@@ -7,7 +7,7 @@
 use std::{
     borrow::Cow,
     collections::{HashMap, HashSet},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use safetensors::{Dtype, SafeTensors, View};
@@ -256,7 +256,9 @@ impl Checkpoint {
         let tensor = tensor.map_err(|_| self.file.refused(format!("'{name}' is missing")))?;
         if tensor.shape() != shape.dims() {
             let there = tensor.shape();
-            return Err(self.file.refused(format!("'{name}' is {there:?} instead of [{shape}]")));
+            return Err(self
+                .file
+                .refused(format!("'{name}' is {there:?} instead of [{shape}]")));
         }
         self.file.values(name, &tensor)
     }

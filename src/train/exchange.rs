@@ -178,10 +178,7 @@ pub fn import(weights: &Path, recipe: &Recipe, out: &Path) -> Result<Imported, T
     let all: Vec<Parameter> = kept.cloned().collect();
     let expected: Vec<(String, &Parameter)> = all.iter().map(|p| (p.name.clone(), p)).collect();
     if let Some(problems) = mismatch(&file, &expected) {
-        return Err(whole.refused(format!(
-            "it is no '{}' of these sizes: {problems}",
-            recipe.name
-        )));
+        return Err(whole.refused(format!("it is no '{}' of these sizes: {problems}", recipe.name)));
     }
     let mut converted = BTreeMap::new();
     for (name, _) in &expected {

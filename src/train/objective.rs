@@ -412,12 +412,19 @@ mod tests {
         let mut session = Session::new(&Device::Cpu, &network.parameters).unwrap();
         let mut program = session.compile(&step.tape, &outputs).unwrap();
         let mut slot = session.slot(&program).unwrap();
-        for (i, format) in program.plan().formats().collect::<Vec<_>>().into_iter().enumerate() {
+        for (i, format) in program
+            .plan()
+            .formats()
+            .collect::<Vec<_>>()
+            .into_iter()
+            .enumerate()
+        {
             let noise = |j: usize| uniform([1, 2], 0, i as u32, j as u32);
             match format {
                 Format::F32 => {
                     let len = fitting(|len| slot.write(i, 0, &vec![0.0; len]));
-                    slot.write(i, 0, &(0..len).map(noise).collect::<Vec<_>>()).unwrap();
+                    slot.write(i, 0, &(0..len).map(noise).collect::<Vec<_>>())
+                        .unwrap();
                 }
                 Format::Pcm16 => {
                     let len = fitting(|len| slot.write_pcm16(i, 0, &vec![0; len]));
@@ -426,10 +433,15 @@ mod tests {
                 }
             }
         }
-        session.run_slot(&mut program, slot, &StepValues::default(), drop).unwrap();
+        session
+            .run_slot(&mut program, slot, &StepValues::default(), drop)
+            .unwrap();
         let mut read = |var| session.read(&mut program, var).unwrap()[0];
         let loss = read(step.loss);
-        let parts = step.parts.iter().map(|part| (part.name, part.weight, read(part.value)));
+        let parts = step
+            .parts
+            .iter()
+            .map(|part| (part.name, part.weight, read(part.value)));
         (loss, parts.collect())
     }
 
@@ -439,30 +451,47 @@ mod tests {
         for (name, _) in RECIPES {
             let recipe = tiny(name);
             let (loss, parts) = values(&recipe);
-            let sum: f32 = parts.iter().map(|&(part, weight, value)| {
-                let setting = match part {
-                    "triplet" => recipe.loss.triplet,
-                    "norm" => recipe.loss.norm,
-                    "l1" if recipe.task != Task::Separation => recipe.loss.l1,
-                    _ => 1.0,
-                };
-                assert_eq!(weight, setting, "{name}: {part}");
-                setting * value
-            }).sum();
+            let sum: f32 = parts
+                .iter()
+                .map(|&(part, weight, value)| {
+                    let setting = match part {
+                        "triplet" => recipe.loss.triplet,
+                        "norm" => recipe.loss.norm,
+                        "l1" if recipe.task != Task::Separation => recipe.loss.l1,
+                        _ => 1.0,
+                    };
+                    assert_eq!(weight, setting, "{name}: {part}");
+                    setting * value
+                })
+                .sum();
             // three roundings of 32-bit floats
-            assert!((sum - loss).abs() <= 4.0 * f32::EPSILON * loss.abs(), "{name}: {sum} of {parts:?}, not {loss}");
+            assert!(
+                (sum - loss).abs() <= 4.0 * f32::EPSILON * loss.abs(),
+                "{name}: {sum} of {parts:?}, not {loss}"
+            );
         }
     }
 
     #[test]
     fn triplets_that_keep_their_margin_cost_nothing_and_that_has_no_sign() {
         let mut tape = Tape::new();
-        let (x, mask, weight) = (tape.input("x", [3, 1]), tape.input("mask", [1, 1]), tape.input("weight", [1]));
-        let none = tape.push(TripletLoss { margin: 0.0 }, &[x, mask, weight]).unwrap();
+        let (x, mask, weight) = (
+            tape.input("x", [3, 1]),
+            tape.input("mask", [1, 1]),
+            tape.input("weight", [1]),
+        );
+        let none = tape
+            .push(TripletLoss { margin: 0.0 }, &[x, mask, weight])
+            .unwrap();
         let mut session = Session::new(&Device::Cpu, &Parameters::default()).unwrap();
         let mut program = session.compile(&tape, &[none]).unwrap();
         let inputs: [&[f32]; 3] = [&[0.0, 0.0, 1.0], &[1.0], &[1.0]];
-        session.run(&mut program, &inputs, &StepValues::default()).unwrap();
-        assert_eq!(session.read(&mut program, none).unwrap()[0].to_bits(), 0f32.to_bits());
+        session
+            .run(&mut program, &inputs, &StepValues::default())
+            .unwrap();
+        assert_eq!(
+            session.read(&mut program, none).unwrap()[0].to_bits(),
+            0f32.to_bits()
+        );
     }
 }

@@ -317,12 +317,19 @@ mod tests {
         assert_eq!((direct.len(), pretraining.config.from.len()), (6, 4));
         // without any of Clean, there is nothing that they could learn from
         let mut out = Vec::new();
-        while let Some(clean) = direct.first().filter(|stage| stage.name().starts_with("clean")).cloned() {
+        while let Some(clean) = direct
+            .first()
+            .filter(|stage| stage.name().starts_with("clean"))
+            .cloned()
+        {
             direct.remove(0);
             out = leave_out(&clean, &mut direct);
         }
         let out: Vec<String> = out.iter().map(Stage::name).collect();
-        assert!(direct.is_empty() && out == ["direct-pretraining", "direct"], "{out:?}");
+        assert!(
+            direct.is_empty() && out == ["direct-pretraining", "direct"],
+            "{out:?}"
+        );
     }
 
     #[test]

@@ -321,7 +321,8 @@ impl<'o> Trainer<'o> {
         let mut start_up = self.start_up.take();
         let part = |index: usize| {
             let named = names.iter().zip(&losses).skip(1);
-            let parts = named.filter_map(|(name, values)| Some((name.to_string(), 0.0 + *values.get(index)?)));
+            let parts =
+                named.filter_map(|(name, values)| Some((name.to_string(), 0.0 + *values.get(index)?)));
             parts.collect::<BTreeMap<_, _>>()
         };
         let lines: Vec<Line> = (first..)

@@ -42,12 +42,16 @@ impl Weights {
             return Err(TrainError::Checkpoint {
                 path: path.into(),
                 message: match bytes.starts_with(b"PK") || bytes.starts_with(&[0x80]) {
-                    true => "it is PyTorch's own format: save the weights with safetensors.torch.save_file".into(),
+                    true => {
+                        "it is PyTorch's own format: save the weights with safetensors.torch.save_file".into()
+                    }
                     false => DAMAGED.into(),
                 },
             });
         }
-        let rest = usize::try_from(size).unwrap_or(usize::MAX).saturating_sub(bytes.len());
+        let rest = usize::try_from(size)
+            .unwrap_or(usize::MAX)
+            .saturating_sub(bytes.len());
         let memory = bytes.try_reserve_exact(rest);
         memory.map_err(|_| failed()(io::ErrorKind::OutOfMemory.into()))?;
         file.read_to_end(&mut bytes).map_err(failed())?;
@@ -130,7 +134,9 @@ fn header(file: &mut File, size: u64, bytes: &mut Vec<u8>) -> io::Result<bool> {
     let header: Option<serde_json::Map<_, _>> = serde_json::from_slice(&bytes[LENGTH..]).ok();
     // so that nobody adds up what cannot be
     let within = |tensor: &serde_json::Value| {
-        let end = tensor.get("data_offsets").and_then(|offsets| offsets.get(1)?.as_u64());
+        let end = tensor
+            .get("data_offsets")
+            .and_then(|offsets| offsets.get(1)?.as_u64());
         end.is_none_or(|end| end <= data)
     };
     Ok(header.is_some_and(|tensors| tensors.values().all(within)))
@@ -149,9 +155,14 @@ pub(super) fn kind(dtype: Dtype) -> String {
         Dtype::F64 => "64-bit floats",
         Dtype::BOOL => "truth values",
         Dtype::C64 => "complex numbers",
-        Dtype::U8 | Dtype::I8 | Dtype::U16 | Dtype::I16 | Dtype::U32 | Dtype::I32 | Dtype::U64 | Dtype::I64 => {
-            "whole numbers"
-        }
+        Dtype::U8
+        | Dtype::I8
+        | Dtype::U16
+        | Dtype::I16
+        | Dtype::U32
+        | Dtype::I32
+        | Dtype::U64
+        | Dtype::I64 => "whole numbers",
         _ => "floats of 8 bits or fewer",
     };
     format!("{kind} ({dtype:?})")
@@ -206,14 +217,21 @@ mod tests {
                 assert_eq!(through(dtype, &bytes), Ok(value), "{dtype:?}");
             }
         }
-        assert_eq!(through(Dtype::BF16, &bf16::from_f32(3e38).to_le_bytes()), Ok(bf16::from_f32(3e38).to_f32()));
+        assert_eq!(
+            through(Dtype::BF16, &bf16::from_f32(3e38).to_le_bytes()),
+            Ok(bf16::from_f32(3e38).to_f32())
+        );
         assert_eq!(through(Dtype::F64, &1e-300f64.to_le_bytes()), Ok(0.0));
     }
 
     #[test]
     fn what_is_no_weight_is_named() {
         for (dtype, bytes, says) in [
-            (Dtype::F64, 1e300f64.to_le_bytes().to_vec(), "beyond what 32-bit floats hold"),
+            (
+                Dtype::F64,
+                1e300f64.to_le_bytes().to_vec(),
+                "beyond what 32-bit floats hold",
+            ),
             (Dtype::F64, f64::NAN.to_le_bytes().to_vec(), "NaN"),
             (Dtype::F16, f16::INFINITY.to_le_bytes().to_vec(), "inf"),
             (Dtype::BF16, bf16::NAN.to_le_bytes().to_vec(), "NaN"),
@@ -222,7 +240,10 @@ mod tests {
             (Dtype::BOOL, vec![1], "truth values (BOOL)"),
         ] {
             let error = through(dtype, &bytes).unwrap_err();
-            assert!(error.contains("'w'") && error.contains(says), "{dtype:?}: {error}");
+            assert!(
+                error.contains("'w'") && error.contains(says),
+                "{dtype:?}: {error}"
+            );
         }
     }
 
@@ -240,7 +261,9 @@ mod tests {
             format!(r#""{name}":{{"dtype":"U8","shape":[{len}],"data_offsets":[{start},{end}]}}"#)
         };
         let eighth = 1u64 << 60;
-        let far: Vec<String> = (0..15).map(|i| tensor(&i.to_string(), i * eighth, eighth)).collect();
+        let far: Vec<String> = (0..15)
+            .map(|i| tensor(&i.to_string(), i * eighth, eighth))
+            .collect();
         let files = [
             Vec::new(),
             vec![0; 7],

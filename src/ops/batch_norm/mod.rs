@@ -340,7 +340,10 @@ impl Op for UpdateRunningStatistic {
         let [running, statistics] = inputs(Self::NAME, given)?;
         same(Self::NAME, statistics, Shape::from([2, running.len()]))?;
         if self.row > 1 {
-            let message = format!("statistics have two rows, the means and the variances; {} is neither", self.row);
+            let message = format!(
+                "statistics have two rows, the means and the variances; {} is neither",
+                self.row
+            );
             return Err(Error::shape(Self::NAME, message));
         }
         Ok(running)

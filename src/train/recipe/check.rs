@@ -13,10 +13,14 @@ const MOST_UPDATES: u32 = u32::MAX / HISTORY_STEPS as u32;
 pub(in crate::train) fn updates(epochs: u32, epoch: usize, batch: usize) -> Result<u32, TrainError> {
     let each = epoch.div_ceil(batch.max(1)).max(1) as u128;
     let all = each * u128::from(epochs);
-    u32::try_from(all).ok().filter(|&all| all <= MOST_UPDATES).ok_or_else(|| {
-        let message = format!("{all} updates in all are more than the {MOST_UPDATES} that a run counts: use fewer");
-        TrainError::setting("training.epochs × training.epoch / training.batch", message)
-    })
+    u32::try_from(all)
+        .ok()
+        .filter(|&all| all <= MOST_UPDATES)
+        .ok_or_else(|| {
+            let message =
+                format!("{all} updates in all are more than the {MOST_UPDATES} that a run counts: use fewer");
+            TrainError::setting("training.epochs × training.epoch / training.batch", message)
+        })
 }
 
 impl Recipe {

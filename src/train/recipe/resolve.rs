@@ -110,7 +110,9 @@ pub fn resolve(name: &str, choices: &Choices) -> Result<Recipe, TrainError> {
 /// What does not fit where a table was read, in our words.
 pub(in crate::train) fn misfit(error: &toml::de::Error) -> String {
     let (message, whole) = (error.message(), error.to_string());
-    let key = whole.rsplit_once("in `").and_then(|(_, rest)| rest.split_once('`'));
+    let key = whole
+        .rsplit_once("in `")
+        .and_then(|(_, rest)| rest.split_once('`'));
     let at = key.map_or("a setting".to_string(), |(key, _)| format!("'{key}'"));
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     match (message.split_once(' '), quoted.as_slice()) {
@@ -125,7 +127,10 @@ pub(in crate::train) fn misfit(error: &toml::de::Error) -> String {
 
 /// Where a text is no TOML, in our words.
 pub(in crate::train) fn no_toml(error: &toml::de::Error, text: &str) -> String {
-    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let before = error
+        .span()
+        .and_then(|span| text.get(..span.start))
+        .unwrap_or_default();
     let line = 1 + before.matches('\n').count();
     format!("line {line} is no TOML: write KEY = VALUE, each key once, and words in quotes")
 }
@@ -333,6 +338,8 @@ fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a s
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::train::recipe::{Model, Part, Task};
 
@@ -423,7 +430,12 @@ mod tests {
             let message = refused("clean", &[assignment]);
             assert!(message.contains(expected), "{assignment}: {message}");
         }
-        assert_eq!(resolve("clean", &set(&["seed=9223372036854775807"])).unwrap().seed, i64::MAX as u64);
+        assert_eq!(
+            resolve("clean", &set(&["seed=9223372036854775807"]))
+                .unwrap()
+                .seed,
+            i64::MAX as u64
+        );
         let of_one = set(&["clean:training.batch=3", "cascade:seed=7", "seed=1"]);
         let clean = resolve("clean", &of_one).unwrap();
         assert_eq!((clean.training.batch, clean.seed), (3, 1));
