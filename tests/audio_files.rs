@@ -258,8 +258,7 @@ fn files_that_are_no_audio_say_so() {
         bytes[40..44].copy_from_slice(&mask.to_le_bytes());
         put("channels.wav", &bytes)
     };
-    assert!(matches!(header(2, 1 << 31), AudioError::Unsupported { .. }));
-    for channels in [32, 40, 0xFFFF] {
+    for channels in [256, 0xFFFF] {
         let error = header(channels, 0);
         assert!(matches!(error, AudioError::Unsupported { .. }), "{error}");
     }

@@ -47,7 +47,6 @@ pub(super) enum Fault {
     Unsupported(String),
     Truncated { found: u64, promised: u64 },
     Damaged(String),
-    NoFrames,
 }
 
 impl Fault {
@@ -65,7 +64,6 @@ impl Fault {
                 promised,
             },
             Fault::Damaged(reason) => AudioError::Damaged { path, frame, reason },
-            Fault::NoFrames => AudioError::NoFrames { path },
         }
     }
 
@@ -91,9 +89,9 @@ pub(super) fn decoder(parameters: &AudioCodecParameters, codec: &str) -> Result<
         })
 }
 
-/// A block of which no time is known.
-pub(super) fn packet(data: &[u8]) -> PacketRef<'_> {
-    PacketRef::new(0, Timestamp::new(0), Duration::ZERO, data)
+/// A block of so many frames.
+pub(super) fn packet(data: &[u8], frames: u64) -> PacketRef<'_> {
+    PacketRef::new(0, Timestamp::new(0), Duration::new(frames), data)
 }
 
 /// The file changes its rate or its channels, which nothing here follows.

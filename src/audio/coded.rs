@@ -23,6 +23,8 @@ use super::{
 
 /// Of so many blocks of a coded file one may be broken.
 const BROKEN_OF: u64 = 10;
+/// So many frames behind the end that a table names may be padding; where more follow, the table is wrong.
+const PADDING: u64 = 8192;
 
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Container {
@@ -44,8 +46,10 @@ pub(super) struct Coded {
     promised: Option<u64>,
     /// Frames decoded.
     decoded: u64,
-    /// Frames that are handed out, of those decoded.
+    /// Frames that are music, of those decoded.
     heard: Range<u64>,
+    /// What lies behind them.
+    behind: Vec<f32>,
     blocks: u64,
     broken: u64,
     /// Decoded to learn rate and channels, and not yet handed out.
@@ -83,9 +87,10 @@ impl Coded {
             decoder: made,
             rate: 0,
             channels: 0,
-            promised: frames.filter(|_| tabled),
+            promised: frames.filter(|&frames| tabled && frames > 0),
             decoded: 0,
             heard: 0..u64::MAX,
+            behind: Vec::new(),
             blocks: 0,
             broken: 0,
             first: None,
@@ -97,10 +102,11 @@ impl Coded {
         }
         if let Some(sound) = sound.filter(|sound| sound.scale > 0) {
             let rate = u128::from(coded.rate);
-            let frames = |units: u64| u64::try_from(u128::from(units) * rate / u128::from(sound.scale)).unwrap_or(u64::MAX);
-            coded.promised = coded.promised.map(frames);
-            let end = sound.length.map(|length| sound.skipped.saturating_add(length));
-            coded.heard = frames(sound.skipped)..end.map_or(u64::MAX, frames);
+            let frames = |units: u64| u64::try_from(u128::from(units) * rate / u128::from(sound.scale));
+            coded.promised = coded.promised.and_then(|units| frames(units).ok());
+            let start = frames(sound.skipped).unwrap_or(0);
+            let end = sound.end.and_then(|units| frames(units).ok());
+            coded.heard = start..end.into_iter().chain(coded.promised).min().unwrap_or(u64::MAX);
         }
         Ok(coded)
     }
@@ -199,8 +205,12 @@ impl Blocks for Coded {
         let frames = (samples.len() / self.channels) as u64;
         let start = self.decoded - frames;
         let inside = |frame: u64| (frame.saturating_sub(start).min(frames)) as usize * self.channels;
-        samples.truncate(inside(self.heard.end));
+        self.behind.extend(samples.drain(inside(self.heard.end)..));
         samples.drain(..inside(self.heard.start).min(samples.len()));
+        if self.behind.len() / self.channels > PADDING as usize {
+            self.heard.end = u64::MAX;
+            samples.append(&mut self.behind);
+        }
         Ok(true)
     }
 

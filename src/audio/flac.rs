@@ -142,7 +142,7 @@ impl Flac {
                 if sum > 0 || i < header.length + 2 {
                     continue;
                 }
-                let Ok(decoded) = self.decoder.decode_ref(&packet(&data[..i - 1])) else {
+                let Ok(decoded) = self.decoder.decode_ref(&packet(&data[..i - 1], header.frames)) else {
                     continue;
                 };
                 decoded.copy_to_vec_interleaved(samples);

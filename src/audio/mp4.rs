@@ -17,8 +17,8 @@ pub(super) struct Sound {
     pub codec: [u8; 4],
     /// Samples of a channel before the music, in units of the track's time scale.
     pub skipped: u64,
-    /// Units of the track's time scale that the music takes, if there is one piece of it.
-    pub length: Option<u64>,
+    /// Where the music ends, in the same units, if there is one piece of it.
+    pub end: Option<u64>,
     /// Units in a second.
     pub scale: u32,
 }
@@ -99,9 +99,11 @@ fn edit(file: &mut File, list: &Range<u64>, movie_scale: u32, sound: &mut Sound)
     }
     if let ([(start, length)], true) = (pieces.as_slice(), count <= 8) {
         sound.skipped = *start;
-        let scaled = u128::from(*length) * u128::from(sound.scale);
-        let scaled = scaled.checked_div(u128::from(movie_scale)).unwrap_or(0);
-        sound.length = u64::try_from(scaled).ok().filter(|&length| length > 0);
+        // The length is rounded to the film's units, which may be coarse: none of the music is cut off with them.
+        let length = (u128::from(*length) + 1) * u128::from(sound.scale);
+        let length = length.checked_div(u128::from(movie_scale)).unwrap_or(0);
+        let end = u64::try_from(length).ok().and_then(|length| start.checked_add(length));
+        sound.end = end.filter(|_| pieces[0].1 > 0);
     }
     Ok(())
 }

@@ -137,7 +137,7 @@ impl Mpeg {
             return Ok(false);
         }
         samples.clear();
-        if let Ok(decoded) = self.decoder.decode_ref(&packet(data)) {
+        if let Ok(decoded) = self.decoder.decode_ref(&packet(data, header.samples)) {
             decoded.copy_to_vec_interleaved(samples);
         }
         if samples.is_empty() {

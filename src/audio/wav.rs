@@ -171,7 +171,8 @@ impl Blocks for Wav {
         let blocks = (FRAMES / frames).max(1).min((end - self.bytes.position()) / size);
         let data = self.bytes.ahead((blocks * size) as usize)?;
         let whole = data.len() - data.len() % size as usize;
-        let decoded = self.decoder.decode_ref(&packet(&data[..whole]));
+        let duration = whole as u64 / size * frames;
+        let decoded = self.decoder.decode_ref(&packet(&data[..whole], duration));
         let decoded = decoded.map_err(|_| Fault::Damaged("a block of it cannot be decoded".into()))?;
         decoded.copy_to_vec_interleaved(samples);
         self.bytes.skip(whole as u64)?;
