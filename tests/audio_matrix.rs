@@ -45,12 +45,22 @@ const CODECS: [(&str, &str, &str, Near); 32] = [
     ("ALAC", "m4a", "-c:a alac", Lossless),
     ("MP3 128k", "mp3", "-c:a libmp3lame -b:a 128k", Lossy),
     ("MP3 V2", "mp3", "-c:a libmp3lame -q:a 2", Lossy),
-    ("MP3 without Xing", "mp3", "-c:a libmp3lame -q:a 5 -write_xing 0", Lossy),
+    (
+        "MP3 without Xing",
+        "mp3",
+        "-c:a libmp3lame -q:a 5 -write_xing 0",
+        Lossy,
+    ),
     ("MP3 in WAV", "wav", "-c:a libmp3lame -b:a 128k", Lossy),
     ("MP2", "mp2", "-c:a mp2 -b:a 128k", Lossy),
     ("Vorbis", "ogg", "-c:a libvorbis -q:a 5", Lossy),
     ("AAC", "m4a", "-c:a aac -b:a 128k", Lossy),
-    ("AAC in pieces", "m4a", "-c:a aac -b:a 128k -movflags +frag_keyframe+empty_moov -frag_duration 200000", Lossy),
+    (
+        "AAC in pieces",
+        "m4a",
+        "-c:a aac -b:a 128k -movflags +frag_keyframe+empty_moov -frag_duration 200000",
+        Lossy,
+    ),
     ("AAC ADTS", "aac", "-c:a aac -b:a 128k", Lossy),
     ("AAC in CAF", "caf", "-c:a aac -b:a 128k", Lossy),
 ];
@@ -101,7 +111,15 @@ fn listen(path: &Path) -> Result<(u32, usize, Vec<f32>), String> {
 /// What ffmpeg hears.
 fn heard(path: &Path) -> Option<Vec<f32>> {
     let raw = path.with_extension("raw");
-    let done = ffmpeg(&["-i", path.to_str()?, "-f", "f32le", "-c:a", "pcm_f32le", raw.to_str()?]);
+    let done = ffmpeg(&[
+        "-i",
+        path.to_str()?,
+        "-f",
+        "f32le",
+        "-c:a",
+        "pcm_f32le",
+        raw.to_str()?,
+    ]);
     let bytes = done.then(|| fs::read(&raw).ok())??;
     let four = |four: &[u8]| f32::from_le_bytes([four[0], four[1], four[2], four[3]]);
     Some(bytes.chunks_exact(4).map(four).collect())
@@ -143,7 +161,13 @@ fn apev2() -> Vec<u8> {
     let item = b"\x05\0\0\0\0\0\0\0Title\0music";
     let size = (item.len() as u32 + 32).to_le_bytes();
     let end = |flags: u32| {
-        let head = [b"APETAGEX", &2000u32.to_le_bytes()[..], &size, &1u32.to_le_bytes()].concat();
+        let head = [
+            b"APETAGEX",
+            &2000u32.to_le_bytes()[..],
+            &size,
+            &1u32.to_le_bytes(),
+        ]
+        .concat();
         [&head[..], &flags.to_le_bytes(), &[0; 8]].concat()
     };
     [end(0xA000_0000), item.to_vec(), end(0x8000_0000)].concat()
@@ -217,7 +241,10 @@ fn every_format_as_ffmpeg_decodes_it() {
                 let extra = (all.len() as f64 - samples.len() as f64) / f64::from(rate) / f64::from(channels);
                 let whole = end == "ogg" && extra == 0.0 || end == "m4a" && (0.0..0.002).contains(&extra);
                 if all.len() != reference.len() && !whole {
-                    let (ours, theirs) = (all.len() / usize::from(channels), reference.len() / usize::from(channels));
+                    let (ours, theirs) = (
+                        all.len() / usize::from(channels),
+                        reference.len() / usize::from(channels),
+                    );
                     wrong.push(format!("{what}: {ours} frames where ffmpeg has {theirs}"));
                     continue;
                 }
@@ -227,7 +254,9 @@ fn every_format_as_ffmpeg_decodes_it() {
                 };
                 worst[near as usize] = worst[near as usize].max(error);
                 if error > limit {
-                    wrong.push(format!("{what}: {error:.1} dB from ffmpeg, more than {limit:.1} dB"));
+                    wrong.push(format!(
+                        "{what}: {error:.1} dB from ffmpeg, more than {limit:.1} dB"
+                    ));
                 }
             }
         }
@@ -237,6 +266,11 @@ fn every_format_as_ffmpeg_decodes_it() {
          (peak), lossy {:.1} dB (mean)",
         worst[0], worst[1]
     );
-    assert!(wrong.is_empty(), "{} of {compared}:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {compared}:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
     assert!(compared > 100);
 }

@@ -1,6 +1,6 @@
 //! What every format has in common: blocks that are decoded one after another, and what can go wrong on the way.
 
-use std::{io, path::Path};
+use std::{fmt::Display, io, path::Path};
 
 use symphonia::{
     core::{
@@ -79,7 +79,10 @@ impl From<io::Error> for Fault {
 }
 
 /// A decoder for the codec of `parameters`, whose name is `codec`.
-pub(super) fn decoder(parameters: &AudioCodecParameters, codec: &str) -> Result<Box<dyn AudioDecoder>, Fault> {
+pub(super) fn decoder(
+    parameters: &AudioCodecParameters,
+    codec: &str,
+) -> Result<Box<dyn AudioDecoder>, Fault> {
     let options = AudioDecoderOptions::default();
     get_codecs()
         .make_audio_decoder(parameters, &options)
@@ -94,7 +97,51 @@ pub(super) fn packet(data: &[u8], frames: u64) -> PacketRef<'_> {
     PacketRef::new(0, Timestamp::new(0), Duration::new(frames), data)
 }
 
-/// The file changes its rate or its channels, which nothing here follows.
-pub(super) fn changes(what: &str, from: impl std::fmt::Display, to: impl std::fmt::Display) -> Fault {
-    Fault::Unsupported(format!("a file whose {what} changes from {from} to {to}"))
+/// The file changes its rate or its codec, which nothing here follows.
+pub(super) fn changes(what: &str, unit: &str, from: impl Display, to: impl Display) -> Fault {
+    let change = format!("music whose {what} changes from {from} to {to} {unit}");
+    Fault::Unsupported(change.trim_end().into())
+}
+
+/// Changes the number of channels: all sound on each.
+pub(super) fn fit(samples: &mut Vec<f32>, from: usize, to: usize) {
+    if from == to {
+        return;
+    }
+    let mean = |frame: &[f32]| frame.iter().sum::<f32>() / from as f32;
+    *samples = samples
+        .chunks_exact(from)
+        .flat_map(|frame| std::iter::repeat_n(mean(frame), to))
+        .collect();
+}
+
+/// Bytes of a row of frames that were no audio.
+pub(super) struct Lost {
+    bytes: u64,
+    of: u64,
+}
+
+impl Lost {
+    /// Of so much of a file a part of one may be lost, and in any case so many bytes.
+    const OF: u64 = 10;
+    const FEW: u64 = 4096;
+
+    pub fn new(of: u64) -> Self {
+        Lost { bytes: 0, of }
+    }
+
+    pub fn add(&mut self, bytes: u64) {
+        self.bytes += bytes;
+    }
+
+    /// False, the end, unless too much is lost.
+    pub fn end(&self) -> Result<bool, Fault> {
+        match self.bytes > (self.of / Self::OF).max(Self::FEW) {
+            true => Err(Fault::Damaged(format!(
+                "{} of its {} bytes are no audio that can be decoded",
+                self.bytes, self.of
+            ))),
+            false => Ok(false),
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Ogg, MP4, ADTS, AIFF and CAF: what a library takes apart.
+//! Ogg, MP4, AIFF and CAF: what a library takes apart.
 //!
 //! Coded music promises little, and every player passes over a block that cannot be decoded. So it is here, as long as
 //! there are few.
@@ -7,16 +7,17 @@ use std::{fs::File, io, ops::Range};
 
 use symphonia::{
     core::{
-        codecs::audio::AudioDecoder,
+        codecs::audio::{AudioDecoder, well_known::CODEC_ID_AAC},
         errors::Error,
         formats::{FormatOptions, FormatReader, Track, TrackType},
         io::MediaSourceStream,
     },
-    default::formats::{AdtsReader, AiffReader, CafReader, IsoMp4Reader, OggReader},
+    default::formats::{AiffReader, CafReader, IsoMp4Reader, OggReader},
 };
 
 use super::{
-    blocks::{Blocks, Fault, Spec, changes, decoder},
+    adts::Bands,
+    blocks::{Blocks, Fault, Spec, changes, decoder, fit},
     bytes::Window,
     mp4, names,
 };
@@ -30,7 +31,6 @@ const PADDING: u64 = 8192;
 pub(super) enum Container {
     Ogg,
     Mp4,
-    Adts,
     Aiff,
     Caf,
 }
@@ -52,6 +52,7 @@ pub(super) struct Coded {
     behind: Vec<f32>,
     blocks: u64,
     broken: u64,
+    bands: Bands,
     /// Decoded to learn rate and channels, and not yet handed out.
     first: Option<Vec<f32>>,
 }
@@ -62,12 +63,21 @@ impl Coded {
             Container::Mp4 => mp4::sound(&mut file, range.clone())?,
             _ => None,
         };
+        match sound {
+            None if container == Container::Mp4 => {
+                let reason = "the table of its tracks is missing: it was not recorded or copied to the end";
+                return Err(Fault::Damaged(reason.into()));
+            }
+            Some(sound) if sound == mp4::Sound::default() => {
+                return Err(Fault::NotAudio("it is a film without sound".into()));
+            }
+            _ => {}
+        }
         let stream = MediaSourceStream::new(Box::new(Window::new(file, range)?), Default::default());
         let options = FormatOptions::default();
         let opened: Result<Box<dyn FormatReader>, Error> = match container {
             Container::Ogg => OggReader::try_new(stream, options).map(|reader| Box::new(reader) as _),
             Container::Mp4 => IsoMp4Reader::try_new(stream, options).map(|reader| Box::new(reader) as _),
-            Container::Adts => AdtsReader::try_new(stream, options).map(|reader| Box::new(reader) as _),
             Container::Aiff => AiffReader::try_new(stream, options).map(|reader| Box::new(reader) as _),
             Container::Caf => CafReader::try_new(stream, options).map(|reader| Box::new(reader) as _),
         };
@@ -76,7 +86,13 @@ impl Coded {
             Container::Ogg => names::ogg(head),
             _ => entry.unwrap_or("its codec"),
         };
-        let format = opened.map_err(|error| fault(error, codec))?;
+        let format = opened.map_err(|error| match error {
+            // a codec that the library does not know yields nothing, and is looked for to the end
+            Error::IoError(_) if container == Container::Ogg && codec != "its codec" => {
+                Fault::Unsupported(codec.into())
+            }
+            error => fault(error, codec),
+        })?;
         let track = track(format.as_ref(), codec)?;
         let (id, frames, made) = (track.id, track.num_frames, make(track, codec)?);
         let tabled = matches!(container, Container::Mp4 | Container::Aiff | Container::Caf);
@@ -93,6 +109,7 @@ impl Coded {
             behind: Vec::new(),
             blocks: 0,
             broken: 0,
+            bands: Bands::default(),
             first: None,
         };
         // What a header says of rate and channels is not always what is decoded.
@@ -121,13 +138,18 @@ impl Coded {
                     self.follow()?;
                     continue;
                 }
-                Err(Error::IoError(error)) if error.kind() == io::ErrorKind::UnexpectedEof => return self.end(),
+                Err(Error::IoError(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    return self.end();
+                }
                 Err(error) => return Err(fault(error, "its codec")),
             };
             if packet.track_id != self.track {
                 continue;
             }
             self.blocks += 1;
+            if self.decoder.codec_params().codec == CODEC_ID_AAC {
+                self.bands.check(&packet.data)?;
+            }
             let decoded = match self.decoder.decode(&packet) {
                 Ok(decoded) => decoded,
                 Err(Error::DecodeError(_) | Error::IoError(_)) => {
@@ -145,12 +167,10 @@ impl Coded {
                 (self.rate, self.channels) = (rate, channels);
             }
             if rate != self.rate {
-                return Err(changes("sample rate in Hz", self.rate, rate));
-            }
-            if channels != self.channels {
-                return Err(changes("number of channels", self.channels, channels));
+                return Err(changes("sample rate", "Hz", self.rate, rate));
             }
             self.decoded += (samples.len() / channels) as u64;
+            fit(samples, channels, self.channels);
             return Ok(true);
         }
     }
@@ -170,9 +190,8 @@ impl Coded {
                 "{broken} of its {blocks} blocks cannot be decoded"
             )));
         }
-        let second = u64::from(self.rate);
         match self.promised {
-            Some(promised) if !self.exact() && self.decoded + second < promised => Err(Fault::Truncated {
+            Some(promised) if !self.exact() && self.decoded + PADDING < promised => Err(Fault::Truncated {
                 found: self.decoded,
                 promised,
             }),
@@ -229,7 +248,10 @@ fn track<'a>(format: &'a dyn FormatReader, codec: &str) -> Result<&'a Track, Fau
 }
 
 fn make(track: &Track, codec: &str) -> Result<Box<dyn AudioDecoder>, Fault> {
-    let parameters = track.codec_params.as_ref().and_then(|parameters| parameters.audio());
+    let parameters = track
+        .codec_params
+        .as_ref()
+        .and_then(|parameters| parameters.audio());
     let parameters = parameters.ok_or_else(|| Fault::Unsupported(codec.into()))?;
     let name = match names::codec(parameters) {
         name if name == "its codec" => codec.into(),

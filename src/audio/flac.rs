@@ -11,7 +11,7 @@ use symphonia::core::{
 };
 
 use super::{
-    blocks::{Blocks, Fault, Spec, changes, decoder, packet},
+    blocks::{Blocks, Fault, Spec, changes, decoder, fit, packet},
     bytes::Bytes,
     tags,
 };
@@ -25,14 +25,15 @@ const HEADER: usize = 16;
 
 pub(super) struct Flac {
     bytes: Bytes,
+    /// Of the stream being read, but for the number of frames, which is the first one's.
     info: Info,
+    /// Channels of the first stream.
+    channels: usize,
     decoder: Box<dyn AudioDecoder>,
     /// Position of the first block, and its header.
     first: Option<(u64, Header)>,
     /// The number that the next block must have.
     next: Option<u64>,
-    /// Frames decoded of all streams.
-    decoded: u64,
     /// A second stream has begun.
     joined: bool,
 }
@@ -66,10 +67,10 @@ impl Flac {
         Ok(Flac {
             bytes,
             info,
+            channels: info.channels,
             decoder,
             first: None,
             next: None,
-            decoded: 0,
             joined: false,
         })
     }
@@ -91,12 +92,10 @@ impl Flac {
             } else if head[0] == 0 {
                 let zeros = head.iter().take_while(|&&b| b == 0).count();
                 self.bytes.skip(zeros as u64)?;
-            } else if self.info.frames.is_some_and(|frames| self.decoded >= frames) {
-                return Ok(None); // whatever follows, it is none of the music that was promised
-            } else if self.bytes.end() - self.bytes.position() < HEADER as u64 {
-                return Ok(None);
-            } else {
-                return Err(Fault::Damaged("what follows is no FLAC block".into()));
+            } else if self.find(self.bytes.end())?.is_some() {
+                return Err(Fault::Damaged(
+                    "there is something between two blocks that is none".into(),
+                ));
             }
         }
     }
@@ -105,12 +104,10 @@ impl Flac {
     fn join(&mut self) -> Result<(), Fault> {
         let (info, decoder) = stream(&mut self.bytes)?;
         if info.rate != self.info.rate {
-            return Err(changes("sample rate in Hz", self.info.rate, info.rate));
+            return Err(changes("sample rate", "Hz", self.info.rate, info.rate));
         }
-        if info.channels != self.info.channels {
-            return Err(changes("number of channels", self.info.channels, info.channels));
-        }
-        (self.info.bits, self.decoder) = (info.bits, decoder);
+        let frames = self.info.frames;
+        (self.info, self.decoder) = (Info { frames, ..info }, decoder);
         (self.first, self.next, self.joined) = (None, None, true);
         Ok(())
     }
@@ -157,20 +154,14 @@ impl Flac {
     }
 
     /// What a block without an end is.
-    fn endless(&mut self, header: &Header) -> Result<bool, Fault> {
-        let at = self.bytes.position();
+    fn endless(&mut self) -> Result<bool, Fault> {
         self.bytes.skip(1)?;
         if self.find(self.bytes.end())?.is_some() {
             return Err(Fault::Damaged("a block's check sum is wrong".into()));
         }
-        self.bytes.seek(self.bytes.end())?;
         match self.info.frames {
             Some(_) => Ok(false), // the end finds what is missing
-            None => Err(Fault::Damaged(format!(
-                "the file ends inside a block of {} frames, {} bytes after its beginning",
-                header.frames,
-                self.bytes.end() - at
-            ))),
+            None => Err(Fault::Damaged("the file ends inside a block".into())),
         }
     }
 
@@ -229,7 +220,7 @@ impl Blocks for Flac {
     fn spec(&self) -> Spec {
         Spec {
             rate: self.info.rate,
-            channels: self.info.channels,
+            channels: self.channels,
             frames: self.info.frames,
             exact: true,
         }
@@ -243,10 +234,10 @@ impl Blocks for Flac {
         let position = self.bytes.position();
         self.first.get_or_insert((position, header));
         if !self.block(&header, samples)? {
-            return self.endless(&header);
+            return self.endless();
         }
+        fit(samples, self.info.channels, self.channels);
         self.next = Some(header.number + if header.counted { 1 } else { header.frames });
-        self.decoded += header.frames;
         Ok(true)
     }
 
@@ -255,7 +246,9 @@ impl Blocks for Flac {
             return Ok(None);
         }
         if self.first.is_none() {
-            let Some(header) = self.header()? else { return Ok(None) };
+            let Some(header) = self.header()? else {
+                return Ok(None);
+            };
             self.first = Some((self.bytes.position(), header));
         }
         let Some((position, header)) = self.search(frame)? else {
@@ -271,7 +264,6 @@ impl Blocks for Flac {
         }
         self.bytes.seek(position)?;
         self.next = Some(header.number);
-        self.decoded = start;
         Ok(Some(start))
     }
 }

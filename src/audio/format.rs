@@ -3,6 +3,7 @@
 use std::fs::File;
 
 use super::{
+    adts::Adts,
     blocks::{Blocks, Fault},
     bytes::Bytes,
     coded::{Coded, Container},
@@ -13,13 +14,13 @@ use super::{
 
 /// How the names of files that are read end, in small letters.
 pub const EXTENSIONS: [&str; 17] = [
-    "wav", "wave", "w64", "rf64", "bwf", "flac", "mp3", "mp2", "ogg", "oga", "m4a", "m4b", "aac", "aif", "aiff",
-    "aifc", "caf",
+    "wav", "wave", "w64", "rf64", "bwf", "flac", "mp3", "mp2", "ogg", "oga", "m4a", "m4b", "aac", "aif",
+    "aiff", "aifc", "caf",
 ];
 /// How the names of music end that is *not* read, in small letters: it has to be converted.
 pub const UNREAD_EXTENSIONS: [&str; 30] = [
-    "opus", "wma", "ape", "wv", "mpc", "mp+", "tta", "tak", "ofr", "shn", "dsf", "dff", "mp4", "m4p", "m4r", "mka",
-    "webm", "weba", "ac3", "eac3", "dts", "amr", "3gp", "ra", "rm", "au", "snd", "spx", "aa", "aax",
+    "opus", "wma", "ape", "wv", "mpc", "mp+", "tta", "tak", "ofr", "shn", "dsf", "dff", "mp4", "m4p", "m4r",
+    "mka", "webm", "weba", "ac3", "eac3", "dts", "amr", "3gp", "ra", "rm", "au", "snd", "spx", "aa", "aax",
 ];
 
 /// Bytes at the beginning of music that say what it is.
@@ -56,7 +57,21 @@ pub(super) fn open(mut file: File) -> Result<Box<dyn Blocks>, Fault> {
         [_, _, _, _, b'f', b't', b'y', b'p', ..]
         | [_, _, _, _, b'm', b'o', b'o', b'v', ..]
         | [_, _, _, _, b'm', b'd', b'a', b't', ..] => return coded(file, music, Container::Mp4),
-        [b'F', b'O', b'R', b'M', _, _, _, _, b'A', b'I', b'F', b'F' | b'C', ..] => {
+        [
+            b'F',
+            b'O',
+            b'R',
+            b'M',
+            _,
+            _,
+            _,
+            _,
+            b'A',
+            b'I',
+            b'F',
+            b'F' | b'C',
+            ..,
+        ] => {
             return coded(file, music, Container::Aiff);
         }
         [b'c', b'a', b'f', b'f', ..] => return coded(file, music, Container::Caf),
@@ -65,12 +80,19 @@ pub(super) fn open(mut file: File) -> Result<Box<dyn Blocks>, Fault> {
     if let Some(name) = names::unread(&head) {
         return Err(Fault::Unsupported(name.into()));
     }
-    if !tagged && head.iter().all(|b| b.is_ascii_graphic() || b.is_ascii_whitespace()) {
+    if !tagged
+        && head
+            .iter()
+            .all(|b| b.is_ascii_graphic() || b.is_ascii_whitespace())
+    {
         return Err(Fault::NotAudio("it begins like a text file".into()));
     }
     // Frames of AAC have the mark of MPEG audio and a layer that it has not.
     if let [0xFF, 0xF0 | 0xF1 | 0xF8 | 0xF9, ..] = head.as_slice() {
-        return coded(file, music, Container::Adts);
+        let adts = Adts::open(file.try_clone()?, music.clone())?;
+        if let Some(adts) = adts {
+            return Ok(Box::new(adts));
+        }
     }
     let depth = DEPTHS[usize::from(tagged)];
     if let Some(mpeg) = Mpeg::open(file, music, depth)? {
@@ -80,7 +102,9 @@ pub(super) fn open(mut file: File) -> Result<Box<dyn Blocks>, Fault> {
         [] => Fault::NotAudio("it holds nothing but tags".into()),
         [0xFF, 0xE2..=0xFF, sizes, ..] if sizes >> 4 == 0 => Fault::Unsupported("MP3 of free format".into()),
         [b'R', b'I', b'F', b'F', ..] => Fault::NotAudio("it begins like a WAV file and is none".into()),
-        [b'M', b'T', b'h', b'd', ..] => Fault::NotAudio("it is a MIDI file, which holds notes and no sound".into()),
+        [b'M', b'T', b'h', b'd', ..] => {
+            Fault::NotAudio("it is a MIDI file, which holds notes and no sound".into())
+        }
         _ => Fault::NotAudio("it begins like none that is known".into()),
     })
 }

@@ -3,6 +3,7 @@
 //!
 //! Samples are `f32` with full scale ±1; a *frame* of a file is one sample of every channel.
 
+mod adts;
 mod blocks;
 mod bytes;
 mod coded;

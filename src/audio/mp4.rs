@@ -23,7 +23,7 @@ pub(super) struct Sound {
     pub scale: u32,
 }
 
-/// Reads what the file says of its first sound track, if it has one.
+/// Reads what the file says of its first sound track, nothing if it has none; `None` if it has no table of tracks.
 pub(super) fn sound(file: &mut File, whole: Range<u64>) -> io::Result<Option<Sound>> {
     let Some(movie) = child(file, whole, b"moov")? else {
         return Ok(None);
@@ -70,7 +70,7 @@ pub(super) fn sound(file: &mut File, whole: Range<u64>) -> io::Result<Option<Sou
         }
         return Ok(Some(sound));
     }
-    Ok(None)
+    Ok(Some(Sound::default()))
 }
 
 /// Takes the edit list over if it names one piece of the track; several are played one after another, uncut.
@@ -102,7 +102,9 @@ fn edit(file: &mut File, list: &Range<u64>, movie_scale: u32, sound: &mut Sound)
         // The length is rounded to the film's units, which may be coarse: none of the music is cut off with them.
         let length = (u128::from(*length) + 1) * u128::from(sound.scale);
         let length = length.checked_div(u128::from(movie_scale)).unwrap_or(0);
-        let end = u64::try_from(length).ok().and_then(|length| start.checked_add(length));
+        let end = u64::try_from(length)
+            .ok()
+            .and_then(|length| start.checked_add(length));
         sound.end = end.filter(|_| pieces[0].1 > 0);
     }
     Ok(())
@@ -112,7 +114,12 @@ fn edit(file: &mut File, list: &Range<u64>, movie_scale: u32, sound: &mut Sound)
 fn scale(file: &mut File, header: &Range<u64>) -> io::Result<u32> {
     let head = bytes::<24>(file, header)?;
     let at = if head[0] == 1 { 20 } else { 12 };
-    Ok(u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]))
+    Ok(u32::from_be_bytes([
+        head[at],
+        head[at + 1],
+        head[at + 2],
+        head[at + 3],
+    ]))
 }
 
 fn child(file: &mut File, within: Range<u64>, wanted: &[u8; 4]) -> io::Result<Option<Range<u64>>> {

@@ -14,22 +14,23 @@ use symphonia::core::{
 };
 
 use super::{
-    blocks::{Blocks, Fault, Spec, changes, decoder, packet},
+    blocks::{Blocks, Fault, Lost, Spec, changes, decoder, fit, packet},
     bytes::Bytes,
     tags,
 };
 
 /// Samples that a decoder is late, which encoders count on.
 const DECODER_DELAY: u64 = 528 + 1;
-/// Of so much of a file a part of one may be no audio.
-const BROKEN_OF: u64 = 10;
+/// So many frames fewer than promised are nothing that anybody misses.
+const FEW: u64 = 4;
 /// Bytes looked at before more are read: several frames of the greatest size.
 const STEP: usize = 1 << 15;
 
 pub(super) struct Mpeg {
     bytes: Bytes,
-    start: u64,
     header: Header,
+    /// Bytes of the music, from its first frame on.
+    length: u64,
     promise: Promise,
     decoder: Box<dyn AudioDecoder>,
     /// Channels that the decoder gives at present.
@@ -40,8 +41,7 @@ pub(super) struct Mpeg {
     skipped: u64,
     /// Samples that may be padding: they are handed out once something follows.
     held: Vec<f32>,
-    /// Bytes that were no audio.
-    lost: u64,
+    lost: Lost,
     ended: bool,
 }
 
@@ -78,7 +78,7 @@ impl Mpeg {
         let Some(header) = find(&mut bytes, until)? else {
             return Ok(None);
         };
-        let start = bytes.position();
+        let length = bytes.end() - bytes.position();
         let promise = Promise::parse(bytes.ahead(header.size)?, &header);
         if promise.is_some() {
             bytes.skip(header.size as u64)?;
@@ -86,15 +86,15 @@ impl Mpeg {
         let promise = promise.unwrap_or_default();
         Ok(Some(Mpeg {
             bytes,
-            start,
             header,
+            length,
             promise,
             decoder: header.decoder()?,
             decoded: header.channels,
             frames: 0,
             skipped: promise.delay,
             held: Vec::new(),
-            lost: 0,
+            lost: Lost::new(length),
             ended: false,
         }))
     }
@@ -115,13 +115,13 @@ impl Mpeg {
             }
             let from = self.bytes.position();
             let found = find(&mut self.bytes, u64::MAX)?;
-            self.lost += self.bytes.position() - from;
+            self.lost.add(self.bytes.position() - from);
             let Some(header) = found else { return Ok(None) };
             if header.rate != self.header.rate {
-                return Err(changes("sample rate in Hz", self.header.rate, header.rate));
+                return Err(changes("sample rate", "Hz", self.header.rate, header.rate));
             }
             if header.layer != self.header.layer {
-                return Err(changes("MPEG layer", self.header.layer, header.layer));
+                return Err(changes("MPEG layer", "", self.header.layer, header.layer));
             }
             return Ok(Some(header));
         }
@@ -143,7 +143,8 @@ impl Mpeg {
         if samples.is_empty() {
             samples.resize(header.samples as usize * header.channels, 0.0);
             // The first frames may refer to others that were cut off before them.
-            self.lost += if self.frames < 4 { 0 } else { header.size as u64 };
+            self.lost
+                .add(if self.frames < FEW { 0 } else { header.size as u64 });
         }
         fit(samples, header.channels, self.header.channels);
         self.bytes.skip(header.size as u64)?;
@@ -154,17 +155,15 @@ impl Mpeg {
     /// What is left at the end, if nothing is missing.
     fn end(&mut self, samples: &mut Vec<f32>) -> Result<bool, Fault> {
         self.ended = true;
-        let length = self.bytes.end() - self.start;
-        if self.lost > length / BROKEN_OF {
-            let lost = self.lost;
-            let reason = format!("{lost} of its {length} bytes are no audio that can be decoded");
-            return Err(Fault::Damaged(reason));
-        }
+        self.lost.end()?;
         if let Some(promised) = self.promise.frames {
-            let second = u64::from(self.header.rate) / self.header.samples;
             // The count alone may be wrong; with the bytes it is true.
-            let cut = self.promise.bytes.is_none_or(|bytes| length < bytes);
-            if cut && self.frames + second < promised {
+            let missing = promised.saturating_sub(self.frames);
+            let cut = match self.promise.bytes {
+                Some(bytes) => self.length < bytes && missing > FEW,
+                None => missing * self.header.samples > u64::from(self.header.rate),
+            };
+            if cut {
                 return Err(Fault::Truncated {
                     found: self.frames * self.header.samples,
                     promised: promised * self.header.samples,
@@ -207,7 +206,10 @@ impl Blocks for Mpeg {
         samples.drain(..dropped as usize * channels);
         if self.promise.padding > 0 {
             self.held.append(samples);
-            let sure = self.held.len().saturating_sub(self.promise.padding as usize * channels);
+            let sure = self
+                .held
+                .len()
+                .saturating_sub(self.promise.padding as usize * channels);
             samples.extend(self.held.drain(..sure));
         }
         Ok(true)
@@ -253,21 +255,11 @@ fn followed(data: &[u8], last: bool) -> Option<Header> {
     Some(header)
 }
 
-/// Changes the number of channels: one sounds on all, several on one as their mean.
-fn fit(samples: &mut Vec<f32>, from: usize, to: usize) {
-    if from == to {
-        return;
-    }
-    let mean = |frame: &[f32]| frame.iter().sum::<f32>() / from as f32;
-    *samples = samples
-        .chunks_exact(from)
-        .flat_map(|frame| std::iter::repeat_n(mean(frame), to))
-        .collect();
-}
-
 impl Header {
     fn parse(data: &[u8]) -> Option<Self> {
-        let &[0xFF, kind, sizes, mode, ..] = data else { return None };
+        let &[0xFF, kind, sizes, mode, ..] = data else {
+            return None;
+        };
         let version = match kind >> 3 & 3 {
             _ if kind < 0xE0 => return None,
             0 => 3,

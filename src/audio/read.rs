@@ -100,7 +100,8 @@ impl AudioReader {
     pub fn next_chunk(&mut self) -> Result<Option<&[f32]>, AudioError> {
         loop {
             let Self { blocks, chunk, .. } = self;
-            let more = guarded(|| blocks.decode(chunk)).map_err(|fault| fault.of(&self.path, self.position))?;
+            let more =
+                guarded(|| blocks.decode(chunk)).map_err(|fault| fault.of(&self.path, self.position))?;
             if !more {
                 return self.end().map(|()| None);
             }
@@ -174,7 +175,8 @@ impl AudioReader {
 
 /// A decoder that panics at some file is an error of that file: it must not end the work on a thousand others.
 fn guarded<T>(decode: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
-    catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|_| Err(Fault::Damaged("its decoder failed".into())))
+    catch_unwind(AssertUnwindSafe(decode))
+        .unwrap_or_else(|_| Err(Fault::Damaged("its decoder failed".into())))
 }
 
 /// The whole file `path` as the mean of its channels, at its own rate.

@@ -29,7 +29,21 @@ pub(super) fn in_front(head: &[u8]) -> Option<u64> {
             let footer = if flags & 0x10 > 0 { 10 } else { 0 };
             valid.then(|| 10 + footer + size.iter().fold(0, |sum, &b| sum << 7 | u64::from(b)))
         }
-        [b'A', b'P', b'E', b'T', b'A', b'G', b'E', b'X', _, _, _, _, size @ ..] if size.len() >= 4 => {
+        [
+            b'A',
+            b'P',
+            b'E',
+            b'T',
+            b'A',
+            b'G',
+            b'E',
+            b'X',
+            _,
+            _,
+            _,
+            _,
+            size @ ..,
+        ] if size.len() >= 4 => {
             Some(32 + u64::from(u32::from_le_bytes([size[0], size[1], size[2], size[3]])))
         }
         [b'T', b'A', b'G', ..] => Some(128),

@@ -10,9 +10,10 @@ use symphonia::core::{
     codecs::audio::{
         AudioCodecId, AudioCodecParameters, AudioDecoder,
         well_known::{
-            CODEC_ID_ADPCM_IMA_WAV, CODEC_ID_ADPCM_MS, CODEC_ID_PCM_ALAW, CODEC_ID_PCM_F32BE, CODEC_ID_PCM_F32LE,
-            CODEC_ID_PCM_F64BE, CODEC_ID_PCM_F64LE, CODEC_ID_PCM_MULAW, CODEC_ID_PCM_S16BE, CODEC_ID_PCM_S16LE,
-            CODEC_ID_PCM_S24BE, CODEC_ID_PCM_S24LE, CODEC_ID_PCM_S32BE, CODEC_ID_PCM_S32LE, CODEC_ID_PCM_U8,
+            CODEC_ID_ADPCM_IMA_WAV, CODEC_ID_ADPCM_MS, CODEC_ID_PCM_ALAW, CODEC_ID_PCM_F32BE,
+            CODEC_ID_PCM_F32LE, CODEC_ID_PCM_F64BE, CODEC_ID_PCM_F64LE, CODEC_ID_PCM_MULAW,
+            CODEC_ID_PCM_S16BE, CODEC_ID_PCM_S16LE, CODEC_ID_PCM_S24BE, CODEC_ID_PCM_S24LE,
+            CODEC_ID_PCM_S32BE, CODEC_ID_PCM_S32LE, CODEC_ID_PCM_U8,
         },
     },
 };
@@ -29,8 +30,9 @@ const FRAMES: u64 = 4096;
 const CHUNKS: usize = 1000;
 /// Names of chunks as they are found in WAV files.
 const NAMES: [&[u8; 4]; 24] = [
-    b"fmt ", b"data", b"fact", b"LIST", b"ds64", b"JUNK", b"junk", b"PAD ", b"FLLR", b"bext", b"iXML", b"id3 ", b"ID3 ",
-    b"cue ", b"smpl", b"inst", b"PEAK", b"cart", b"axml", b"chna", b"_PMX", b"acid", b"strc", b"RIFF",
+    b"fmt ", b"data", b"fact", b"LIST", b"ds64", b"JUNK", b"junk", b"PAD ", b"FLLR", b"bext", b"iXML",
+    b"id3 ", b"ID3 ", b"cue ", b"smpl", b"inst", b"PEAK", b"cart", b"axml", b"chna", b"_PMX", b"acid",
+    b"strc", b"RIFF",
 ];
 
 pub(super) struct Wav {
@@ -200,7 +202,9 @@ impl Layout {
         let mut layout = Layout::default();
         bytes.skip(if form == Form::Wave64 { 40 } else { 12 })?;
         for _ in 0..CHUNKS {
-            let Some((name, size)) = chunk(bytes, form)? else { break };
+            let Some((name, size)) = chunk(bytes, form)? else {
+                break;
+            };
             let start = bytes.position();
             let rest = bytes.end() - start;
             match &name {
@@ -217,7 +221,11 @@ impl Layout {
                         .filter(|&size| size > 0 && size < u64::MAX >> 1);
                 }
                 b"data" => {
-                    let known = layout.size(size, rest, form);
+                    let next = bytes.ahead(4)?;
+                    let known = match NAMES.iter().any(|name| name.as_slice() == next) {
+                        true if size == 0 => Some(0),
+                        _ => layout.size(size, rest, form),
+                    };
                     let size = known.unwrap_or(rest).min(rest);
                     if size > 0 {
                         layout.parts.push(start..start + size);
@@ -379,7 +387,8 @@ impl Format {
                 // A block begins with a sample or two of each channel, written out.
                 let (head, first) = if id == CODEC_ID_ADPCM_MS { (7, 2) } else { (4, 1) };
                 let coded = self.block.checked_sub(head * channels);
-                let coded = coded.ok_or_else(|| Fault::Damaged("its blocks have no room for a sample".into()))?;
+                let coded =
+                    coded.ok_or_else(|| Fault::Damaged("its blocks have no room for a sample".into()))?;
                 (id, (self.block, 2 * coded / channels + first))
             }
             (codec, _) => {
