@@ -160,18 +160,18 @@ fn broken_metadata_names_the_file_and_the_line() {
         (METADATA.replace("program_num: 103", "program_num: -1"), "not -1"),
         (
             METADATA.replace("program_num: 103", "program_num: 1.5"),
-            "line 31",
+            "line 32",
         ),
         (
             METADATA.replace("is_drum: true", "is_drum: maybe"),
-            "line 12: is_drum is true or false, not \"maybe\"",
+            "line 11: is_drum is true or false, not \"maybe\"",
         ),
         (
             METADATA.replace(
                 "    program_num: 103\n",
                 "    program_num: 103\n    program_num: 0\n",
             ),
-            "line 32: program_num is there twice",
+            "line 33: program_num is there twice",
         ),
         (format!("{METADATA}---\nmore: 1\n"), "a second document"),
         (
@@ -180,7 +180,7 @@ fn broken_metadata_names_the_file_and_the_line() {
         ),
         (
             METADATA.replace("program_num: 103", "program_num: *other"),
-            "line 31: it refers to an anchor",
+            "line 32: it refers to an anchor",
         ),
         (METADATA.replace("stems:", "steams:"), "it lists no stems"),
         ("stems: [S00, S01]\n".to_string(), "line 1: names with values"),

@@ -56,8 +56,8 @@ fn a_corpus() {
         train: 2,
         validation: 0,
         test: 0,
-        seconds: 4.0,
-        ..SynthOptions::default()
+        seconds: 6.0,
+        seed: 0,
     };
     synthesise(&here.join("corpus"), &options, &|_, _| {}).unwrap();
     let track = here.join("corpus/train/Track00001");
