@@ -80,7 +80,9 @@ impl Found {
             Ok(metadata) if metadata.is_dir() && is_link => drop(self.links.insert(source, path)),
             Ok(metadata) if metadata.is_dir() => self.folder(&path, &source),
             // one that cannot be read says so later
-            _ if is_midi(&path) => drop(self.files.insert((source, path))),
+            _ if is_midi(&path) => {
+                self.files.insert((source, path));
+            }
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 self.unread.push((source, format!("it cannot be read: {error}")));
             }
