@@ -110,6 +110,10 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
             written + kept
         );
     }
+    let skipped = notices.iter().filter(|notice| notice.skipped).count();
+    if written + kept == 0 {
+        bail!("no track was written, for the reasons above");
+    }
     let kept = match kept {
         0 => String::new(),
         kept => format!(", {kept} were there already"),
@@ -118,8 +122,10 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     say(format!(
         "{train} to train on, {validation} to validate, {test} to test"
     ))?;
-    match notices.iter().filter(|notice| notice.skipped).count() {
+    match skipped {
         0 => Ok(()),
-        skipped => say(format!("{skipped} files skipped, for the reasons above")),
+        skipped => say(format!(
+            "{skipped} files or folders skipped, for the reasons above"
+        )),
     }
 }
