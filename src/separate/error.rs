@@ -24,6 +24,9 @@ pub enum SeparateError {
         /// What the system said.
         source: io::Error,
     },
+    /// It was [told to stop](super::Separators::stop_at).
+    #[error("stopped; nothing of it was written")]
+    Interrupted,
     /// No model at all.
     #[error("no model was given")]
     NoModel,

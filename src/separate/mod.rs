@@ -2,8 +2,8 @@
 //!
 //! A file is decoded, resampled to the models' rate and transformed as it is read. A model sees windows of
 //! a fixed number of frames, every channel of the file as one item of the batch, and gives masks. Windows
-//! overlap, and the masks of two windows are cross-faded, so that there are no seams. Masked bins keep
-//! the mixture's phase; the inverse transform goes back to the file's rate and to a WAV file. Memory does not
+//! overlap by so much that the masks are those of one pass over the whole file, to about a hundredth. Masked bins
+//! keep the mixture's phase; the inverse transform goes back to the file's rate and to a WAV file. Memory does not
 //! grow with the length of the file.
 
 mod error;
@@ -15,4 +15,4 @@ mod windows;
 pub use error::SeparateError;
 pub use model::{Separators, WindowOptions};
 pub use signal::separate_signal;
-pub use song::{Report, Stem, separate_file, stem_paths};
+pub use song::{Report, Stem, separate_file, stem_paths, sweep};
