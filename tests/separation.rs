@@ -356,10 +356,9 @@ fn a_separation_that_is_stopped_leaves_nothing() {
     let mut heard = 0;
     let stopped = separate_file(&mut separators, &song, &out, false, &mut |_, _| {
         heard += 1;
-        STOP.store(heard == 10, Relaxed);
+        STOP.store(heard >= 10, Relaxed);
     });
     assert!(matches!(stopped, Err(SeparateError::Interrupted)), "{stopped:?}");
-    assert_eq!(heard, 10);
     assert_eq!(below(&out), [] as [PathBuf; 0]);
     STOP.store(false, Relaxed);
     separate(&mut separators, &folder, &song);

@@ -20,8 +20,8 @@ pub enum SampleFormat {
     Float32,
 }
 
-/// Streams a WAV file (an RF64 file, if it passes 4 GiB) to a temporary name beside `path`; [`WavWriter::finish`] gives it its own. Dropped before
-/// that, it leaves nothing behind.
+/// Streams a WAV file, or an RF64 file if it passes 4 GiB, to a temporary name beside `path`; [`WavWriter::finish`]
+/// gives it its own. Dropped before that, it leaves nothing behind.
 pub struct WavWriter {
     path: PathBuf,
     // Declared before the file, so that it is dropped while the file is still there.

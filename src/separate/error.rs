@@ -82,7 +82,7 @@ pub enum SeparateError {
         /// The path that was given.
         path: PathBuf,
     },
-    /// More channels than a model's batch is meant for.
+    /// More channels than are separated.
     #[error("{} has {channels} channels; at most {most} are supported", path.display())]
     Channels {
         /// The file.

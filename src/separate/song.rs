@@ -14,7 +14,7 @@ use crate::{
     files::remove_partials,
 };
 
-/// Channels of a file that are separated at once.
+/// Channels of a file, at most.
 const MAX_CHANNELS: usize = 8;
 
 /// What became of a file.

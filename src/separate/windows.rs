@@ -47,7 +47,7 @@ impl Layout {
         let step = windows.frames - windows.overlap;
         let step = if step < GRID { step } else { step / GRID * GRID };
         let overlap = windows.frames - step;
-        let fade = overlap / 4;
+        let fade = overlap / 8;
         Layout {
             frames: windows.frames,
             step,
@@ -126,26 +126,24 @@ impl Windows {
             pending.drain(..shift * self.bins);
         }
         self.finished -= shift;
-        self.fill_magnitude(frames);
-        let masks = separators.masks([self.pending.len(), frames], &self.magnitude)?;
-        for (tails, mask) in self.tails.iter_mut().zip(&masks) {
-            let items = mask.chunks_exact(self.bins * frames);
-            for (tail, item) in tails.iter_mut().zip(items) {
-                *tail = join(tail, item, self.bins, self.finished, self.layout.fade);
+        for channel in 0..self.pending.len() {
+            self.fill_magnitude(channel, frames);
+            let masks = separators.masks(frames, &self.magnitude)?;
+            for (tails, mask) in self.tails.iter_mut().zip(&masks) {
+                let tail = &mut tails[channel];
+                *tail = join(tail, mask, self.bins, self.finished, self.layout.fade);
             }
         }
         Ok(())
     }
 
-    /// Magnitudes as models take them: `[channel][bin][frame]`.
-    fn fill_magnitude(&mut self, frames: usize) {
-        let size = self.bins * frames;
-        self.magnitude.resize(self.pending.len() * size, 0.0);
-        for (item, pending) in self.magnitude.chunks_exact_mut(size).zip(&self.pending) {
-            for (frame, spectrum) in pending.chunks_exact(self.bins).take(frames).enumerate() {
-                for (bin, x) in spectrum.iter().enumerate() {
-                    item[bin * frames + frame] = x.norm();
-                }
+    /// A channel's magnitudes as models take them: `[bin][frame]`.
+    fn fill_magnitude(&mut self, channel: usize, frames: usize) {
+        self.magnitude.resize(self.bins * frames, 0.0);
+        let spectra = self.pending[channel].chunks_exact(self.bins).take(frames);
+        for (frame, spectrum) in spectra.enumerate() {
+            for (bin, x) in spectrum.iter().enumerate() {
+                self.magnitude[bin * frames + frame] = x.norm();
             }
         }
     }
