@@ -4,7 +4,7 @@ CARGO ?= cargo
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench vulkan
+.PHONY: help demo test lint bench fuzz vulkan
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' Makefile
@@ -22,6 +22,10 @@ lint: ## Check formatting, lints and documentation
 
 bench: ## Time operations, training steps and data (STEMWISE_DEVICE names a device beside the cpu)
 	$(CARGO) bench --locked --bench ops --bench step --bench data --bench store
+
+fuzz: ## Try the parsers on changed files (PARSER=wav COUNT=1000000, continued; AT=42 repeats one input)
+	FUZZ_PARSER='$(PARSER)' FUZZ_COUNT='$(COUNT)' FUZZ_AT='$(AT)' \
+		$(CARGO) test --locked --test fuzz -- --ignored --exact campaign --nocapture
 
 # The tests run every kernel, so they need an adapter of some kind. The program itself says whether there is one.
 vulkan:
