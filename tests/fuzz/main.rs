@@ -17,6 +17,7 @@
 mod campaign;
 #[path = "../common/mod.rs"]
 mod common;
+mod json;
 mod memory;
 mod mutate;
 mod parsers;

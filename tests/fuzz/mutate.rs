@@ -122,10 +122,12 @@ pub fn input(name: &str, seeds: &[Vec<u8>], tokens: &[&str], index: u64) -> Vec<
     // mostly one change: what is refused for the first says nothing about the second
     let changes = 1 + [0, 0, 0, 1, 1, 2, 4, 16][source.below(8)];
     for _ in 0..changes {
-        if !tokens.is_empty() && !source.one_in(4) {
-            edit_text(&mut bytes, &mut source);
-        } else if source.one_in(2) || !shapes::edit_chunks(&mut bytes, &mut source) {
-            edit_bytes(&mut bytes, &mut source);
+        if source.one_in(2) && shapes::edit(&mut bytes, &mut source) {
+            continue;
+        }
+        match tokens.is_empty() || source.one_in(4) {
+            true => edit_bytes(&mut bytes, &mut source),
+            false => edit_text(&mut bytes, &mut source),
         }
     }
     bytes.truncate(LONGEST);
@@ -238,7 +240,9 @@ fn edit_text(bytes: &mut Vec<u8>, source: &mut Source) {
             bytes.splice(at..at, token.repeat(times));
         }
         2..=4 => set_text(bytes, source),
-        5 => edit_lines(bytes, source, |lines, a, _| drop(lines.remove(a))),
+        5 => edit_lines(bytes, source, |lines, a, _| {
+            lines.remove(a);
+        }),
         6 => edit_lines(bytes, source, |lines, a, b| lines.swap(a, b)),
         _ => edit_lines(bytes, source, |lines, a, b| lines.insert(b, lines[a])),
     }

@@ -308,7 +308,7 @@ fn opened(root: &Path) -> Read {
 /// A track's record in a store whose manifest lists it, whatever it says.
 fn store_record(folder: &Path) -> Reader {
     let root = seeds::store(folder);
-    let mut manifest: serde_json::Value =
+    let manifest: serde_json::Value =
         serde_json::from_slice(&fs::read(root.join("store.json")).unwrap()).unwrap();
     Box::new(move |bytes| {
         fs::write(root.join("train/Track00001.json"), bytes)?;

@@ -16,7 +16,7 @@ use stemwise::{
     train::{
         Parent, Recipe, RunConfig, RunRecord, Start,
         exchange::export,
-        recipe::{PRESETS, RECIPES},
+        recipe::{Choices, PRESETS, RECIPES, resolve},
     },
 };
 
@@ -237,7 +237,11 @@ pub fn exclude(_: &Path) -> Vec<Vec<u8>> {
 }
 
 pub fn recipe(folder: &Path) -> Vec<Vec<u8>> {
-    let clean = small("clean", Some(Instrument::Bass), &[]);
+    let clean = Choices {
+        instrument: Some(Instrument::Bass),
+        ..Choices::default()
+    };
+    let clean = resolve("clean", &clean).unwrap();
     let mut seeds = vec![toml::to_string(&clean).unwrap().into_bytes()];
     seeds.extend(
         RECIPES

@@ -3,7 +3,10 @@
 
 use crc::{Algorithm, CRC_8_SMBUS, CRC_16_UMTS, Crc};
 
-use super::mutate::{Source, edit_bytes};
+use super::{
+    json::{edit_json, header, set_header},
+    mutate::{Source, edit_bytes},
+};
 
 /// Of Ogg pages.
 const CRC_32_OGG: Algorithm<u32> = Algorithm {
@@ -131,13 +134,22 @@ impl Form {
     }
 }
 
-/// Changes a file of chunks so that all sizes still fit; false for a file of another kind.
-pub fn edit_chunks(bytes: &mut Vec<u8>, source: &mut Source) -> bool {
-    let Some(form) = Form::of(bytes) else { return false };
-    let mut chunks = form.parse(bytes, 0);
-    edit_list(&mut chunks, source);
-    bytes.clear();
-    form.write(&chunks, bytes);
+/// Changes a file so that it keeps its form: all sizes fit, JSON is JSON. False for a file of another kind.
+pub fn edit(bytes: &mut Vec<u8>, source: &mut Source) -> bool {
+    if let Some(form) = Form::of(bytes) {
+        let mut chunks = form.parse(bytes, 0);
+        edit_list(&mut chunks, source);
+        bytes.clear();
+        form.write(&chunks, bytes);
+    } else if bytes.starts_with(b"{") {
+        edit_json(bytes, source);
+    } else if let Some(mut json) = header(bytes) {
+        let old = json.len();
+        edit_json(&mut json, source);
+        set_header(bytes, old, &json);
+    } else {
+        return false;
+    }
     true
 }
 
@@ -260,7 +272,7 @@ fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
     bytes.windows(what.len()).position(|window| window == what)
 }
 
-/// Whether a file without faults passes through [`edit_chunks`]' reading and writing, and [`mend`], as it is.
+/// Whether a file without faults passes through [`edit`]'s reading and writing, and [`mend`], as it is.
 pub fn is_kept(bytes: &[u8]) -> bool {
     let mut again = bytes.to_vec();
     mend(&mut again);
