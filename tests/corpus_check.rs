@@ -343,7 +343,7 @@ fn every_planted_defect_is_found_and_no_other() {
             .join("; ")
     };
     assert!(
-        text("train/Track00003").contains("unreadable: S01.wav is neither"),
+        text("train/Track00003").contains("unreadable: S01.wav is no audio file"),
         "{}",
         text("train/Track00003")
     );

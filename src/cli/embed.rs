@@ -29,7 +29,7 @@ const TOLD: usize = 10;
 
 #[derive(Args)]
 pub struct Arguments {
-    /// Music, and folders of music: WAV, FLAC, MP3, OGG Vorbis, M4A
+    /// Music, and folders of music: WAV, FLAC, MP3, OGG Vorbis, M4A, AIFF, CAF
     #[arg(required = true, value_name = "FILES-OR-FOLDERS")]
     paths: Vec<PathBuf>,
     /// A run that describes all instruments, or several of one instrument each, that hear mixes: cascade, direct, h25

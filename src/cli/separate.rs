@@ -16,7 +16,7 @@ use crate::{
 
 #[derive(Args)]
 pub struct Arguments {
-    /// Songs: WAV or FLAC, of any rate, length and number of channels
+    /// Songs: WAV, FLAC, MP3, OGG Vorbis, M4A, AIFF or CAF, of any rate, length and number of channels
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// A run of 'stemwise train separator'; several for several instruments

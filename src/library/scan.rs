@@ -9,7 +9,7 @@ use std::{
 use walkdir::{DirEntry, WalkDir};
 
 use super::{Failure, FileInfo};
-use crate::audio::MusicReader;
+use crate::audio;
 
 /// What was found.
 #[derive(Default)]
@@ -98,5 +98,5 @@ impl Scan {
 
 fn is_music(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
-    extension.is_some_and(|e| MusicReader::EXTENSIONS.contains(&e.to_ascii_lowercase().as_str()))
+    extension.is_some_and(|e| audio::EXTENSIONS.contains(&e.to_ascii_lowercase().as_str()))
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::audio::{AudioError, MusicReader, Resampler};
+use crate::audio::{AudioError, AudioReader, Resampler};
 
 /// Least difference of the highest and lowest sample of a segment with sound: of 1e-4, full scale being 1.
 const SOUND: i32 = 4;
@@ -15,7 +15,7 @@ pub(super) fn segments(
     length: usize,
     on_segment: &mut dyn FnMut(Vec<i16>) -> bool,
 ) -> Result<Option<f64>, AudioError> {
-    let mut reader = MusicReader::open(path)?;
+    let mut reader = AudioReader::open(path)?;
     let (own, channels) = (reader.rate(), reader.channels());
     let mut resampler = Resampler::new(own, rate)?;
     let mut cutter = Cutter {
