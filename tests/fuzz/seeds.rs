@@ -155,13 +155,74 @@ pub fn flac(_: &Path) -> Vec<Vec<u8>> {
     seeds
 }
 
-pub fn music(folder: &Path) -> Vec<Vec<u8>> {
-    let endings = [
-        "mp3", "ogg", "oga", "opus", "m4a", "m4b", "mp4", "aac", "aiff", "caf",
+/// The first blocks of an M4A's AAC, each behind a header of its own.
+fn adts(m4a: &[u8]) -> Vec<u8> {
+    let after = |name: &[u8]| m4a.windows(4).position(|window| window == name).unwrap() + 4;
+    let (table, mut at) = (after(b"stsz") + 12, after(b"mdat"));
+    let sizes = m4a[table..].as_chunks::<4>().0.iter();
+    let mut bytes = Vec::new();
+    for size in sizes.map(|size| u32::from_be_bytes(*size) as usize).take(12) {
+        let [.., high, middle, low] = ((size + 7) << 5 | 0x1F).to_be_bytes();
+        // low complexity, 44,100 Hz, two channels
+        bytes.extend([0xFF, 0xF1, 0x50, 0x80 | high, middle, low, 0xFC]);
+        bytes.extend(&m4a[at..at + size]);
+        at += size;
+    }
+    bytes
+}
+
+fn aiff() -> Vec<u8> {
+    let mut common = vec![0, 1, 0, 0, 1, 0x90, 0, 16];
+    common.extend([0x40, 0x0E, 0xAC, 0x44, 0, 0, 0, 0, 0, 0]);
+    let sound: Vec<u8> = (0..808u32)
+        .map(|i| if i < 8 { 0 } else { (i * i / 7) as u8 })
+        .collect();
+    let mut bytes = b"FORM\0\0\x03\x56AIFFCOMM\0\0\0\x12".to_vec();
+    bytes.extend(common);
+    bytes.extend(b"SSND\0\0\x03\x28");
+    bytes.extend(sound);
+    bytes
+}
+
+fn caf() -> Vec<u8> {
+    let mut bytes = b"caff\0\x01\0\0desc\0\0\0\0\0\0\0\x20".to_vec();
+    bytes.extend(44_100f64.to_be_bytes());
+    bytes.extend(b"lpcm");
+    bytes.extend([0u32, 2, 1, 1, 16].map(u32::to_be_bytes).concat());
+    bytes.extend(b"data\0\0\0\0\0\0\x03\x24\0\0\0\0");
+    bytes.extend((0..800u32).map(|i| (i * i / 7) as u8));
+    bytes
+}
+
+/// A Wave64 file: names of 16 bytes, sizes of eight that count the whole chunk.
+fn wave64() -> Vec<u8> {
+    const REST: [u8; 12] = [
+        0xF3, 0xAC, 0xD3, 0x11, 0x8C, 0xD1, 0x00, 0xC0, 0x4F, 0x8E, 0xDB, 0x8A,
     ];
-    let mut seeds = audio("tones.mp3", &endings);
+    let chunk = |name: &[u8; 4], content: &[u8]| {
+        let size = (24 + content.len() as u64).to_le_bytes();
+        [name.as_slice(), &REST, &size, content].concat()
+    };
+    let noise: Vec<u8> = (0..800u32).map(|i| (i * i / 7) as u8).collect();
+    let inside = [
+        b"wave".as_slice(),
+        &REST,
+        &chunk(b"fmt ", &format(1, 1, 16, &[])),
+        &chunk(b"data", &noise),
+    ]
+    .concat();
+    let riff = [
+        0x2E, 0x91, 0xCF, 0x11, 0xA5, 0xD6, 0x28, 0xDB, 0x04, 0xC1, 0x00, 0x00,
+    ];
+    let size = (24 + inside.len() as u64).to_le_bytes();
+    [b"riff".as_slice(), &riff, &size, &inside].concat()
+}
+
+pub fn music(folder: &Path) -> Vec<Vec<u8>> {
+    let mut seeds = audio("tones.mp3", &["mp3", "ogg", "opus"]);
     // its table stands in front, and what it speaks of must be there
-    seeds.push(fixture("audio/tones.m4a"));
+    let m4a = fixture("audio/tones.m4a");
+    seeds.extend([adts(&m4a), m4a, aiff(), caf(), wave64()]);
     seeds.push(wav(folder).swap_remove(0));
     seeds.push(flac(folder).swap_remove(0));
     seeds

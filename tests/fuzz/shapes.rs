@@ -30,6 +30,8 @@ const DEEPEST: usize = 8;
 enum Form {
     /// Name, size in little endian, content, filled up to an even length.
     Riff,
+    /// The same in big endian.
+    Iff,
     /// Name, size in big endian, content.
     Midi,
     /// Size with itself in big endian, name, content.
@@ -51,16 +53,22 @@ impl Form {
     fn of(bytes: &[u8]) -> Option<Self> {
         match bytes {
             [b'R', b'I', b'F', b'F' | b'X', ..] | [b'R', b'F' | b'W', b'6', b'4', ..] => Some(Form::Riff),
+            [b'F', b'O', b'R', b'M', ..] => Some(Form::Iff),
             [b'M', b'T', b'h', b'd', ..] => Some(Form::Midi),
             [_, _, _, _, b'f', b't', b'y', b'p', ..] => Some(Form::Boxes),
             _ => None,
         }
     }
 
+    /// Whether chunks are filled up to an even length.
+    fn is_even(self) -> bool {
+        matches!(self, Form::Riff | Form::Iff)
+    }
+
     /// Bytes in front of the chunks in a chunk of that name; none if it holds no chunks.
     fn head(self, name: &[u8; 4]) -> Option<usize> {
         match (self, name) {
-            (Form::Riff, b"RIFF" | b"RF64" | b"BW64" | b"LIST") => Some(4),
+            (Form::Riff, b"RIFF" | b"RF64" | b"BW64" | b"LIST") | (Form::Iff, b"FORM") => Some(4),
             (Form::Boxes, b"moov" | b"trak" | b"mdia" | b"minf" | b"dinf" | b"stbl" | b"udta" | b"edts") => {
                 Some(0)
             }
@@ -76,7 +84,7 @@ impl Form {
         let (first, second) = (word(0)?, word(4)?);
         let (name, size) = match self {
             Form::Riff => (first, u32::from_le_bytes(second) as usize),
-            Form::Midi => (first, u32::from_be_bytes(second) as usize),
+            Form::Iff | Form::Midi => (first, u32::from_be_bytes(second) as usize),
             Form::Boxes => (second, (u32::from_be_bytes(first) as usize).saturating_sub(8)),
         };
         let end = (8 + size).min(bytes.len());
@@ -98,7 +106,7 @@ impl Form {
                 None => Content::Bytes(inside.to_vec()),
             };
             chunks.push(Chunk { name, content });
-            let padded = if self == Form::Riff {
+            let padded = if self.is_even() {
                 end.next_multiple_of(2)
             } else {
                 end
@@ -122,12 +130,12 @@ impl Form {
             let size = (out.len() - at - 8) as u32;
             let (size, name) = match self {
                 Form::Riff => (size.to_le_bytes(), 0),
-                Form::Midi => (size.to_be_bytes(), 0),
+                Form::Iff | Form::Midi => (size.to_be_bytes(), 0),
                 Form::Boxes => ((size + 8).to_be_bytes(), 4),
             };
             out[at + name..at + name + 4].copy_from_slice(&chunk.name);
             out[at + 4 - name..at + 8 - name].copy_from_slice(&size);
-            if self == Form::Riff && out.len() % 2 == 1 {
+            if self.is_even() && out.len() % 2 == 1 {
                 out.push(0);
             }
         }
