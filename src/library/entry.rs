@@ -13,6 +13,8 @@ use crate::{corpus::Instrument, describe::Describer};
 
 /// Version of the format.
 pub(super) const FORMAT: u32 = 1;
+/// Numbers of a subspace; more are not learned.
+const MOST_DIMENSIONS: usize = 65_536;
 /// Names of the files.
 pub(super) const HEADER: &str = "library.json";
 pub(super) const LOG: &str = "files.jsonl";
@@ -125,11 +127,16 @@ impl Header {
             });
         }
         let header: Header = serde_json::from_slice(&bytes).map_err(damaged)?;
-        match header.segment > 0 && header.width() > 0 {
+        let dimensions = |subspace: &Subspace| (1..=MOST_DIMENSIONS).contains(&subspace.dimensions);
+        let subspaces = 1..=Instrument::ALL.len();
+        match header.segment > 0
+            && subspaces.contains(&header.subspaces.len())
+            && header.subspaces.iter().all(dimensions)
+        {
             true => Ok(Some(header)),
             false => Err(LibraryError::Damaged {
                 path,
-                message: "segments or vectors of no length".into(),
+                message: "segments or vectors of a length that no model has".into(),
             }),
         }
     }

@@ -240,7 +240,8 @@ impl Writer {
             path: self.root.join(&self.vectors.0),
             message: "a row is missing".into(),
         })?;
-        let name = format!("vectors-{}.f32", generation(&self.vectors.0).unwrap_or(0) + 1);
+        let next = generation(&self.vectors.0).unwrap_or(0).wrapping_add(1);
+        let name = format!("vectors-{next}.f32");
         new_log(&self.root, &name, &entries, &rows)?;
         drop(vectors);
         let _ = fs::remove_file(self.root.join(&self.vectors.0)); // the next writer tries again

@@ -56,6 +56,10 @@ pub fn export(folder: &Path, out: &Path, licence: &str) -> Result<Export, TrainE
     }
     let checkpoint = Checkpoint::read(&path)?;
     let state = checkpoint.state.clone();
+    state.recipe.check().map_err(|error| TrainError::Checkpoint {
+        path: path.clone(),
+        message: format!("its recipe cannot be used ({error}). Copy it again"),
+    })?;
     let network = Network::new(&state.recipe)?;
     let mut session = Session::new(&Device::Cpu, &network.parameters)?;
     checkpoint.restore_weights(&mut session)?;

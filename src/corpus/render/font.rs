@@ -134,6 +134,7 @@ fn reason(error: &SoundFontError) -> &'static str {
 }
 
 /// Whether no chunk of a RIFF file, nor of the lists in it down to `depth`, promises more bytes than it has.
+/// Nor others than the parser reads of it: that reads on behind what it took, and takes the rest for promises.
 fn chunks_fit(mut bytes: &[u8], depth: usize) -> bool {
     while let Some((head, rest)) = bytes.split_at_checked(8) {
         let size = u32::from_le_bytes([head[4], head[5], head[6], head[7]]) as usize;
@@ -145,9 +146,14 @@ fn chunks_fit(mut bytes: &[u8], depth: usize) -> bool {
         if holds_chunks && !chunk.get(4..).is_some_and(|inner| chunks_fit(inner, depth - 1)) {
             return false;
         }
+        // of a version, four bytes are read
+        if matches!(&head[..4], b"ifil" | b"iver") && size != 4 {
+            return false;
+        }
         bytes = after;
     }
-    true
+    // nor may a few bytes be left, but behind the outermost
+    bytes.is_empty() || depth == 2
 }
 
 /// Draws the font of one stem of one piece, among those that have its program; if there is none, among those that
@@ -195,5 +201,16 @@ mod tests {
         }
         assert!(!chunks_fit(&whole[..whole.len() - 1], 2));
         assert!(!chunks_fit(&chunk(b"LIST", b"abc"), 1), "a list without a name");
+        let with = |inside: &[u8]| {
+            let list = chunk(b"LIST", &[b"INFO", inside].concat());
+            chunk(b"RIFF", &[b"sfbk".as_slice(), &list].concat())
+        };
+        assert!(chunks_fit(&with(&chunk(b"ifil", &[2, 0, 1, 0])), 2));
+        assert!(
+            !chunks_fit(&with(&chunk(b"ifil", &[2, 0, 1, 0, 0, 0])), 2),
+            "a version of six bytes"
+        );
+        let rest = [chunk(b"ifil", &[2, 0, 1, 0]).as_slice(), &[0; 2]].concat();
+        assert!(!chunks_fit(&with(&rest), 2), "a few bytes behind, in a list");
     }
 }
