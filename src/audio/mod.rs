@@ -22,5 +22,11 @@ pub use stft::{Spectrogram, Stft};
 pub use stream::{IstftStream, StftStream};
 pub use write::{SampleFormat, WavWriter};
 
+/// How the names of files of sound end, in small letters, that nothing here reads.
+pub const UNREAD_EXTENSIONS: [&str; 30] = [
+    "3ga", "3gp", "ac3", "aif", "aifc", "aiff", "amr", "ape", "au", "caf", "dff", "dsf", "dts", "m4p", "m4r",
+    "mka", "mp2", "mp4", "mpc", "ofr", "opus", "ra", "shn", "snd", "spx", "tak", "tta", "weba", "wma", "wv",
+];
+
 /// The rate every model works at, in Hz.
 pub const SAMPLE_RATE: u32 = 44_100;

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{output::say, recipe::RecipeArguments};
+use super::{
+    output::{name, say},
+    recipe::RecipeArguments,
+};
 use crate::train::exchange::{export, import};
 
 #[derive(Args)]
@@ -36,7 +39,7 @@ pub struct Import {
 pub fn export_run(arguments: &Export) -> anyhow::Result<()> {
     let files = export(&arguments.run, &arguments.out, &arguments.licence)?;
     for path in [files.weights, files.card, files.recipe] {
-        say(path.display())?;
+        say(name(&path))?;
     }
     Ok(())
 }
@@ -46,7 +49,7 @@ pub fn import_run(arguments: &Import) -> anyhow::Result<()> {
     let run = import(&arguments.weights, &recipe, &arguments.out)?;
     say(format!(
         "{} is a run of '{}' now",
-        run.folder().display(),
+        name(run.folder()),
         recipe.name
     ))
 }
