@@ -176,7 +176,8 @@ pub fn cache_folder(name: &str) -> Option<PathBuf> {
 /// How the names of temporary files begin: a killed process leaves them behind.
 pub(crate) const PARTIAL_PREFIX: &str = ".partial-";
 
-/// An empty temporary file beside `path`; it disappears when dropped, unless [`persist`]ed.
+/// An empty temporary file beside `path`; it disappears when dropped, unless [`persist`]ed. It is locked as long as it
+/// is open, which [`remove_partials`] heeds.
 pub(crate) fn create_temporary(path: &Path) -> Result<NamedTempFile, FileError> {
     let folder = folder_of(path);
     let mut builder = tempfile::Builder::new();
@@ -184,10 +185,35 @@ pub(crate) fn create_temporary(path: &Path) -> Result<NamedTempFile, FileError> 
     // The default of `tempfile` is private to its owner; a finished corpus is to be read like any other file.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder).map_err(|source| FileError::Create {
-        folder: folder.into(),
-        source,
-    })
+    loop {
+        let file = builder.tempfile_in(folder).map_err(|source| FileError::Create {
+            folder: folder.into(),
+            source,
+        })?;
+        // Before it was locked, another process may have taken it for a leftover.
+        let locked = !matches!(file.as_file().try_lock(), Err(TryLockError::WouldBlock));
+        if locked && file.path().exists() {
+            return Ok(file);
+        }
+    }
+}
+
+/// Removes the temporary files in `folder` that no process holds any more, and returns whether there were any. What
+/// cannot be removed stays for the next time, as does all on a file system without locks.
+pub(crate) fn remove_partials(folder: &Path) -> bool {
+    let mut found = false;
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let ours = entry.file_name().to_string_lossy().starts_with(PARTIAL_PREFIX)
+            && entry.file_type().is_ok_and(|kind| kind.is_file());
+        // Removed under the lock: see `create_temporary`.
+        if ours
+            && let Ok(file) = File::open(entry.path())
+            && file.try_lock().is_ok()
+        {
+            found |= fs::remove_file(entry.path()).is_ok();
+        }
+    }
+    found
 }
 
 /// Flushes `file` to the disk and gives it the name `path`, replacing what was there.
@@ -277,6 +303,22 @@ mod tests {
             open(&folder.path().join("none")).unwrap_err().kind(),
             io::ErrorKind::NotFound
         );
+    }
+
+    #[test]
+    fn what_nobody_holds_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        fs::write(folder.path().join(".partial-killed"), "half").unwrap();
+        fs::write(folder.path().join("partial"), "another's").unwrap();
+        fs::create_dir(folder.path().join(".partial-folder")).unwrap();
+        let held = create_temporary(&path).unwrap();
+        assert!(remove_partials(folder.path()));
+        assert!(!remove_partials(folder.path()));
+        assert!(held.path().exists() && !folder.path().join(".partial-killed").exists());
+        assert_eq!(names(folder.path()).len(), 3);
+        persist(held, &path).unwrap();
+        assert!(!remove_partials(&folder.path().join("none")));
     }
 
     #[test]

@@ -175,13 +175,10 @@ impl Walk<'_> {
         if self.seen.contains(truth) {
             return;
         }
-        let above = |folder: &PathBuf| folder.starts_with(truth);
-        match self
-            .roots
-            .iter()
-            .chain([&link.within])
-            .find(|folder| above(folder))
-        {
+        let mut below = self.roots.clone();
+        below.push(link.within.clone());
+        let below = below.into_iter().find(|folder| folder.starts_with(truth));
+        match below {
             None => self.folder(&link.path, truth, &link.root),
             Some(folder) => self.scan.pass(
                 "link to a folder above",
