@@ -3,9 +3,11 @@
 use std::{
     borrow::Cow,
     fmt::{Display, Write as _},
-    io::{self, ErrorKind, Write},
+    io::{self, ErrorKind, Read, Write},
     path::Path,
 };
+
+use crate::files;
 
 /// Standard output was closed by its reader.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +70,23 @@ pub fn say(text: impl Display) -> anyhow::Result<()> {
 /// Writes one line to standard error, and does not mind if nobody reads it.
 pub fn note(text: impl Display) {
     let _ = writeln!(io::stderr().lock(), "{}", printable(&text.to_string()));
+}
+
+/// Refuses a file for an `option` to write if it is there already and does not begin as this program's do.
+///
+/// # Errors
+/// [`Misuse`].
+pub fn may_replace(option: &str, path: &Path, begins: &str) -> anyhow::Result<()> {
+    let mut start = Vec::new();
+    let read = files::open(path).and_then(|file| file.take(begins.len() as u64).read_to_end(&mut start));
+    let why = match read {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Ok(_) if start == begins.as_bytes() => return Ok(()),
+        Ok(_) => "it is there already, and this command did not write it".to_string(),
+        Err(error) => error.to_string(),
+    };
+    let path = name(path);
+    Err(Misuse(format!("{option} {path}: {why}; give another name, or remove it")).into())
 }
 
 /// Writes `error: what` and its causes to standard error.

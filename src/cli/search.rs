@@ -2,7 +2,6 @@
 
 use std::{
     fmt::Write as _,
-    io::{self, Read},
     num::NonZeroUsize,
     path::{Path, PathBuf},
 };
@@ -13,13 +12,13 @@ use serde_json::json;
 
 use super::{
     embed::cancelled,
-    output::{Misuse, name, note, printable, say},
+    output::{Misuse, may_replace, name, note, printable, say},
     table::table,
 };
 use crate::{
     corpus::Instrument,
     describe::{DescribeError, Describer},
-    files::{self, write_atomically},
+    files::write_atomically,
     gpu::Device,
     library::{Entry, FOLD, Found, Header, Library, Queries, search},
 };
@@ -60,7 +59,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         bail!(Misuse("--fold takes a distance: 0 or more".into()));
     }
     if let Some(path) = &arguments.m3u {
-        may_replace(path)?;
+        may_replace("--m3u", path, PLAYLIST)?;
     }
     let library = Library::open(&arguments.library)?;
     let focus = focus(&arguments.focus, library.header())?;
@@ -242,22 +241,6 @@ fn is_gone(entry: &Entry) -> bool {
 
 /// How playlists of this program begin.
 const PLAYLIST: &str = "#EXTM3U\n#PLAYLIST:found by stemwise\n";
-
-/// Refuses to replace what is no playlist of ours.
-fn may_replace(path: &Path) -> anyhow::Result<()> {
-    let mut start = Vec::new();
-    let read = files::open(path).and_then(|file| file.take(PLAYLIST.len() as u64).read_to_end(&mut start));
-    let why = match read {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Ok(_) if start == PLAYLIST.as_bytes() => return Ok(()),
-        Ok(_) => "it is there already and was not written by a search".to_string(),
-        Err(error) => error.to_string(),
-    };
-    bail!(Misuse(format!(
-        "--m3u {}: {why}; give another name, or remove it",
-        name(path)
-    )))
-}
 
 /// An extended M3U, in UTF-8, of the files that are there.
 fn playlist(found: &Found<'_>) -> String {
