@@ -1,16 +1,13 @@
 //! Decoding music, chunk by chunk.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use super::{
     AudioError,
     blocks::{Blocks, Fault, Spec},
     format,
 };
-use crate::files;
+use crate::{files, guard};
 
 /// Sample rates that are taken for a rate rather than for a damaged header, in Hz.
 const RATES: std::ops::RangeInclusive<u32> = 1_000..=768_000;
@@ -175,8 +172,7 @@ impl AudioReader {
 
 /// A decoder that panics at some file is an error of that file: it must not end the work on a thousand others.
 fn guarded<T>(decode: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
-    catch_unwind(AssertUnwindSafe(decode))
-        .unwrap_or_else(|_| Err(Fault::Damaged("its decoder failed".into())))
+    guard::guarded(decode).unwrap_or_else(|| Err(Fault::Damaged("its decoder failed".into())))
 }
 
 /// The whole file `path` as the mean of its channels, at its own rate.

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use serde::Serialize;
 
 use super::CorpusError;
-use crate::files::{self, write_atomically};
+use crate::files::{self, remove_partials, write_atomically};
 
 /// Makes `root` ours, or finds that it is: it is empty, or its file `name` says what `wanted` says. `made` is a word
 /// for how the corpus was made.
@@ -29,6 +29,7 @@ pub(super) fn claim(root: &Path, name: &str, made: &str, wanted: &impl Serialize
             root.display()
         )));
     }
+    remove_partials(root); // of a process that was killed here
     if fs::read_dir(root)
         .map_err(CorpusError::io("list", root))?
         .next()

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::CorpusError;
-use crate::audio::MusicReader;
+use crate::audio;
 
 /// What is read of several files of one name, best first: without loss before what is coded.
 const PREFERRED: [&str; 3] = ["flac", "wav", "wave"];
@@ -63,7 +63,7 @@ impl AudioFile {
     /// files: whoever opens it says what it is.
     fn of(path: PathBuf) -> Option<Self> {
         let extension = path.extension()?.to_str()?.to_ascii_lowercase();
-        let known = PREFERRED.iter().chain(&MusicReader::EXTENSIONS);
+        let known = PREFERRED.iter().chain(&audio::EXTENSIONS);
         let rank = known.into_iter().position(|known| *known == extension)?;
         let special = match path.metadata() {
             Ok(metadata) if metadata.is_dir() => return None,

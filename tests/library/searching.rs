@@ -97,9 +97,9 @@ fn copies_are_folded_and_the_query_is_left_out() {
     assert!(json["matches"][0]["instruments"]["drums"].is_f64(), "{json}");
     let list = fs::read_to_string(list).unwrap();
     let lines: Vec<&str> = list.lines().collect();
-    assert_eq!((lines.len(), lines[0]), (5, "#EXTM3U"));
+    assert_eq!((lines.len(), lines[0]), (6, "#EXTM3U"));
     assert!(
-        lines[1].starts_with("#EXTINF:") && Path::new(lines[2]).is_file(),
+        lines[2].starts_with("#EXTINF:") && Path::new(lines[3]).is_file(),
         "{list}"
     );
     for (arguments, says) in [
@@ -144,6 +144,8 @@ fn random_library(folder: &TempDir, files: usize, dimensions: usize) -> (PathBuf
             relative: format!("{number:05}.flac").into(),
             size: 1,
             modified: 2,
+            changed: None,
+            inode: None,
         };
         let hash = blake3::hash(&number.to_le_bytes()).to_hex().to_string();
         let values: Vec<u8> = row.iter().flat_map(|x| x.to_le_bytes()).collect();
@@ -208,6 +210,7 @@ fn rankings_are_those_of_the_definition() {
     let query = |n: usize| Query {
         given: "x".into(),
         hash: library.entries()[n].hash.clone(),
+        channel: None,
         vectors: rows[n].clone(),
     };
     type Focus<'a> = (&'a [(Instrument, f64)], [f64; 5]);
@@ -261,6 +264,7 @@ fn ten_thousand_files_are_searched_in_no_time() {
         let query = Query {
             given: "x".into(),
             hash: library.entries()[5].hash.clone(),
+            channel: None,
             vectors: rows[5].clone(),
         };
         let searching = Instant::now();

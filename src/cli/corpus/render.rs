@@ -8,7 +8,7 @@ use clap::Args;
 use crate::{
     cli::{
         bar, interrupt,
-        output::{note, say},
+        output::{name, note, say},
     },
     corpus::{
         Instrument,
@@ -118,7 +118,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         0 => String::new(),
         kept => format!(", {kept} were there already"),
     };
-    say(format!("{written} tracks written to {}{kept}", out.display()))?;
+    say(format!("{written} tracks written to {}{kept}", name(&out)))?;
     say(format!(
         "{train} to train on, {validation} to validate, {test} to test"
     ))?;
