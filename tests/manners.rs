@@ -150,7 +150,6 @@ fn verbs_that_read_end_at_once() {
             );
         }
     }
-    assert!(!folder.path().join("report.html").exists());
 }
 
 #[test]
@@ -166,10 +165,10 @@ fn embed_keeps_what_is_done_and_ends_inside_a_file() {
     let (library, words) = (folder.path().join("library"), folder.path().join("words"));
     let mut embed = command(["embed", "--device", "cpu", "--jobs", "2", "--model"]);
     embed.arg(&run).arg("--out").arg(&library).arg(&music);
-    for (signal, held) in [("INT", 4), ("TERM", 4)] {
+    for signal in ["INT", "TERM"] {
         let mut child = started(&mut embed, &words);
-        until(&library.join("files.jsonl"), "3.wav");
-        thread::sleep(Duration::from_millis(500)); // into the file that takes seconds
+        until(&library.join("files.jsonl"), "0.wav");
+        thread::sleep(Duration::from_millis(300)); // into the file that takes seconds
         send(&child, signal);
         let (status, took) = ended(&mut child);
         let words = fs::read_to_string(&words).unwrap();
@@ -177,12 +176,10 @@ fn embed_keeps_what_is_done_and_ends_inside_a_file() {
             took < AT_ONCE && status.code() == Some(1),
             "{took:?} {status:?} {words}"
         );
-        assert!(
-            words.contains("stopping after this step") && words.contains("the same command goes on"),
-            "{words}"
-        );
+        let says = ["stopping after this step", "the same command goes on"];
+        assert!(says.iter().all(|says| words.contains(says)), "{words}");
         let log = fs::read_to_string(library.join("files.jsonl")).unwrap();
-        assert_eq!(log.lines().count(), 1 + held, "{log}");
+        assert!(log.contains("0.wav") && !log.contains("x.wav"), "{log}");
     }
 }
 
@@ -449,6 +446,7 @@ fn nobody_else_writes_to_standard_error() {
     let run = untrained(&folder.path().join("run"), &small("direct", None, &[]), |_, _| {});
     fs::create_dir(folder.path().join("music")).unwrap();
     song(&folder.path().join("music/a.wav"), 0);
+    song(&folder.path().join("music/c.wav"), 2);
     song(&folder.path().join("b.wav"), 1);
     let at = |name: &str| folder.path().join(name).display().to_string();
     let (run, library) = (run.display().to_string(), at("library"));

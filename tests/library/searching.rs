@@ -79,7 +79,7 @@ fn copies_are_folded_and_the_query_is_left_out() {
     };
     let table = command(&["00.wav", "--focus", "drums=2,bass", "--count", "30"]);
     assert!(
-        table.contains("(+2 like it)") && table.contains("(+1 like it)"),
+        table.contains("(+3 like it)") && table.contains("(+1 like it)"),
         "{table}"
     );
     let list = folder.path().join("near.m3u");
