@@ -181,7 +181,13 @@ impl Plan {
                 }
                 Node::Input { name, format } => {
                     let (name, format) = (name.clone(), *format);
-                    plan.expected.push(Expected { name, format, len });
+                    let var = Var(index as u32);
+                    plan.expected.push(Expected {
+                        var,
+                        name,
+                        format,
+                        len,
+                    });
                     // only a GPU keeps samples packed
                     let len = if choices.is_some() { format.words(len) } else { len };
                     Some(plan.own_buffer(Content::Input, len))

@@ -3,46 +3,60 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    Event, Footprint, Network, Observer, Run, TrainError,
+    Event, Network, Observer, Run, TrainError,
     example::Item,
     loader::Loader,
-    memory::{Split, fitting, splits, tapes},
-    objective::items_per_example,
+    memory::{Planned, PlannedEmbedding, PlannedLoss, Split, fitting, splits},
+    objective::{Inputs, items_per_example},
 };
 use crate::{
     corpus::Pieces,
     gpu::Device,
     kernel::StepValues,
     optim::Adam,
-    tape::{Input, Program, Session, Slot, Var},
+    tape::{Input, Planner, Program, Session, Slot, Var},
 };
 
 pub(super) struct Engine {
     pub network: Network,
     pub session: Session,
     pub adam: Adam,
-    /// Forward, loss and backward of a micro-batch; with the update, if a batch is one.
-    pub training: Program,
-    /// The update, if a batch is several micro-batches.
-    update: Option<Program>,
-    pub split: Split,
-    /// Names of the recorded losses, the sum first.
-    pub losses: Vec<&'static str>,
-    pub evaluation: Program,
-    pub evaluation_loss: Var,
-    /// Describes segments of the nearest-neighbour score, if there is one.
-    embedding: Option<Embedding>,
+    pub programs: Programs,
     /// Numbers that are trained.
     pub parameters: usize,
     /// Inputs of the network in an update.
     pub segments: usize,
-    /// Time that all this took.
+    /// Time that putting it on the device took.
     pub preparing: Duration,
 }
 
-/// A program that describes so many items of so many samples.
+/// What runs on the device.
+pub(super) struct Programs {
+    pub split: Split,
+    /// Forward, loss and backward of a micro-batch; with the update, if a batch is one.
+    pub training: LossProgram,
+    /// The update, if a batch is several micro-batches.
+    update: Option<Program>,
+    pub evaluation: LossProgram,
+    /// Describes segments of the nearest-neighbour score, if there is one.
+    embedding: Option<Embedding>,
+    /// Bytes that training takes.
+    pub bytes: u64,
+}
+
+/// A loss step on the device.
+pub(super) struct LossProgram {
+    pub program: Program,
+    pub inputs: Inputs,
+    pub loss: Var,
+    /// Names of the recorded losses, the sum first.
+    pub losses: Vec<&'static str>,
+}
+
+/// A program that describes `items` items of `samples` samples.
 struct Embedding {
     program: Program,
+    heard: Var,
     output: Var,
     items: usize,
     samples: usize,
@@ -57,36 +71,30 @@ impl Engine {
         observer: Observer<'_>,
     ) -> Result<Self, TrainError> {
         let began = Instant::now();
-        let adam = Adam::default();
-        let splits = splits(&network);
-        let mut index = fitting(&network, device, &splits)?;
-        let mut session = Session::new(device, &network.parameters)?;
+        let mut planner = Planner::new(device);
         if let Device::Gpu(gpu) = device {
             run.variants(gpu)
                 .into_iter()
-                .for_each(|kept| session.choose(kept));
+                .for_each(|kept| planner.choose(kept));
         }
-        let (split, programs, embedding) = loop {
-            let split = splits[index];
-            let programs = compile(&network, &adam, &mut session, split);
-            let made = programs
-                .and_then(|programs| Ok((programs, Embedding::new(&network, &mut session, split.examples)?)));
-            match made {
-                Ok((programs, embedding)) => break (split, programs, embedding),
+        let mut splits = splits(&network).into_iter().peekable();
+        let mut planned = fitting(&network, &mut planner, &mut splits)?;
+        let mut session = Session::with(planner, &network.parameters)?;
+        let programs = loop {
+            match Programs::load(&mut session, planned) {
                 // only the driver knew
-                Err(TrainError::Engine(crate::Error::OutOfMemory { .. })) if index + 1 < splits.len() => {
-                    index += 1
+                Err(crate::Error::OutOfMemory { .. }) if splits.peek().is_some() => {
+                    planned = fitting(&network, session.planner_mut(), &mut splits)?;
                 }
-                Err(error) => return Err(error),
+                programs => break programs?,
             }
         };
-        if split.count > 1 {
-            let (batch, examples) = (network.recipe.training.batch, split.examples);
+        if programs.split.count > 1 {
+            let (batch, examples) = (network.recipe.training.batch, programs.split.examples);
             observer(Event::MicroBatches { batch, examples });
         }
-        let (training, update, losses, evaluation, evaluation_loss) = programs;
         if let Device::Gpu(_) = device {
-            run.keep_variants(session.choices())?;
+            run.keep_variants(session.planner().choices())?;
         }
         Ok(Engine {
             preparing: began.elapsed(),
@@ -94,61 +102,59 @@ impl Engine {
             segments: items_per_example(&network.recipe) * network.recipe.training.batch,
             network,
             session,
-            adam,
-            training,
-            update,
-            split,
-            losses,
-            evaluation,
-            evaluation_loss,
-            embedding,
+            adam: Adam::default(),
+            programs,
         })
     }
 
-    /// Bytes that training takes.
-    pub fn bytes(&self) -> Result<u64, TrainError> {
-        let traits = match self.session.device() {
-            Device::Cpu => None,
-            device => Some(device.traits()),
-        };
-        Ok(Footprint::of(&self.network, self.split.examples, traits)?.total())
-    }
-
-    /// The values of micro-batch `tick` of the run.
-    pub fn values(&self, seed: u64, tick: u32) -> StepValues {
-        let count = self.split.count as u32;
-        let mut values = StepValues::new(seed, tick / count, 0.0, self.adam.betas());
+    /// The values of a micro-batch, counted over the whole run.
+    pub fn values(&self, seed: u64, micro_step: u32, rate: f32) -> StepValues {
+        let (update, place) = self.programs.split.update_of(micro_step);
+        let mut values = StepValues::new(seed, update, rate, self.adam.betas());
         // history and dropout go by micro-batches, the corrections of Adam by updates
-        values.step = tick;
-        values.continues = u32::from(!tick.is_multiple_of(count));
+        values.step = micro_step;
+        values.continues = u32::from(place > 0);
         values
     }
 
     /// Makes an update from the loader's next batches.
     pub fn update(&mut self, seed: u64, step: u32, rate: f32, loader: &mut Loader) -> Result<(), TrainError> {
-        let count = self.split.count as u32;
-        for tick in step * count..(step + 1) * count {
+        for micro_step in self.programs.split.micro_steps(step) {
             let slot = loader.next(&self.session)?;
-            let mut values = self.values(seed, tick);
-            values.learning_rate = rate;
+            let values = self.values(seed, micro_step, rate);
+            let program = &mut self.programs.training.program;
             self.session
-                .run_slot(&mut self.training, slot, &values, loader.give_back())?;
+                .run_slot(program, slot, &values, loader.give_back())?;
         }
         self.finish_update(seed, step, rate)
     }
 
     /// Updates the parameters by the accumulated gradients, if that is not done yet.
     pub fn finish_update(&mut self, seed: u64, step: u32, rate: f32) -> Result<(), TrainError> {
-        if let Some(update) = &mut self.update {
+        if let Some(update) = &mut self.programs.update {
             let values = StepValues::new(seed, step, rate, self.adam.betas());
             self.session.run::<Input>(update, &[], &values)?;
         }
         Ok(())
     }
 
+    /// The validation loss of a batch that `write` writes.
+    pub fn evaluate(
+        &mut self,
+        write: impl FnOnce(&mut Slot) -> Result<(), TrainError>,
+    ) -> Result<f32, TrainError> {
+        let LossProgram { program, loss, .. } = &mut self.programs.evaluation;
+        let mut slot = self.session.slot(program)?;
+        write(&mut slot)?;
+        self.session
+            .run_slot(program, slot, &StepValues::default(), |_: Slot| {})?;
+        let loss = self.session.read(program, *loss)?;
+        Ok(loss.first().copied().unwrap_or(f32::NAN))
+    }
+
     /// Descriptions of items of the length of the nearest-neighbour score, one after another.
     pub fn embed(&mut self, items: &[Item], pieces: &Pieces) -> Result<Vec<f32>, TrainError> {
-        let Some(embedding) = &mut self.embedding else {
+        let Some(embedding) = &mut self.programs.embedding else {
             return Err(TrainError::setting(
                 "training.knn_segments",
                 "there is no such score",
@@ -171,7 +177,8 @@ impl Engine {
                         Some(stem) => pieces.read(stem.excerpt, &mut samples)?,
                         None => samples.fill(0),
                     }
-                    slot.write_pcm16(0, (i * sources + source) * embedding.samples, &samples)?;
+                    let offset = (i * sources + source) * embedding.samples;
+                    slot.write_pcm16(embedding.heard, offset, &samples)?;
                 }
             }
             let program = &mut embedding.program;
@@ -185,7 +192,7 @@ impl Engine {
 
     /// What was recorded in a ring for the last `pending` of `step` updates, averaged over micro-batches.
     pub fn losses_of(&mut self, slot: usize, step: u32, pending: u32) -> Result<Vec<f32>, TrainError> {
-        let count = self.split.count;
+        let count = self.programs.split.count;
         let values = self
             .session
             .history(slot, step * count as u32 - 1, pending as usize * count)?;
@@ -197,37 +204,35 @@ impl Engine {
     }
 }
 
-impl Embedding {
-    /// None of a network without such a score.
-    fn new(network: &Network, session: &mut Session, items: usize) -> Result<Option<Self>, TrainError> {
-        if !network.recipe.scores_neighbours() {
-            return Ok(None);
-        }
-        let samples = network.recipe.samples(network.recipe.training.knn_seconds);
-        let (tape, output) = network.embedding_step(items, samples)?;
-        let program = session.compile(&tape, &[output])?;
-        Ok(Some(Embedding {
-            program,
-            output,
-            items,
-            samples,
-        }))
+impl Programs {
+    fn load(session: &mut Session, planned: Planned) -> crate::Result<Self> {
+        let bytes = planned.footprint().total();
+        let mut load = |planned: PlannedLoss| {
+            Ok::<_, crate::Error>(LossProgram {
+                program: session.load(planned.plan)?,
+                inputs: planned.inputs,
+                loss: planned.loss,
+                losses: planned.losses,
+            })
+        };
+        let (training, evaluation) = (load(planned.training)?, load(planned.evaluation)?);
+        let embedding = |planned: PlannedEmbedding| {
+            Ok::<_, crate::Error>(Embedding {
+                program: session.load(planned.plan)?,
+                heard: planned.heard,
+                output: planned.embedding,
+                items: planned.items,
+                samples: planned.samples,
+            })
+        };
+        let embedding = planned.embedding.map(embedding).transpose()?;
+        Ok(Programs {
+            split: planned.split,
+            training,
+            update: planned.update.map(|plan| session.load(plan)).transpose()?,
+            evaluation,
+            embedding,
+            bytes,
+        })
     }
-}
-
-type Programs = (Program, Option<Program>, Vec<&'static str>, Program, Var);
-
-fn compile(
-    network: &Network,
-    adam: &Adam,
-    session: &mut Session,
-    split: Split,
-) -> Result<Programs, TrainError> {
-    let (step, update) = tapes(network, adam, split)?;
-    let losses = step.names();
-    let training = session.compile(&step.tape, &[])?;
-    let update = update.map(|tape| session.compile(&tape, &[])).transpose()?;
-    let evaluation = network.evaluation_step(split.examples)?;
-    let program = session.compile(&evaluation.tape, &[evaluation.loss])?;
-    Ok((training, update, losses, program, evaluation.loss))
 }

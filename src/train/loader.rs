@@ -175,25 +175,25 @@ mod tests {
         tape::{Parameters, Tape, Var},
     };
 
-    fn program() -> (Session, Program, Var) {
+    fn program() -> (Session, Program, [Var; 2]) {
         let mut tape = Tape::new();
         let samples = tape.pcm16("samples", [1, 1, 4]);
         let mix = tape.push(Mixdown { first: 0, count: 1 }, &[samples]).unwrap();
         let sum = tape.push(Sum, &[mix]).unwrap();
         let mut session = Session::new(&Device::Cpu, &Parameters::default()).unwrap();
         let program = session.compile(&tape, &[sum]).unwrap();
-        (session, program, sum)
+        (session, program, [samples, sum])
     }
 
     #[test]
     fn batches_come_in_order_whoever_is_first() {
         for (slots, workers) in [(1, 1), (1, 4), (3, 2), (4, 4)] {
-            let (mut session, mut program, sum) = program();
+            let (mut session, mut program, [samples, sum]) = program();
             let memory = (0..slots).map(|_| session.slot(&program).unwrap()).collect();
             let fill = |step: u32, slot: &mut Slot| {
                 // odd steps are slow
                 thread::sleep(Duration::from_millis(u64::from(step % 2)));
-                slot.write_pcm16(0, 0, &[step as i16; 4])
+                slot.write_pcm16(samples, 0, &[step as i16; 4])
                     .map_err(TrainError::from)
             };
             thread::scope(|scope| {

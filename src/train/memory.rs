@@ -1,11 +1,13 @@
 //! How many examples go onto the device at a time.
 
-use super::{Network, TrainError, loader::slots_that_fit};
+use std::ops::Range;
+
+use super::{LossStep, Network, TrainError, loader::slots_that_fit, objective::Inputs};
 use crate::{
     gpu::Device,
     kernel::Traits,
     optim::Adam,
-    tape::{Flat, HISTORY_STEPS, Plan, Tape, Var},
+    tape::{Flat, HISTORY_STEPS, Plan, Planner, Tape, Var},
 };
 
 /// Bytes for batches that wait for the device.
@@ -21,6 +23,20 @@ pub(super) struct Split {
     pub examples: usize,
     /// Micro-batches of an update.
     pub count: usize,
+}
+
+impl Split {
+    /// The micro-batches of an update, counted over the whole run.
+    pub fn micro_steps(self, update: u32) -> Range<u32> {
+        let count = self.count as u32;
+        update.saturating_mul(count)..update.saturating_add(1).saturating_mul(count)
+    }
+
+    /// The update that a micro-batch belongs to, and its place there.
+    pub fn update_of(self, micro_step: u32) -> (u32, usize) {
+        let count = self.count as u32;
+        (micro_step / count, (micro_step % count) as usize)
+    }
 }
 
 /// The sizes that micro-batches can have, from the batch down.
@@ -48,7 +64,7 @@ pub(super) fn tapes(
     network: &Network,
     adam: &Adam,
     split: Split,
-) -> Result<(super::LossStep, Option<Tape>), TrainError> {
+) -> Result<(LossStep, Option<Tape>), TrainError> {
     match split.count {
         1 => Ok((network.training_step(adam, split.examples)?, None)),
         count => {
@@ -79,7 +95,14 @@ impl Footprint {
     /// What recording gives.
     pub fn of(network: &Network, examples: usize, traits: Option<Traits>) -> Result<Self, TrainError> {
         let count = network.recipe.training.batch / examples.max(1);
-        Ok(Planned::new(network, Split { examples, count }, traits)?.footprint())
+        let parameters = &network.parameters;
+        let lay: Lay<'_> = match traits {
+            None => &mut |tape: &Tape, outputs: &[Var]| Plan::for_cpu(tape, parameters, outputs),
+            Some(traits) => {
+                &mut move |tape: &Tape, outputs: &[Var]| Plan::for_gpu(tape, parameters, outputs, traits)
+            }
+        };
+        Ok(Planned::new(network, Split { examples, count }, lay)?.footprint())
     }
 
     /// All of it.
@@ -88,47 +111,105 @@ impl Footprint {
     }
 }
 
-/// The plans of all programs of a run.
-struct Planned {
-    training: Vec<Plan>,
-    evaluation: Vec<Plan>,
+/// A loss step that is laid out.
+pub(super) struct PlannedLoss {
+    pub plan: Plan,
+    pub inputs: Inputs,
+    pub loss: Var,
+    /// Names of the recorded losses, the sum first.
+    pub losses: Vec<&'static str>,
 }
 
+/// An embedding step that is laid out.
+pub(super) struct PlannedEmbedding {
+    pub plan: Plan,
+    pub heard: Var,
+    pub embedding: Var,
+    pub items: usize,
+    pub samples: usize,
+}
+
+/// The plans of all programs of a run.
+pub(super) struct Planned {
+    pub split: Split,
+    /// Forward, loss and backward of a micro-batch; with the update, if a batch is one.
+    pub training: PlannedLoss,
+    /// The update, if a batch is several micro-batches.
+    pub update: Option<Plan>,
+    pub evaluation: PlannedLoss,
+    /// For segments of the nearest-neighbour score, if there is one.
+    pub embedding: Option<PlannedEmbedding>,
+}
+
+/// Lays out a tape for a device.
+type Lay<'a> = &'a mut dyn FnMut(&Tape, &[Var]) -> crate::Result<Plan>;
+
 impl Planned {
-    fn new(network: &Network, split: Split, traits: Option<Traits>) -> Result<Self, TrainError> {
-        let plan = |tape: &Tape, outputs: &[Var]| match traits {
-            None => Plan::for_cpu(tape, &network.parameters, outputs),
-            Some(traits) => Plan::for_gpu(tape, &network.parameters, outputs, traits),
+    fn new(network: &Network, split: Split, lay: Lay<'_>) -> Result<Self, TrainError> {
+        let loss = |step: LossStep, outputs: &[Var], lay: Lay<'_>| {
+            Ok::<_, TrainError>(PlannedLoss {
+                plan: lay(&step.tape, outputs)?,
+                losses: step.names(),
+                inputs: step.inputs,
+                loss: step.loss,
+            })
         };
         let (step, update) = tapes(network, &Adam::default(), split)?;
-        let mut training = vec![plan(&step.tape, &[])?];
-        if let Some(update) = update {
-            training.push(plan(&update, &[])?);
-        }
-        let loss = network.evaluation_step(split.examples)?;
-        let mut evaluation = vec![plan(&loss.tape, &[loss.loss])?];
-        if network.recipe.scores_neighbours() {
-            let samples = network.recipe.samples(network.recipe.training.knn_seconds);
-            let (tape, output) = network.embedding_step(split.examples, samples)?;
-            evaluation.push(plan(&tape, &[output])?);
-        }
-        Ok(Planned { training, evaluation })
+        let training = loss(step, &[], lay)?;
+        let update = update.map(|tape| lay(&tape, &[])).transpose()?;
+        let step = network.evaluation_step(split.examples)?;
+        let outputs = [step.loss];
+        let evaluation = loss(step, &outputs, lay)?;
+        let embedding = match network.recipe.scores_neighbours() {
+            true => {
+                let (items, samples) = (
+                    split.examples,
+                    network.recipe.samples(network.recipe.training.knn_seconds),
+                );
+                let step = network.embedding_step(items, samples)?;
+                Some(PlannedEmbedding {
+                    plan: lay(&step.tape, &[step.embedding])?,
+                    heard: step.heard,
+                    embedding: step.embedding,
+                    items,
+                    samples,
+                })
+            }
+            false => None,
+        };
+        Ok(Planned {
+            split,
+            training,
+            update,
+            evaluation,
+            embedding,
+        })
     }
 
-    fn footprint(&self) -> Footprint {
-        let all = || self.training.iter().chain(&self.evaluation);
-        let lasting = Flat::ALL.map(|flat| all().map(|plan| plan.flat_bytes(flat)).max().unwrap_or(0));
-        let own = |plans: &[Plan]| {
-            let shared = |plan: &Plan| Flat::ALL.map(|flat| plan.flat_bytes(flat)).iter().sum::<u64>();
-            plans.iter().map(|plan| plan.bytes() - shared(plan)).sum()
-        };
-        let slot = self.training[0].slot_bytes();
+    fn plans(&self) -> impl Iterator<Item = &Plan> {
+        self.training_plans().chain(self.evaluation_plans())
+    }
+
+    fn training_plans(&self) -> impl Iterator<Item = &Plan> {
+        std::iter::once(&self.training.plan).chain(&self.update)
+    }
+
+    fn evaluation_plans(&self) -> impl Iterator<Item = &Plan> {
+        let embedding = self.embedding.iter().map(|embedding| &embedding.plan);
+        std::iter::once(&self.evaluation.plan).chain(embedding)
+    }
+
+    pub fn footprint(&self) -> Footprint {
+        let lasting = Flat::ALL.map(|flat| self.plans().map(|plan| plan.flat_bytes(flat)).max().unwrap_or(0));
+        let own =
+            |plan: &Plan| plan.bytes() - Flat::ALL.map(|flat| plan.flat_bytes(flat)).iter().sum::<u64>();
+        let slot = self.training.plan.slot_bytes();
         // validation takes its batches one by one
-        let single = self.evaluation.iter().map(Plan::slot_bytes).max().unwrap_or(0);
+        let single = self.evaluation_plans().map(Plan::slot_bytes).max().unwrap_or(0);
         Footprint {
             lasting: lasting.iter().sum(),
-            training: own(&self.training),
-            evaluation: own(&self.evaluation),
+            training: self.training_plans().map(own).sum(),
+            evaluation: self.evaluation_plans().map(own).sum(),
             batches: slots_that_fit(slot, BATCH_MEMORY) * slot + single,
         }
     }
@@ -139,37 +220,46 @@ impl Planned {
 /// # Errors
 /// What not even one example fits; what recording gives.
 pub fn examples_at_a_time(network: &Network, device: &Device) -> Result<usize, TrainError> {
-    let splits = splits(network);
-    Ok(splits[fitting(network, device, &splits)?].examples)
+    let mut planner = Planner::new(device);
+    planner.choose(planner.choices().clone());
+    let mut splits = splits(network).into_iter();
+    Ok(fitting(network, &mut planner, &mut splits)?.split.examples)
 }
 
-/// The first split whose plans fit the device, as far as can be told without allocating.
+/// The plans for the first of the splits with which they fit the device, as far as can be told without allocating.
+/// What comes behind it is left in `splits`.
 ///
 /// # Errors
 /// What the smallest does not fit; what recording gives.
-pub(super) fn fitting(network: &Network, device: &Device, splits: &[Split]) -> Result<usize, TrainError> {
-    let budget = budget(device);
+pub(super) fn fitting(
+    network: &Network,
+    planner: &mut Planner,
+    splits: &mut dyn Iterator<Item = Split>,
+) -> Result<Planned, TrainError> {
+    let budget = budget(planner.device());
     let mut last = None;
-    for (index, &split) in splits.iter().enumerate() {
-        match fits(network, device, split, budget) {
-            Ok(()) => return Ok(index),
+    for split in splits {
+        match fits(network, planner, split, budget) {
             Err(error @ TrainError::Memory { .. }) => last = Some(error),
             Err(TrainError::Engine(error @ crate::Error::TensorTooLarge { .. })) => last = Some(error.into()),
-            Err(error) => return Err(error),
+            planned => return planned,
         }
     }
     Err(last.unwrap_or_else(|| TrainError::setting("training.batch", "is 0")))
 }
 
-fn fits(network: &Network, device: &Device, split: Split, budget: Option<u64>) -> Result<(), TrainError> {
-    let traits = match device {
-        Device::Cpu => None,
-        Device::Gpu(_) => Some(device.traits()),
-    };
-    let planned = Planned::new(network, split, traits)?;
-    if let Device::Gpu(gpu) = device {
+fn fits(
+    network: &Network,
+    planner: &mut Planner,
+    split: Split,
+    budget: Option<u64>,
+) -> Result<Planned, TrainError> {
+    let planned = Planned::new(network, split, &mut |tape, outputs| {
+        planner.plan(tape, &network.parameters, outputs)
+    })?;
+    if let Device::Gpu(gpu) = planner.device() {
         let limits = gpu.limits();
-        for plan in planned.training.iter().chain(&planned.evaluation) {
+        for plan in planned.plans() {
             plan.check_limits(gpu.name(), limits.buffer, limits.binding)?;
         }
     }
@@ -180,7 +270,7 @@ fn fits(network: &Network, device: &Device, split: Split, budget: Option<u64>) -
             bytes,
             budget,
         }),
-        _ => Ok(()),
+        _ => Ok(planned),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{
     Network, TrainError,
+    example::{Batch, Example},
     network::Nets,
     recipe::{Part, Precision, Recipe, Task},
 };
@@ -14,28 +15,49 @@ use crate::{
         TripletLoss, concat_batch, norm_loss, slice_batch, stft,
     },
     optim::Adam,
+    shape::Shape,
     tape::{Add, Flat, HISTORY_SLOTS, Parameters, Tape, Var},
 };
 
 /// Items of a triplet.
 pub(super) const TRIPLET: usize = 3;
 
-/// A recorded step. Its first input is what is heard, in 16 bits, `[items, sources, samples]` ([`Tape::pcm16`]); the
-/// items are one block for each role: all anchors, all positives, all negatives, and for the norm loss as many mixes
-/// of some stems. For a network of all instruments follow
-///
-/// - of triplets: the masks of the sub-spaces in which they hold `[2 B, dimensions]`, the basic ones before the
-///   additional ones, which are (anchor, negative, positive), and their weights `[2 B]`, 0 for none;
-/// - of targets: the mask of the instruments that sound `[B, dimensions]`;
-/// - for the norm loss: which instruments sound `[items, 5]`.
+/// A recorded step.
 pub struct LossStep {
     /// The computation.
     pub tape: Tape,
+    /// What a batch gives it.
+    pub(super) inputs: Inputs,
     /// What is minimised.
     pub loss: Var,
     /// What it is the sum of, before weighting, by name.
     pub parts: Vec<(&'static str, Var)>,
 }
+
+/// A recorded description.
+pub struct EmbeddingStep {
+    /// The computation.
+    pub tape: Tape,
+    /// Its input: what is heard, in 16 bits. `[items, sources, samples]`
+    pub heard: Var,
+    /// `[items, dimensions]`
+    pub embedding: Var,
+}
+
+/// The inputs of a step, and where their values come from.
+#[derive(Clone)]
+pub(super) struct Inputs {
+    /// What is heard, in 16 bits, `[items, sources, samples]` ([`Tape::pcm16`]). The items are one block for each role:
+    /// all anchors, all positives, all negatives, and for the norm loss as many mixes of some stems.
+    pub heard: Var,
+    /// The others.
+    pub fed: Vec<(Var, Feed)>,
+    /// Whether one of them needs [`Batch::sounding`].
+    pub listens: bool,
+}
+
+/// Computes the values of an input from a batch.
+pub(super) type Feed = fn(&Batch<'_>) -> Vec<f32>;
 
 /// Inputs of a network for every example.
 pub(super) fn items_per_example(recipe: &Recipe) -> usize {
@@ -130,17 +152,20 @@ impl Network {
         self.loss(Mode::Evaluate, examples)
     }
 
-    /// The descriptions of `items` inputs of `samples` samples: its input is what is heard, in 16 bits,
-    /// `[items, sources, samples]`.
+    /// The descriptions of `items` inputs of `samples` samples.
     ///
     /// # Errors
     /// [`TrainError::Setting`] for a network that does not describe; what recording gives.
-    pub fn embedding_step(&self, items: usize, samples: usize) -> Result<(Tape, Var), TrainError> {
+    pub fn embedding_step(&self, items: usize, samples: usize) -> Result<EmbeddingStep, TrainError> {
         let mut tape = Tape::new();
-        let sources = tape.pcm16("instruments", [items, self.sources(), samples]);
-        let magnitude = self.mix(&mut tape, sources)?;
+        let heard = tape.pcm16("instruments", [items, self.sources(), samples]);
+        let magnitude = self.mix(&mut tape, heard)?;
         let embedding = self.embed(&mut tape, magnitude, Mode::Evaluate)?;
-        Ok((tape, embedding))
+        Ok(EmbeddingStep {
+            tape,
+            heard,
+            embedding,
+        })
     }
 
     fn loss(&self, mode: Mode, examples: usize) -> Result<LossStep, TrainError> {
@@ -149,20 +174,25 @@ impl Network {
         let mut tape = self.tape(mode);
         let sources = tape.pcm16("instruments", [items, self.sources(), recipe.segment_samples()]);
         let heard = self.mix(&mut tape, sources)?;
-        let record = Recording {
+        let mut record = Recording {
             network: self,
             tape: &mut tape,
             mode,
             examples,
-            sources,
             heard,
+            inputs: Inputs {
+                heard: sources,
+                fed: Vec::new(),
+                listens: false,
+            },
             terms: Vec::new(),
         };
-        let parts = match recipe.task {
+        match recipe.task {
             Task::Separation => record.separation()?,
             Task::Triplets | Task::Judgements => record.triplets()?,
             Task::Targets => record.targets()?,
-        };
+        }
+        let (inputs, parts) = (record.inputs, record.terms);
         tape.set_scope("loss");
         let mut loss = None;
         for &(weight, _, part) in &parts {
@@ -178,7 +208,12 @@ impl Network {
         let loss =
             loss.ok_or_else(|| TrainError::setting("loss", "all weights are 0: nothing is learned"))?;
         let parts = parts.into_iter().map(|(_, name, part)| (name, part)).collect();
-        Ok(LossStep { tape, loss, parts })
+        Ok(LossStep {
+            tape,
+            inputs,
+            loss,
+            parts,
+        })
     }
 
     /// The magnitude of what an item's stems sound like together. `[items, 1, bins, frames]`
@@ -204,9 +239,9 @@ struct Recording<'a> {
     tape: &'a mut Tape,
     mode: Mode,
     examples: usize,
-    sources: Var,
     /// Magnitude of the mix, or of the stem. `[items, 1, bins, frames]`
     heard: Var,
+    inputs: Inputs,
     terms: Vec<Term>,
 }
 
@@ -216,11 +251,18 @@ impl Recording<'_> {
             first: instrument,
             count: 1,
         };
-        self.network.magnitude(self.tape, self.sources, one)
+        self.network.magnitude(self.tape, self.inputs.heard, one)
+    }
+
+    /// Records an input that every batch fills anew.
+    fn input(&mut self, name: &str, shape: impl Into<Shape>, feed: Feed) -> Var {
+        let var = self.tape.input(name, shape);
+        self.inputs.fed.push((var, feed));
+        var
     }
 
     /// `mean |estimate − stem|`
-    fn separation(mut self) -> Result<Vec<Term>, TrainError> {
+    fn separation(&mut self) -> Result<(), TrainError> {
         let (parameters, mode) = (
             &self.network.parameters,
             self.network.mode(Part::Separator, self.mode),
@@ -232,8 +274,7 @@ impl Recording<'_> {
             ));
         };
         let separated = net.record(self.tape, parameters, self.heard, mode)?;
-        self.l1(separated.estimate, self.network.recipe.instrument, 1.0)?;
-        Ok(self.terms)
+        self.l1(separated.estimate, self.network.recipe.instrument, 1.0)
     }
 
     /// Adds the L1 between an estimate and an instrument's stem.
@@ -249,7 +290,7 @@ impl Recording<'_> {
     }
 
     /// The squared error to the normalised vectors of Clean, those of silent stems zeroed.
-    fn targets(mut self) -> Result<Vec<Term>, TrainError> {
+    fn targets(&mut self) -> Result<(), TrainError> {
         let network = self.network;
         let embedding = network.embed(self.tape, self.heard, self.mode)?;
         let mut vectors = None;
@@ -263,15 +304,24 @@ impl Recording<'_> {
         }
         let vectors = vectors.ok_or_else(|| TrainError::setting("task", "there are no targets"))?;
         self.tape.set_scope("loss");
-        let mask = self.tape.input("sounding", self.tape.shape(vectors));
+        // the instruments that are heard
+        let mask = self.input("sounding", self.tape.shape(vectors), |batch| {
+            let heard = |e: &Example| {
+                e.items
+                    .first()
+                    .map_or([false; SUBSPACES], |i| i.stems.map(|s| s.is_some()))
+            };
+            batch.examples.iter().flat_map(|e| batch.mask(heard(e))).collect()
+        });
         let vectors = self.tape.push(Multiply, &[vectors, mask])?;
         let target = self.tape.push(L2Normalise, &[vectors])?;
         let error = self.tape.push(MseLoss, &[embedding, target])?;
-        Ok(vec![(1.0, "mse", error)])
+        self.terms.push((1.0, "mse", error));
+        Ok(())
     }
 
     /// Triplet loss, L1 of what is separated or reconstructed, norm loss.
-    fn triplets(mut self) -> Result<Vec<Term>, TrainError> {
+    fn triplets(&mut self) -> Result<(), TrainError> {
         let network = self.network;
         let (parameters, loss) = (&network.parameters, network.recipe.loss);
         // the L1 is summed over the inputs of a triplet, not averaged
@@ -310,12 +360,16 @@ impl Recording<'_> {
         }
         if let Some(bias) = network.norm_bias {
             let items = items_per_example(&network.recipe) * self.examples;
-            let sounding = self.tape.input("sounding", [items, SUBSPACES]);
+            let sounding = self.input("sounding", [items, SUBSPACES], |batch| {
+                let sounds = batch.sounding.iter().flatten();
+                sounds.map(|&sounds| f32::from(u8::from(sounds))).collect()
+            });
+            self.inputs.listens = true;
             let bias = self.tape.parameter(parameters, bias);
             let norm = norm_loss(self.tape, embedding, bias, sounding)?;
             self.terms.push((loss.norm, "norm", norm));
         }
-        Ok(self.terms)
+        Ok(())
     }
 
     fn triplets_of_one(&mut self, embedding: Var) -> Result<Var, TrainError> {
@@ -331,8 +385,16 @@ impl Recording<'_> {
     /// Basic and additional triplets as one batch: (a, p, n) and (a, n, p).
     fn triplets_of_all(&mut self, embedding: Var) -> Result<Var, TrainError> {
         let (b, d) = (self.examples, self.network.recipe.dimensions());
-        let mask = self.tape.input("masks", [2 * b, d]);
-        let weight = self.tape.input("weights", [2 * b]);
+        // the sub-spaces in which they hold
+        let mask = self.input("masks", [2 * b, d], |batch| {
+            let one = |held| batch.mask(Instrument::ALL.map(|instrument| Some(instrument) == held));
+            held(batch).flat_map(one).collect()
+        });
+        let weight = self.input("weights", [2 * b], |batch| {
+            held(batch)
+                .map(|held| f32::from(u8::from(held.is_some())))
+                .collect()
+        });
         let mut role = |i: usize| slice_batch(self.tape, embedding, i * b, b);
         let [anchor, positive, negative] = [role(0)?, role(1)?, role(2)?];
         let mut rows = anchor;
@@ -342,4 +404,10 @@ impl Recording<'_> {
         let margin = self.network.recipe.loss.margin;
         Ok(self.tape.push(TripletLoss { margin }, &[rows, mask, weight])?)
     }
+}
+
+/// The instrument for which each triplet holds, of the basic ones before the additional ones, of which there may be none.
+fn held<'a>(batch: &'a Batch<'_>) -> impl Iterator<Item = Option<Instrument>> + 'a {
+    let basic = batch.examples.iter().map(|e| Some(e.condition));
+    basic.chain(batch.examples.iter().map(|e| e.additional))
 }

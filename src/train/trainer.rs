@@ -17,7 +17,7 @@ use super::{
     example::{Example, Writer},
     loader::Loader,
     log::{Line, Log},
-    memory::BATCH_MEMORY,
+    memory::{BATCH_MEMORY, Split},
     objective::{LOSS_SLOT, SCALE_SLOT},
     recipe::{Precision, Recipe, Task},
     replay,
@@ -177,7 +177,7 @@ impl<'o> Trainer<'o> {
         let step = state.step;
         let device = engine.session.device().to_string();
         // chosen for this device's memory; another would give other batch statistics
-        run.config.recipe.training.micro_batch = engine.split.examples;
+        run.config.recipe.training.micro_batch = engine.programs.split.examples;
         let judgements = data.draw.judgements();
         let start = Start::new(
             step,
@@ -228,18 +228,20 @@ impl<'o> Trainer<'o> {
         (self.observer)(Event::Started {
             device: &self.engine.session.device().to_string(),
             parameters: self.engine.parameters,
-            bytes: self.engine.bytes()?,
+            bytes: self.engine.programs.bytes,
             step: first,
             steps,
         });
-        let writer = Writer::new(&self.engine.network, &data.sets);
-        let split = self.engine.split;
-        let micro = split.count as u32;
-        let fill = |tick, slot: &mut Slot| writer.write(&examples(data, split.examples, micro, tick)?, slot);
-        let slots = Loader::slots(&self.engine.session, &self.engine.training, BATCH_MEMORY)?;
-        let ticks = first.saturating_mul(micro)..steps.saturating_mul(micro);
+        let (network, programs) = (&self.engine.network, &self.engine.programs);
+        let (writer, split) = (
+            Writer::new(network, &programs.training.inputs, &data.sets),
+            programs.split,
+        );
+        let fill = |micro_step, slot: &mut Slot| writer.write(&examples(data, split, micro_step)?, slot);
+        let slots = Loader::slots(&self.engine.session, &programs.training.program, BATCH_MEMORY)?;
+        let micro_steps = split.micro_steps(first).start..split.micro_steps(steps).start;
         let result = thread::scope(|scope| {
-            let mut loader = Loader::spawn(scope, slots, WORKERS, ticks, &fill);
+            let mut loader = Loader::spawn(scope, slots, WORKERS, micro_steps, &fill);
             self.run_steps(data, &mut loader, stop)
         });
         match result {
@@ -274,7 +276,7 @@ impl<'o> Trainer<'o> {
             self.pending += 1;
             let validate = self.step.is_multiple_of(self.epoch) || self.step == steps;
             // the ring holds so many micro-batches
-            let full = (self.pending + 1) * self.engine.split.count as u32 > READ_STEPS;
+            let full = (self.pending + 1) * self.engine.programs.split.count as u32 > READ_STEPS;
             if validate || full || self.since.elapsed() >= READ_TIME {
                 self.read_losses(loader.waited())?;
             }
@@ -296,7 +298,7 @@ impl<'o> Trainer<'o> {
             opening: self.engine.session.device().opening().as_secs_f64(),
             preparing: self.engine.preparing.as_secs_f64(),
             first_step: took.as_secs_f64(),
-            measured: self.engine.session.measured(),
+            measured: self.engine.session.planner().measured(),
         };
         self.start_up = Some(start_up);
         (self.observer)(Event::FirstStep { start_up });
@@ -307,7 +309,7 @@ impl<'o> Trainer<'o> {
         if self.pending == 0 {
             return Ok(());
         }
-        let names = self.engine.losses.clone();
+        let names = self.engine.programs.training.losses.clone();
         let mut losses = Vec::with_capacity(names.len());
         for slot in 0..names.len() {
             losses.push(self.engine.losses_of(LOSS_SLOT + slot, self.step, self.pending)?);
@@ -464,14 +466,9 @@ impl<'o> Trainer<'o> {
     }
 }
 
-/// The examples of a micro-batch. Micro-batches are counted over the whole run.
-pub(super) fn examples(
-    data: &Data,
-    examples: usize,
-    micro: u32,
-    tick: u32,
-) -> Result<Vec<Example>, TrainError> {
-    let (update, part) = (tick / micro, (tick % micro) as usize);
-    let indices = part * examples..(part + 1) * examples;
+/// The examples of a micro-batch, counted over the whole run.
+pub(super) fn examples(data: &Data, split: Split, micro_step: u32) -> Result<Vec<Example>, TrainError> {
+    let (update, place) = split.update_of(micro_step);
+    let indices = place * split.examples..(place + 1) * split.examples;
     indices.map(|index| data.draw.training(update, index)).collect()
 }

@@ -8,11 +8,7 @@ use super::{
     engine::Engine,
     example::{Example, Writer},
 };
-use crate::{
-    kernel::StepValues,
-    metrics::{Embeddings, nearest_others},
-    tape::Slot,
-};
+use crate::metrics::{Embeddings, nearest_others};
 
 /// Neighbours that vote.
 const NEIGHBOURS: usize = 5;
@@ -54,19 +50,10 @@ pub(super) fn whole_batches(examples: &[Example], size: usize) -> impl Iterator<
 }
 
 fn mean_loss(engine: &mut Engine, data: &Data) -> Result<f32, TrainError> {
-    let (mut sum, size) = (0.0, engine.split.examples);
-    let mut batches = 0;
-    for filled in whole_batches(&data.validation, size) {
-        let mut slot = engine.session.slot(&engine.evaluation)?;
-        Writer::new(&engine.network, &data.sets).write(&filled, &mut slot)?;
-        let done = |_: Slot| {};
-        engine
-            .session
-            .run_slot(&mut engine.evaluation, slot, &StepValues::default(), done)?;
-        let loss = engine
-            .session
-            .read(&mut engine.evaluation, engine.evaluation_loss)?;
-        sum += loss.first().copied().map_or(f64::NAN, f64::from);
+    let writer = Writer::new(&engine.network, &engine.programs.evaluation.inputs, &data.sets);
+    let (mut sum, mut batches) = (0.0, 0);
+    for examples in whole_batches(&data.validation, engine.programs.split.examples) {
+        sum += f64::from(engine.evaluate(|slot| writer.write(&examples, slot))?);
         batches += 1;
     }
     Ok((sum / f64::from(batches)) as f32)
