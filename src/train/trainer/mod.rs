@@ -1,5 +1,17 @@
 //! The training loop.
 
+mod divergence;
+mod engine;
+mod memory;
+mod progress;
+mod schedule;
+mod validate;
+
+pub(crate) use memory::Split;
+pub use memory::{Footprint, examples_at_a_time};
+pub use progress::{Event, Observer, StartUp, Summary};
+pub use schedule::{Schedule, Scores};
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -8,25 +20,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{
-    Checkpoint, Event, Network, Observer, Parent, Run, RunConfig, Schedule, Start, StartUp, Summary,
-    TrainError,
-    checkpoint::{Snapshot, State},
-    data::Data,
-    engine::Engine,
-    example::{Example, Writer},
-    loader::Loader,
-    log::{Line, Log},
-    memory::{BATCH_MEMORY, Split},
-    objective::{LOSS_SLOT, SCALE_SLOT},
-    recipe::{Precision, Recipe, Task},
-    replay,
-    validate::validate,
-};
 use crate::{
     gpu::Device,
     tape::{HISTORY_STEPS, Slot},
+    train::{
+        Checkpoint, Network, Parent, Run, RunConfig, Start, TrainError,
+        data::{Data, Writer, loader::Loader},
+        network::{LOSS_SLOT, SCALE_SLOT},
+        recipe::{Precision, Recipe, Task},
+        run::{
+            Line, Log,
+            checkpoint::{Snapshot, State},
+        },
+    },
 };
+use engine::Engine;
+use memory::BATCH_MEMORY;
+use validate::validate;
 
 /// Losses are read from the device after so many steps, or after so long, whichever comes first: often enough
 /// to be watched, seldom enough that the device need not wait.
@@ -237,7 +247,7 @@ impl<'o> Trainer<'o> {
             Writer::new(network, &programs.training.inputs, &data.sets),
             programs.split,
         );
-        let fill = |micro_step, slot: &mut Slot| writer.write(&examples(data, split, micro_step)?, slot);
+        let fill = |micro_step, slot: &mut Slot| writer.write(&data.examples(split, micro_step)?, slot);
         let slots = Loader::slots(&self.engine.session, &programs.training.program, BATCH_MEMORY)?;
         let micro_steps = split.micro_steps(first).start..split.micro_steps(steps).start;
         let result = thread::scope(|scope| {
@@ -370,11 +380,11 @@ impl<'o> Trainer<'o> {
         self.validate(data)
     }
 
-    /// Evaluates the validation examples, decides how to go on, and writes the checkpoints.
+    /// Evaluates the validation decides how to go on, and writes the checkpoints.
     fn validate(&mut self, data: &Data) -> Result<(), TrainError> {
         let (scores, knn) = validate(&mut self.engine, data)?;
         if !scores.loss.is_finite() {
-            let first = replay::in_validation(&mut self.engine, data)?;
+            let first = divergence::in_validation(&mut self.engine, data)?;
             return Err(self.diverged("the validation loss", scores.loss, self.step, first));
         }
         let training = self.recipe().training;
@@ -442,7 +452,7 @@ impl<'o> Trainer<'o> {
             return error;
         };
         let first = match Checkpoint::read(&self.run.last()) {
-            Ok(last) => replay::in_training(&mut self.engine, data, &last, step)
+            Ok(last) => divergence::in_training(&mut self.engine, data, &last, step)
                 .ok()
                 .flatten(),
             Err(_) => None,
@@ -464,11 +474,4 @@ impl<'o> Trainer<'o> {
     fn recipe(&self) -> &Recipe {
         &self.run.config.recipe
     }
-}
-
-/// The examples of a micro-batch, counted over the whole run.
-pub(super) fn examples(data: &Data, split: Split, micro_step: u32) -> Result<Vec<Example>, TrainError> {
-    let (update, place) = split.update_of(micro_step);
-    let indices = place * split.examples..(place + 1) * split.examples;
-    indices.map(|index| data.draw.training(update, index)).collect()
 }

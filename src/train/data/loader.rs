@@ -12,8 +12,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::TrainError;
-use crate::tape::{Program, Session, Slot};
+use crate::{
+    tape::{Program, Session, Slot},
+    train::TrainError,
+};
 
 /// How often a loader that has nothing to give looks whether the device has run dry.
 const POLL: Duration = Duration::from_millis(1);
@@ -22,7 +24,7 @@ const POLL: Duration = Duration::from_millis(1);
 const MOST_SLOTS: u64 = 4;
 
 /// How many slots of so many bytes there are: at least one.
-pub(super) fn slots_that_fit(bytes: u64, budget: u64) -> u64 {
+pub(crate) fn slots_that_fit(bytes: u64, budget: u64) -> u64 {
     (budget / bytes.max(1)).clamp(1, MOST_SLOTS)
 }
 

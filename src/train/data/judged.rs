@@ -6,21 +6,25 @@ use std::{
 };
 
 use super::{
-    TrainError,
     draw::{Draw, TRAIN, VALIDATION},
     example::{Example, Item, Stem},
-    recipe::{Recipe, SplitBy, Stems},
 };
-use crate::corpus::{
-    self, Excerpt, Instrument, Pieces, Sampler, SamplerOptions,
-    abx::{Clip, ClipTriplet, Clips, Items, Judgements},
+use crate::{
+    corpus::{
+        self, Excerpt, Instrument, Pieces, Sampler, SamplerOptions,
+        abx::{Clip, ClipTriplet, Clips, Items, Judgements},
+    },
+    train::{
+        TrainError,
+        recipe::{Recipe, SplitBy, Stems},
+    },
 };
 
 /// How the files begin that say where judged samples lie.
 const CLIP_FILES: &str = "dict_triplet_";
 
 /// The judged triplets of a run: trained on, and held out.
-pub(super) struct Judged {
+pub(crate) struct Judged {
     hash: String,
     simulated: bool,
     stems: Stems,
@@ -39,7 +43,7 @@ struct Placed {
 }
 
 /// A file of judgements, read.
-pub(super) struct File {
+pub(crate) struct File {
     parts: [Vec<ClipTriplet>; 2],
     /// Whether nobody listened.
     simulated: bool,

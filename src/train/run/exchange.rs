@@ -8,15 +8,12 @@ use std::{
 
 use safetensors::SafeTensors;
 
-use super::{
-    Checkpoint, Network, Recipe, Run, RunConfig, Schedule, TrainError,
-    checkpoint::{Snapshot, State, mismatch},
-    network::TARGETS,
-};
+use super::checkpoint::{Snapshot, State, mismatch};
 use crate::{
     files::write_atomically,
     gpu::Device,
     tape::{Parameter, Session},
+    train::{Checkpoint, Network, Recipe, Run, RunConfig, Schedule, TrainError, network::TARGETS},
 };
 
 /// What [`export`] writes.

@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{TrainError, recipe::Recipe};
+use crate::train::{TrainError, recipe::Recipe};
 
 /// A whole `config.toml`: where the data are, and what is trained on them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,7 +39,7 @@ impl RunConfig {
     }
 
     /// The text of a `config.toml` with every setting spelled out.
-    pub(super) fn to_toml(&self) -> Result<String, TrainError> {
+    pub(crate) fn to_toml(&self) -> Result<String, TrainError> {
         toml::to_string(self).map_err(|error| TrainError::setting("config", error.to_string()))
     }
 }

@@ -1,18 +1,16 @@
 //! After a loss that is no number: where it came from.
 
-use super::{
-    Checkpoint, TrainError, data::Data, engine::Engine, example::Writer, memory::tapes, recipe::Precision,
-    trainer::examples, validate::whole_batches,
-};
+use super::{engine::Engine, memory::tapes, validate::whole_batches};
 use crate::{
     gpu::Device,
     kernel::StepValues,
     tape::{Flat, Session, Slot},
+    train::{Checkpoint, TrainError, data::Data, data::Writer, recipe::Precision},
 };
 
 /// Goes back to a checkpoint, repeats the updates up to that which gave step `step`, and then runs that one on the
 /// processor, looking at what every operation gives. `None` if all numbers are finite there.
-pub(super) fn in_training(
+pub(crate) fn in_training(
     engine: &mut Engine,
     data: &Data,
     last: &Checkpoint,
@@ -26,7 +24,7 @@ pub(super) fn in_training(
         for micro_step in split.micro_steps(update) {
             let program = &mut engine.programs.training.program;
             let mut slot = engine.session.slot(program)?;
-            writer.write(&examples(data, split, micro_step)?, &mut slot)?;
+            writer.write(&data.examples(split, micro_step)?, &mut slot)?;
             let values = engine.values(seed, micro_step, rate);
             let program = &mut engine.programs.training.program;
             engine.session.run_slot(program, slot, &values, |_: Slot| {})?;
@@ -47,7 +45,7 @@ pub(super) fn in_training(
     let mut optimizer = optimizer.map(|tape| session.compile(&tape, &[])).transpose()?;
     for micro_step in split.micro_steps(update) {
         let mut slot = session.slot(&program)?;
-        writer.write(&examples(data, split, micro_step)?, &mut slot)?;
+        writer.write(&data.examples(split, micro_step)?, &mut slot)?;
         let values = engine.values(seed, micro_step, rate);
         if let Some(found) = session.find_not_finite(&mut program, Some(slot), &values)? {
             return Ok(Some(found));
@@ -63,7 +61,7 @@ pub(super) fn in_training(
 }
 
 /// Runs the validation on the processor, with the network as it is. `None` if all numbers are finite there.
-pub(super) fn in_validation(engine: &mut Engine, data: &Data) -> Result<Option<String>, TrainError> {
+pub(crate) fn in_validation(engine: &mut Engine, data: &Data) -> Result<Option<String>, TrainError> {
     let mut session = on_the_processor(engine)?;
     let mut step = engine.network.evaluation_step(engine.programs.split.examples)?;
     step.tape.fuse(false);

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    Scores, TrainError,
-    data::{Data, KnnData},
-    engine::Engine,
-    example::{Example, Writer},
+use super::engine::Engine;
+use crate::{
+    metrics::{Embeddings, nearest_others},
+    train::{
+        Scores, TrainError,
+        data::{Data, KnnData},
+        data::{Example, Writer},
+    },
 };
-use crate::metrics::{Embeddings, nearest_others};
 
 /// Neighbours that vote.
 const NEIGHBOURS: usize = 5;
@@ -17,7 +19,7 @@ const NEIGHBOURS: usize = 5;
 const MEAN: &str = "mean";
 
 /// The mean loss over the validation examples, and the nearest-neighbour scores by instrument and on the whole.
-pub(super) fn validate(
+pub(crate) fn validate(
     engine: &mut Engine,
     data: &Data,
 ) -> Result<(Scores, BTreeMap<String, f32>), TrainError> {
@@ -37,7 +39,7 @@ pub(super) fn validate(
 }
 
 /// Examples in batches of `size`; the first ones fill up the last.
-pub(super) fn whole_batches(examples: &[Example], size: usize) -> impl Iterator<Item = Vec<Example>> {
+pub(crate) fn whole_batches(examples: &[Example], size: usize) -> impl Iterator<Item = Vec<Example>> {
     let batches = examples.chunks(size.max(1));
     batches.map(move |batch| {
         batch

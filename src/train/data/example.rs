@@ -1,25 +1,25 @@
 //! What a batch holds, and how it is written into the memory that the device takes it from.
 
-use super::{
-    Network, TrainError,
-    objective::{Inputs, TRIPLET, items_per_example},
-};
 use crate::{
     corpus::{Excerpt, Instrument, Mix, Pieces, has_power},
     models::SUBSPACES,
     tape::Slot,
+    train::{
+        Network, TrainError,
+        network::{Inputs, TRIPLET, items_per_example},
+    },
 };
 
 /// An excerpt, and which of a run's sets of pieces it is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stem {
+pub(crate) struct Stem {
     pub set: usize,
     pub excerpt: Excerpt,
 }
 
 /// What one input of the network hears: a stem or silence of each instrument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Item {
+pub(crate) struct Item {
     pub stems: [Option<Stem>; 5],
 }
 
@@ -35,7 +35,7 @@ impl Item {
 
 /// One example: a single input, or anchor, positive and negative, and what follows them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Example {
+pub(crate) struct Example {
     pub items: Vec<Item>,
     /// The instrument that a triplet holds for.
     pub condition: Instrument,
@@ -44,7 +44,7 @@ pub(super) struct Example {
 }
 
 /// A batch, as the [inputs](super::objective::Inputs) of a step see it.
-pub(super) struct Batch<'a> {
+pub(crate) struct Batch<'a> {
     pub examples: &'a [Example],
     /// For every item, in their order: the instruments that are louder than silence. Empty where nothing asks for it.
     pub sounding: Vec<[bool; SUBSPACES]>,
@@ -65,7 +65,7 @@ impl Batch<'_> {
 
 /// Writes examples for a step that a [`Network`] recorded.
 #[derive(Clone)]
-pub(super) struct Writer<'a> {
+pub(crate) struct Writer<'a> {
     sets: &'a [Pieces],
     inputs: Inputs,
     /// The instrument that is heard alone, if the network hears stems.
@@ -151,7 +151,7 @@ impl<'a> Writer<'a> {
 }
 
 /// Anchor, positive and negative as inputs.
-pub(super) fn triplet_items(mixes: [Mix; TRIPLET], set: usize) -> Vec<Item> {
+pub(crate) fn triplet_items(mixes: [Mix; TRIPLET], set: usize) -> Vec<Item> {
     mixes.into_iter().map(|mix| Item::of_mix(mix, set)).collect()
 }
 

@@ -2,23 +2,23 @@
 
 use std::ops::Range;
 
-use super::{LossStep, Network, TrainError, loader::slots_that_fit, objective::Inputs};
 use crate::{
     gpu::Device,
     kernel::Traits,
     optim::Adam,
     tape::{Flat, HISTORY_STEPS, Plan, Planner, Tape, Var},
+    train::{LossStep, Network, TrainError, data::loader::slots_that_fit, network::Inputs},
 };
 
 /// Bytes for batches that wait for the device.
-pub(super) const BATCH_MEMORY: u64 = 1 << 30;
+pub(crate) const BATCH_MEMORY: u64 = 1 << 30;
 
 /// Share of the free memory that a plan may take, where the device computes in the host's.
 const SHARE: f64 = 0.7;
 
 /// How a batch is trained: in one step, or in micro-batches whose gradients are added up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Split {
+pub(crate) struct Split {
     /// Examples on the device at a time.
     pub examples: usize,
     /// Micro-batches of an update.
@@ -40,7 +40,7 @@ impl Split {
 }
 
 /// The sizes that micro-batches can have, from the batch down.
-pub(super) fn splits(network: &Network) -> Vec<Split> {
+pub(crate) fn splits(network: &Network) -> Vec<Split> {
     let training = &network.recipe.training;
     let batch = training.batch;
     let sizes = match training.micro_batch {
@@ -60,7 +60,7 @@ pub(super) fn splits(network: &Network) -> Vec<Split> {
 }
 
 /// The tapes of an update by a split: what runs for every micro-batch, and what then runs once.
-pub(super) fn tapes(
+pub(crate) fn tapes(
     network: &Network,
     adam: &Adam,
     split: Split,
@@ -112,7 +112,7 @@ impl Footprint {
 }
 
 /// A loss step that is laid out.
-pub(super) struct PlannedLoss {
+pub(crate) struct PlannedLoss {
     pub plan: Plan,
     pub inputs: Inputs,
     pub loss: Var,
@@ -121,7 +121,7 @@ pub(super) struct PlannedLoss {
 }
 
 /// An embedding step that is laid out.
-pub(super) struct PlannedEmbedding {
+pub(crate) struct PlannedEmbedding {
     pub plan: Plan,
     pub heard: Var,
     pub embedding: Var,
@@ -130,7 +130,7 @@ pub(super) struct PlannedEmbedding {
 }
 
 /// The plans of all programs of a run.
-pub(super) struct Planned {
+pub(crate) struct Planned {
     pub split: Split,
     /// Forward, loss and backward of a micro-batch; with the update, if a batch is one.
     pub training: PlannedLoss,
@@ -231,7 +231,7 @@ pub fn examples_at_a_time(network: &Network, device: &Device) -> Result<usize, T
 ///
 /// # Errors
 /// What the smallest does not fit; what recording gives.
-pub(super) fn fitting(
+pub(crate) fn fitting(
     network: &Network,
     planner: &mut Planner,
     splits: &mut dyn Iterator<Item = Split>,

@@ -2,22 +2,22 @@
 
 use std::time::{Duration, Instant};
 
-use super::{
-    Event, Network, Observer, Run, TrainError,
-    example::Item,
-    loader::Loader,
-    memory::{Planned, PlannedEmbedding, PlannedLoss, Split, fitting, splits},
-    objective::{Inputs, items_per_example},
-};
+use super::memory::{Planned, PlannedEmbedding, PlannedLoss, Split, fitting, splits};
 use crate::{
     corpus::Pieces,
     gpu::Device,
     kernel::StepValues,
     optim::Adam,
     tape::{Input, Planner, Program, Session, Slot, Var},
+    train::{
+        Event, Network, Observer, Run, TrainError,
+        data::Item,
+        data::loader::Loader,
+        network::{Inputs, items_per_example},
+    },
 };
 
-pub(super) struct Engine {
+pub(crate) struct Engine {
     pub network: Network,
     pub session: Session,
     pub adam: Adam,
@@ -31,7 +31,7 @@ pub(super) struct Engine {
 }
 
 /// What runs on the device.
-pub(super) struct Programs {
+pub(crate) struct Programs {
     pub split: Split,
     /// Forward, loss and backward of a micro-batch; with the update, if a batch is one.
     pub training: LossProgram,
@@ -45,7 +45,7 @@ pub(super) struct Programs {
 }
 
 /// A loss step on the device.
-pub(super) struct LossProgram {
+pub(crate) struct LossProgram {
     pub program: Program,
     pub inputs: Inputs,
     pub loss: Var,

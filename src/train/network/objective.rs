@@ -1,11 +1,6 @@
 //! What a stage minimises, recorded on a tape.
 
-use super::{
-    Network, TrainError,
-    example::{Batch, Example},
-    network::Nets,
-    recipe::{Part, Precision, Recipe, Task},
-};
+use super::Nets;
 use crate::{
     corpus::Instrument,
     models::SUBSPACES,
@@ -17,17 +12,22 @@ use crate::{
     optim::Adam,
     shape::Shape,
     tape::{Add, Flat, HISTORY_SLOTS, Parameters, Tape, Var},
+    train::{
+        Network, TrainError,
+        data::{Batch, Example},
+        recipe::{Part, Precision, Recipe, Task},
+    },
 };
 
 /// Items of a triplet.
-pub(super) const TRIPLET: usize = 3;
+pub(crate) const TRIPLET: usize = 3;
 
 /// A recorded step.
 pub struct LossStep {
     /// The computation.
     pub tape: Tape,
     /// What a batch gives it.
-    pub(super) inputs: Inputs,
+    pub(crate) inputs: Inputs,
     /// What is minimised.
     pub loss: Var,
     /// What it is the sum of, before weighting, by name.
@@ -46,7 +46,7 @@ pub struct EmbeddingStep {
 
 /// The inputs of a step, and where their values come from.
 #[derive(Clone)]
-pub(super) struct Inputs {
+pub(crate) struct Inputs {
     /// What is heard, in 16 bits, `[items, sources, samples]` ([`Tape::pcm16`]). The items are one block for each role:
     /// all anchors, all positives, all negatives, and for the norm loss as many mixes of some stems.
     pub heard: Var,
@@ -57,10 +57,10 @@ pub(super) struct Inputs {
 }
 
 /// Computes the values of an input from a batch.
-pub(super) type Feed = fn(&Batch<'_>) -> Vec<f32>;
+pub(crate) type Feed = fn(&Batch<'_>) -> Vec<f32>;
 
 /// Inputs of a network for every example.
-pub(super) fn items_per_example(recipe: &Recipe) -> usize {
+pub(crate) fn items_per_example(recipe: &Recipe) -> usize {
     match recipe.task {
         Task::Separation | Task::Targets => 1,
         Task::Triplets | Task::Judgements => TRIPLET + usize::from(recipe.loss.norm > 0.0),
@@ -68,14 +68,14 @@ pub(super) fn items_per_example(recipe: &Recipe) -> usize {
 }
 
 /// History ring of the loss; those of its parts follow.
-pub(super) const LOSS_SLOT: usize = 0;
+pub(crate) const LOSS_SLOT: usize = 0;
 
 /// History ring of what the loss was multiplied by, where the tape narrows.
-pub(super) const SCALE_SLOT: usize = HISTORY_SLOTS - 1;
+pub(crate) const SCALE_SLOT: usize = HISTORY_SLOTS - 1;
 
 impl LossStep {
     /// The names of the losses in the history, the sum first.
-    pub(super) fn names(&self) -> Vec<&'static str> {
+    pub(crate) fn names(&self) -> Vec<&'static str> {
         let parts = self.parts.iter().map(|(name, _)| *name);
         // a single part is the loss
         let parts = parts.filter(|_| self.parts.len() > 1);
@@ -127,7 +127,7 @@ impl Network {
     }
 
     /// The loss of a batch of `examples` as training has it, alone.
-    pub(super) fn forward_step(&self, examples: usize) -> Result<LossStep, TrainError> {
+    pub(crate) fn forward_step(&self, examples: usize) -> Result<LossStep, TrainError> {
         self.loss(Mode::Train, examples)
     }
 
