@@ -28,7 +28,7 @@ mod trainer;
 pub use data::loader;
 pub(crate) use data::{clip_files, judgements_hash};
 pub use error::TrainError;
-pub use network::{EmbeddingStep, LossStep, Network, Parent};
+pub use network::{EmbeddingStep, LossPart, LossStep, Network, Parent};
 pub use recipe::Recipe;
 pub use run::{Checkpoint, Run, RunConfig, RunRecord, Start, checkpoint, exchange, tensorboard};
 pub use trainer::{

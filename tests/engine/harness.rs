@@ -51,7 +51,7 @@ fn leaves(case: &Case) -> Result<Start> {
         leaves.push(match case.mutates().iter().position(|&m| m == i) {
             Some(k) => {
                 let id = parameters.add(&name, *shape, HOMES[k].0, case.values(i))?;
-                tape.parameter(&parameters, id)
+                tape.parameter(&parameters, id).unwrap()
             }
             None => {
                 inputs.push(case.values(i));
@@ -87,7 +87,7 @@ pub fn in_a_graph(case: &Case) -> Result<Recorded> {
         given[input] = tape.push(Scale { factor: FACTOR }, &[leaves[input]])?;
     }
     let output = case.record(&mut tape, &given)?;
-    let shape = tape.shape(output);
+    let shape = tape.shape(output).unwrap();
     let weights = tape.constant(shape, &noise(23, shape.len()))?;
     let weighted = tape.push(Multiply, &[output, weights])?;
     let loss = tape.push(Sum, &[weighted])?;
@@ -111,7 +111,7 @@ pub fn in_halves(case: &Case) -> Result<(Recorded, Var)> {
         given[input] = tape.push(Round, &[leaves[input]])?;
     }
     let output = case.record(&mut tape, &given)?;
-    let shape = tape.shape(output);
+    let shape = tape.shape(output).unwrap();
     let weights = tape.constant(shape, &noise(23, shape.len()))?;
     let weighted = tape.push(Multiply, &[output, weights])?;
     let loss = tape.push(Sum, &[weighted])?;

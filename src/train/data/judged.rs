@@ -14,6 +14,7 @@ use crate::{
         self, Excerpt, Instrument, Pieces, Sampler, SamplerOptions,
         abx::{Clip, ClipTriplet, Clips, Items, Judgements},
     },
+    files,
     train::{
         TrainError,
         recipe::{Recipe, SplitBy, Stems},
@@ -107,7 +108,7 @@ impl File {
 pub(crate) fn judgements_hash(table: &Path) -> Result<String, TrainError> {
     let mut hasher = blake3::Hasher::new();
     for path in [vec![table.into()], clip_files(table)?].concat() {
-        let bytes = fs::read(&path).map_err(TrainError::io("read", &path))?;
+        let bytes = files::read(&path).map_err(TrainError::io("read", &path))?;
         hasher.update(blake3::hash(&bytes).as_bytes());
     }
     Ok(hasher.finalize().to_hex().to_string())

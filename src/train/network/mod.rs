@@ -3,7 +3,7 @@
 mod objective;
 mod parents;
 
-pub use objective::{EmbeddingStep, LossStep};
+pub use objective::{EmbeddingStep, LossPart, LossStep};
 pub(crate) use objective::{Inputs, LOSS_SLOT, SCALE_SLOT, TRIPLET, items_per_example};
 pub use parents::Parent;
 

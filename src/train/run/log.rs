@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File, OpenOptions},
+    fs::{File, OpenOptions},
     io::{self, Write},
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::tensorboard::Events;
 use crate::{
-    files::write_atomically,
+    files::{self, write_atomically},
     train::{StartUp, TrainError},
 };
 
@@ -111,7 +111,7 @@ pub(crate) struct Log {
 impl Log {
     /// Opens the log of a run that is at `step`: lines beyond it, or that were cut short, are removed.
     pub fn open(path: &Path, step: u32) -> Result<Self, TrainError> {
-        let text = match fs::read_to_string(path) {
+        let text = match files::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(TrainError::io("read", path)(error)),
@@ -163,6 +163,8 @@ impl Log {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

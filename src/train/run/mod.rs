@@ -5,6 +5,7 @@ mod config;
 pub mod exchange;
 mod log;
 pub mod tensorboard;
+mod weights;
 
 pub use checkpoint::Checkpoint;
 pub use config::RunConfig;
@@ -20,7 +21,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    files::{Lock, PARTIAL_PREFIX, write_atomically},
+    files::{self, Lock, PARTIAL_PREFIX, write_atomically},
     gpu::Gpu,
     tape::Choices,
     train::{Parent, TrainError},
@@ -233,14 +234,11 @@ impl Run {
     /// [`TrainError::Run`] if it cannot be read.
     pub fn record(&self) -> Result<Option<RunRecord>, TrainError> {
         let path = self.folder.join("run.json");
-        match fs::read(&path) {
-            Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes).map_err(|error| {
-                TrainError::Run {
-                    path: path.clone(),
-                    message: format!(
-                        "it cannot be read ({error}); remove it, and what it says of earlier starts is lost"
-                    ),
-                }
+        match files::read(&path) {
+            Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes).map_err(|_| TrainError::Run {
+                path: path.clone(),
+                message: "it is damaged: copy it again, or remove it, and what it says of earlier starts is lost"
+                    .into(),
             })?)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(TrainError::io("read", &path)(error)),

@@ -27,7 +27,7 @@ use crate::{
         Checkpoint, Network, Parent, Run, RunConfig, Start, TrainError,
         data::{Data, Writer, loader::Loader},
         network::{LOSS_SLOT, SCALE_SLOT},
-        recipe::{Precision, Recipe, Task},
+        recipe::{Precision, Recipe, Task, updates},
         run::{
             Line, Log,
             checkpoint::{Snapshot, State},
@@ -160,8 +160,9 @@ struct Trainer<'o> {
     schedule: Schedule,
     /// Updates made.
     step: u32,
-    /// Updates of an epoch.
+    /// Updates of an epoch, and of the whole run.
     epoch: u32,
+    steps: u32,
     /// The step of the newest checkpoint.
     saved: Option<u32>,
     /// Steps whose losses were not read yet, and since when.
@@ -197,12 +198,9 @@ impl<'o> Trainer<'o> {
         );
         run.note_start(start, engine.parameters, &state.parents)?;
         let training = &run.config.recipe.training;
-        let epoch = data
-            .draw
-            .epoch()
-            .unwrap_or(training.epoch)
-            .div_ceil(training.batch)
-            .max(1) as u32;
+        let examples = data.draw.epoch().unwrap_or(training.epoch);
+        let epoch = updates(1, examples, training.batch)?;
+        let steps = updates(training.epochs, examples, training.batch)?;
         let mut schedule = state.schedule;
         // it may have been asked for more epochs
         schedule.finished = schedule.impatient(training);
@@ -218,6 +216,7 @@ impl<'o> Trainer<'o> {
             schedule,
             step,
             epoch,
+            steps,
             pending: 0,
             since: Instant::now(),
             started: Instant::now(),
@@ -228,13 +227,8 @@ impl<'o> Trainer<'o> {
         })
     }
 
-    /// Updates of the whole run.
-    fn steps(&self) -> u32 {
-        self.epoch.saturating_mul(self.recipe().training.epochs)
-    }
-
     fn train(mut self, data: &Data, stop: &AtomicBool) -> Result<Summary, TrainError> {
-        let (first, steps) = (self.step, self.steps());
+        let (first, steps) = (self.step, self.steps);
         (self.observer)(Event::Started {
             device: &self.engine.session.device().to_string(),
             parameters: self.engine.parameters,
@@ -249,7 +243,8 @@ impl<'o> Trainer<'o> {
         );
         let fill = |micro_step, slot: &mut Slot| writer.write(&data.examples(split, micro_step)?, slot);
         let slots = Loader::slots(&self.engine.session, &programs.training.program, BATCH_MEMORY)?;
-        let micro_steps = split.micro_steps(first).start..split.micro_steps(steps).start;
+        // `updates` sees to it that they can be counted; a checkpoint may say anything
+        let micro_steps = split.micro_steps(first.min(steps)).start..split.micro_steps(steps).start;
         let result = thread::scope(|scope| {
             let mut loader = Loader::spawn(scope, slots, WORKERS, micro_steps, &fill);
             self.run_steps(data, &mut loader, stop)
@@ -271,7 +266,7 @@ impl<'o> Trainer<'o> {
     }
 
     fn run_steps(&mut self, data: &Data, loader: &mut Loader, stop: &AtomicBool) -> Result<(), TrainError> {
-        let (first, steps) = (self.step, self.steps());
+        let (first, steps) = (self.step, self.steps);
         (self.started, self.since) = (Instant::now(), Instant::now());
         while self.step < steps && !self.schedule.finished && !stop.load(Ordering::Relaxed) {
             let (seed, rate) = (self.recipe().seed, self.schedule.learning_rate);
@@ -338,7 +333,8 @@ impl<'o> Trainer<'o> {
         let mut start_up = self.start_up.take();
         let part = |index: usize| {
             let named = names.iter().zip(&losses).skip(1);
-            let parts = named.filter_map(|(name, values)| Some((name.to_string(), *values.get(index)?)));
+            let parts =
+                named.filter_map(|(name, values)| Some((name.to_string(), 0.0 + *values.get(index)?)));
             parts.collect::<BTreeMap<_, _>>()
         };
         let lines: Vec<Line> = (first..)
@@ -346,7 +342,8 @@ impl<'o> Trainer<'o> {
             .take_while(|(_, (_, loss))| loss.is_finite())
             .map(|(step, (index, &loss))| Line::Step {
                 step,
-                loss,
+                // what is 0 has no sign
+                loss: 0.0 + loss,
                 parts: part(index),
                 loss_scale: scales.get(index).copied(),
                 learning_rate,
@@ -389,7 +386,7 @@ impl<'o> Trainer<'o> {
         }
         let training = self.recipe().training;
         let best = self.schedule.validated(&training, self.step, scores);
-        self.schedule.finished |= self.step >= self.steps();
+        self.schedule.finished |= self.step >= self.steps;
         let line = Line::Validation {
             step: self.step,
             validation_loss: scores.loss,
