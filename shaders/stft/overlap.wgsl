@@ -1,10 +1,11 @@
-// out[s] = Σ_t windowed[t, n] / Σ_t window[n]², where n = s + size / 2 − t · hop
+// out[s] = Σ_t windowed[t, n] / max(Σ_t window[n]², LEAST_WEIGHT), where n = s + size / 2 − t · hop
 // Grid: one invocation per sample, which adds the frames that cover it in order.
 #import shared/grid
 
 @group(0) @binding(0) var<storage, read> windowed: array<f32>; // [B, frames, size]
 @group(0) @binding(1) var<storage, read> window: array<f32>; // [size]
 @group(0) @binding(2) var<storage, read_write> out: array<f32>; // [B, samples]
+const LEAST_WEIGHT: f32 = #{LEAST_WEIGHT};
 struct Params { len: u32, samples: u32, frames: u32, hop: u32, size: u32 }
 @group(0) @binding(3) var<uniform> params: Params;
 
@@ -30,6 +31,5 @@ fn main(
         sum += windowed[(item * params.frames + t) * params.size + n];
         weight += window[n] * window[n];
     }
-    // no sample lies under the one weight of 0, a window's first, alone: the window before reaches over it
-    out[i] = sum / weight;
+    out[i] = sum / max(weight, LEAST_WEIGHT);
 }

@@ -10,7 +10,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{
-    output::{Misuse, note, say},
+    output::{Misuse, may_replace, note, say},
     table::table,
 };
 use crate::{
@@ -55,6 +55,9 @@ pub struct Arguments {
     device: Option<String>,
 }
 
+/// How that begins which `--json` writes.
+const JSON: &str = "{\n  \"stemwise\": ";
+
 /// What `--json` writes.
 #[derive(Serialize)]
 struct Measurements<'a> {
@@ -70,6 +73,9 @@ struct Measurements<'a> {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let started = Instant::now();
+    if let Some(path) = &arguments.json {
+        may_replace("--json", path, JSON)?;
+    }
     let device = Device::open(arguments.device.as_deref())?;
     let size = arguments.size(&device)?;
     let wanted = |name: &str| arguments.layer.as_ref().is_none_or(|part| name.contains(part));
