@@ -78,17 +78,28 @@ impl From<io::Error> for Fault {
     }
 }
 
+/// Frames that a block may have; codecs have some thousands at most.
+const MOST_FRAMES: u64 = 1 << 18;
+
 /// A decoder for the codec of `parameters`, whose name is `codec`.
 pub(super) fn decoder(
     parameters: &AudioCodecParameters,
     codec: &str,
 ) -> Result<Box<dyn AudioDecoder>, Fault> {
+    let senseless = || Fault::Damaged(format!("its settings for {codec} make no sense"));
+    // the decoder allocates what is promised
+    if parameters
+        .max_frames_per_packet
+        .is_some_and(|frames| frames > MOST_FRAMES)
+    {
+        return Err(senseless());
+    }
     let options = AudioDecoderOptions::default();
     get_codecs()
         .make_audio_decoder(parameters, &options)
         .map_err(|error| match error {
             Error::Unsupported(_) => Fault::Unsupported(codec.into()),
-            _ => Fault::Damaged(format!("its settings for {codec} make no sense")),
+            _ => senseless(),
         })
 }
 

@@ -187,7 +187,7 @@ fn wave64() -> Vec<u8> {
 
 pub fn music(folder: &Path) -> Vec<Vec<u8>> {
     // without a table of its length, so that a part of it is whole
-    let mut seeds = audio("loud_then_quiet.mp3", &["mp3", "ogg", "opus"]);
+    let mut seeds = audio("loud_then_quiet.mp3", &["mp3", "ogg", "opus", "m4a", "caf"]);
     // its table stands in front, and what it speaks of must be there
     let m4a = fixture("audio/tones.m4a");
     seeds.extend([adts(&m4a), m4a, aiff(), caf(), wave64()]);
