@@ -21,6 +21,7 @@ mod mixdown;
 mod norm;
 mod pool;
 mod record;
+pub mod recorded;
 mod reduce;
 mod standardise;
 mod stft;

@@ -41,6 +41,7 @@ pub use primitives::{Add, Copy};
 pub use real::{Real, with_scratch};
 pub use session::{Program, Session};
 pub use slot::Slot;
+pub use table::Planned;
 pub use timing::Effort;
 pub use tune::{Thoroughness, Tunable, Tuned};
 
