@@ -4,10 +4,10 @@ CARGO ?= cargo
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench vulkan
+.PHONY: help demo test lint bench gpu-kit vulkan
 
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-7s  %s\n", $$1, $$2 }' Makefile
 
 demo: ## Compose a corpus, train and evaluate two rows of the papers, write a report (DEMO='--device cpu')
 	$(CARGO) run --release --locked -- demo $(DEMO)
@@ -22,6 +22,19 @@ lint: ## Check formatting, lints and documentation
 
 bench: ## Time operations, training steps and data (STEMWISE_DEVICE names a device beside the cpu)
 	$(CARGO) bench --locked --bench ops --bench step --bench data --bench store
+
+KIT := target/gpu-kit
+KIT_TESTS := ops device
+
+gpu-kit: ## Put all that benches/gpu.sh needs on a machine with a GPU, but without Rust, into target/gpu-kit
+	rm -rf $(KIT); mkdir -p $(KIT)
+	$(CARGO) build --release --locked --target-dir target
+	cp target/release/stemwise benches/gpu.sh $(KIT)/
+	$(CARGO) test --release --locked --target-dir target --no-run $(KIT_TESTS:%=--test %) --message-format json \
+		| sed -nE 's/.*"kind":\["test"\].*"name":"([a-z]+)".*"executable":"([^"]+)".*/\2 test-\1/p' \
+		| while read -r built name; do cp "$$built" "$(KIT)/$$name"; done
+	strip $(KIT)/stemwise $(KIT_TESTS:%=$(KIT)/test-%)
+	@du -ch --apparent-size $(KIT)/*
 
 # The tests run every kernel, so they need an adapter of some kind. The program itself says whether there is one.
 vulkan:

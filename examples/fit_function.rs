@@ -52,8 +52,8 @@ impl Layer {
     /// `[N, from] → [N, to]`
     fn record(&self, tape: &mut Tape, parameters: &Parameters, x: Var) -> Result<Var> {
         let (weight, bias) = (
-            tape.parameter(parameters, self.weight),
-            tape.parameter(parameters, self.bias),
+            tape.parameter(parameters, self.weight)?,
+            tape.parameter(parameters, self.bias)?,
         );
         tape.push(Linear, &[x, weight, bias])
     }

@@ -125,6 +125,9 @@ impl Lock {
     /// # Errors
     /// What the system says of the file.
     pub fn take(path: &Path) -> io::Result<Option<Self>> {
+        if path.exists() {
+            open(path)?;
+        }
         let file = File::options().create(true).append(true).open(path)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Lock(file))),

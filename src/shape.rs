@@ -28,9 +28,9 @@ impl Shape {
         self.rank as usize
     }
 
-    /// Number of elements. Never zero for a shape that a tape accepted.
+    /// Number of elements. Never zero for a shape that a tape accepted; `usize::MAX` for what cannot be counted.
     pub fn len(&self) -> usize {
-        self.dims().iter().product()
+        product(self.dims())
     }
 
     /// Whether a dimension is zero.
@@ -44,7 +44,7 @@ impl Shape {
         (self.rank >= 2).then(|| Channels {
             batch: self.dims[0],
             channels: self.dims[1],
-            inner: self.dims()[2..].iter().product(),
+            inner: product(&self.dims()[2..]),
         })
     }
 
@@ -58,6 +58,13 @@ impl Shape {
     pub(crate) fn with_channels(mut self, channels: usize) -> Self {
         self.dims[1] = channels;
         self
+    }
+}
+
+fn product(dims: &[usize]) -> usize {
+    match dims.contains(&0) {
+        true => 0,
+        false => dims.iter().fold(1, |len, &dim| len.saturating_mul(dim)),
     }
 }
 
@@ -142,6 +149,8 @@ mod tests {
         assert_eq!(Shape::SCALAR.len(), 1);
         assert_eq!(Shape::from([2, 3, 5]).len(), 30);
         assert_eq!(Shape::from([2, 3, 5]).to_string(), "2×3×5");
+        assert_eq!(Shape::from([usize::MAX, 3]).len(), usize::MAX);
+        assert_eq!(Shape::from([usize::MAX, 3, 0]).len(), 0);
         assert!(Shape::try_from([1; 5].as_slice()).is_err());
         let view = Shape::from([2, 3, 5, 7]).channels();
         assert_eq!(

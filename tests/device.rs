@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use engine::open_gpu;
 use stemwise::{
-    Error,
+    Error, Result,
     gpu::{Access, Bound, Choice, Device, Gpu, choose},
-    kernel::{Binding, Dispatch, Shader, Slot, StepValues},
-    ops::Scale,
+    kernel::{Binding, Dispatch, Kernels, Shader, Slot, StepValues, flat_grid},
+    ops::{Scale, Sigmoid},
     shape::Shape,
-    tape::{Flat, Parameters, Role, Session, Tape, Var},
+    tape::{Case, Cpu, Flat, Gradient, Io, Op, Parameters, Real, Role, Session, Tape, Var},
 };
 
 /// `2 · weight` with the weight a parameter: a session, its tape and the output.
@@ -20,7 +20,7 @@ fn small(gpu: &Arc<Gpu>) -> (Session, Tape, Var) {
     let id = parameters
         .add("weight", Shape::from([5]), Role::Trainable, vec![1.0; 5])
         .unwrap();
-    let weight = tape.parameter(&parameters, id);
+    let weight = tape.parameter(&parameters, id).unwrap();
     let double = tape.push(Scale { factor: 2.0 }, &[weight]).unwrap();
     (
         Session::new(&Device::Gpu(gpu.clone()), &parameters).unwrap(),
@@ -29,7 +29,7 @@ fn small(gpu: &Arc<Gpu>) -> (Session, Tape, Var) {
     )
 }
 
-fn is_lost<T>(result: Result<T, Error>) -> bool {
+fn is_lost<T>(result: Result<T>) -> bool {
     matches!(result, Err(Error::DeviceLost { .. }))
 }
 
@@ -239,4 +239,177 @@ fn reads_from_several_threads_all_end() {
             });
         }
     });
+}
+
+/// An operation from outside the crate, with these dispatches, which says of itself what is given.
+#[derive(Debug, Clone)]
+struct Foreign {
+    kernels: fn(&Io<'_>) -> Kernels,
+    grows: bool,
+    view: bool,
+}
+
+impl Op for Foreign {
+    const NAME: &'static str = "foreign";
+
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
+        Ok(match self.grows {
+            true => Shape::from([2 * inputs[0].len()]),
+            false => inputs[0],
+        })
+    }
+
+    fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
+        at.none()
+    }
+
+    fn cpu<T: Real>(&self, _: Cpu<'_, T>) {}
+
+    fn gpu(&self, io: &Io<'_>) -> Kernels {
+        (self.kernels)(io)
+    }
+
+    fn cases() -> Vec<Case> {
+        Vec::new()
+    }
+
+    fn is_view(&self) -> bool {
+        self.view
+    }
+}
+
+fn foreign(kernels: fn(&Io<'_>) -> Kernels) -> Foreign {
+    Foreign {
+        kernels,
+        grows: false,
+        view: false,
+    }
+}
+
+/// The output of an operation on `1 … 5`, with nothing behind it.
+fn applied(gpu: &Arc<Gpu>, op: Foreign) -> Result<Vec<f32>> {
+    let mut tape = Tape::new();
+    let x = tape.input("x", [5]);
+    let y = tape.push(op, &[x])?;
+    let z = tape.push(Scale { factor: 2.0 }, &[y])?;
+    let mut session = Session::new(&Device::Gpu(gpu.clone()), &Parameters::default())?;
+    let mut program = session.compile(&tape, &[z])?;
+    session.run(
+        &mut program,
+        &[&[1.0, 2.0, 3.0, 4.0, 5.0]],
+        &StepValues::default(),
+    )?;
+    session.read(&mut program, z)
+}
+
+const COPY: &str = "\
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> out: array<f32>;
+@compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    if id.x < arrayLength(&out) { out[id.x] = x[id.x]; }
+}";
+
+/// Only kernels that the crate's own operations made of their shapes run without checks.
+#[test]
+fn kernels_from_outside_are_checked() {
+    let gpu = open_gpu();
+    let unchecked = || gpu.created().unchecked;
+    let own = |io: &Io<'_>| {
+        let bindings = [Binding::Read(Slot::Input(0)), Binding::Write(Slot::Output)];
+        let shader = Shader {
+            name: "test/copy",
+            source: COPY,
+        };
+        Dispatch::new(shader, bindings, flat_grid(io.output.len())).into()
+    };
+    assert_eq!(applied(&gpu, foreign(own)).unwrap(), [2.0, 4.0, 6.0, 8.0, 10.0]);
+    // `Scale` alone
+    assert_eq!(unchecked(), 1);
+
+    // a kernel of the crate with another grid and other parameters is whoever's who made them
+    let borrowed = |io: &Io<'_>| {
+        let mut kernels = Sigmoid.gpu(io);
+        kernels.dispatches[0].params[0] = u32::MAX;
+        kernels.dispatches[0].groups = [64, 1, 1];
+        kernels
+    };
+    assert_eq!(applied(&gpu, foreign(borrowed)).unwrap().len(), 5);
+    // and so is one that was asked for with shapes that are not there
+    let lied = |io: &Io<'_>| {
+        let larger = Shape::from([1 << 20]);
+        Sigmoid.gpu(&Io {
+            inputs: &[larger],
+            output: larger,
+            ..*io
+        })
+    };
+    assert_eq!(applied(&gpu, foreign(lied)).unwrap().len(), 5);
+    assert_eq!(unchecked(), 1);
+
+    // what nothing can check is for the crate alone
+    let matrices = |_: &Io<'_>| {
+        let source = "enable wgpu_cooperative_matrix;\n@compute @workgroup_size(1) fn main() {}";
+        let shader = Shader {
+            name: "test/matrices",
+            source,
+        };
+        Dispatch::new(shader, [Binding::Write(Slot::Output)], [1, 1, 1]).into()
+    };
+    let refused = applied(&gpu, foreign(matrices)).unwrap_err();
+    assert!(
+        matches!(&refused, Error::Shader { message, .. } if message.contains("own")),
+        "{refused}"
+    );
+    gpu.check().unwrap();
+}
+
+/// What an operation says of its memory is held against what is there.
+#[test]
+fn operations_that_bind_what_is_not_there_are_refused() {
+    let gpu = open_gpu();
+    fn dispatch(binding: Binding) -> Kernels {
+        let shader = Shader {
+            name: "test/copy",
+            source: COPY,
+        };
+        Dispatch::new(shader, [Binding::Read(Slot::Input(0)), binding], [1, 1, 1]).into()
+    }
+    let refused = |op| match applied(&gpu, op) {
+        Err(Error::Tape(message)) => assert!(message.contains("foreign"), "{message}"),
+        other => panic!("{other:?}"),
+    };
+    refused(foreign(|_| dispatch(Binding::Write(Slot::Input(1)))));
+    refused(foreign(|_| dispatch(Binding::Write(Slot::Input(0)))));
+    refused(foreign(|_| dispatch(Binding::Write(Slot::Scratch(0)))));
+    refused(foreign(|_| {
+        let mut kernels = dispatch(Binding::Write(Slot::Output));
+        kernels.dispatches[0].groups = [70_000, 1, 1];
+        kernels
+    }));
+    // a view that is larger than what it views
+    refused(Foreign {
+        grows: true,
+        view: true,
+        ..foreign(|_| Kernels::default())
+    });
+    gpu.check().unwrap();
+}
+
+/// A read past the end of a buffer is refused before the API panics.
+#[test]
+fn reads_past_the_end_are_refused() {
+    let gpu = open_gpu();
+    let (buffer, through) = (gpu.buffer("short", 4).unwrap(), gpu.readback(4).unwrap());
+    for (offset, len) in [(0, 5), (1, 4), (usize::MAX, 1)] {
+        let read = gpu.read(&buffer, offset, &through, &mut vec![0.0; len]);
+        assert!(
+            matches!(read, Err(Error::Length { .. })),
+            "{offset}, {len}: {read:?}"
+        );
+    }
+    gpu.read(&buffer, 4, &through, &mut []).unwrap();
+    assert!(matches!(
+        gpu.buffer("huge", usize::MAX),
+        Err(Error::TensorTooLarge { .. })
+    ));
 }

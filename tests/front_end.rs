@@ -48,8 +48,8 @@ fn golden_vector() {
     let mel = filterbank(&mut tape, x, &matrix).unwrap();
     let db = tape.push(Decibel { floor: config.floor }, &[mel]).unwrap();
     let log_mel = LogMel::new(&config).unwrap().record(&mut tape, x).unwrap();
-    assert_eq!(tape.shape(x).dims(), [1, 1, 1025, 259]);
-    assert_eq!(tape.shape(log_mel).dims(), [1, 1, 259, 259]);
+    assert_eq!(tape.shape(x).unwrap().dims(), [1, 1, 1025, 259]);
+    assert_eq!(tape.shape(log_mel).unwrap().dims(), [1, 1, 259, 259]);
     for target in Target::ALL {
         let got = run(target, &tape, &[x, mel, db, log_mel], &[golden_signal()]);
         let [x, mel, db, log_mel] = got.as_slice() else {
@@ -143,7 +143,7 @@ fn the_inverse_reconstructs() {
         let x = tape.input("samples", [3, 1, samples]);
         let spectrum = stft(&mut tape, x, size, hop, StftOutput::Complex).unwrap();
         let back = inverse_stft(&mut tape, spectrum, size, hop, samples).unwrap();
-        assert_eq!(tape.shape(back), tape.shape(x));
+        assert_eq!(tape.shape(back).unwrap(), tape.shape(x).unwrap());
         for target in Target::ALL {
             let got = run(target, &tape, &[back], std::slice::from_ref(&signals));
             // At a hop of half a window the last samples may be under the edge of one window only, where the
@@ -237,7 +237,9 @@ fn silence_is_zeros_and_has_a_finite_gradient() {
     let mut tape = Tape::new();
     let x = tape.input("magnitude", [2, 1, 33, 7]);
     let y = small().record(&mut tape, x).unwrap();
-    let weights = tape.constant(tape.shape(y), &noise(3, 2 * 9 * 7)).unwrap();
+    let weights = tape
+        .constant(tape.shape(y).unwrap(), &noise(3, 2 * 9 * 7))
+        .unwrap();
     let weighted = tape.push(Multiply, &[y, weights]).unwrap();
     let loss = tape.push(Sum, &[weighted]).unwrap();
     let gradient = tape.gradients(loss, &[x]).unwrap()[0].unwrap();

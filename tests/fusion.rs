@@ -64,12 +64,12 @@ impl Recorded {
             .map(|v| 1.0 + 0.5 * v);
         let name = format!("parameter {index}");
         let id = self.parameters.add(&name, shape, role, values.collect()).unwrap();
-        self.tape.parameter(&self.parameters, id)
+        self.tape.parameter(&self.parameters, id).unwrap()
     }
 
     /// `Σ of · R` with a random R.
     fn weighted_sum(&mut self, of: Var) -> Var {
-        let shape = self.tape.shape(of);
+        let shape = self.tape.shape(of).unwrap();
         let weights = self.tape.constant(shape, &noise(23, shape.len())).unwrap();
         let weighted = self.tape.push(Multiply, &[of, weights]).unwrap();
         self.tape.push(Sum, &[weighted]).unwrap()
@@ -139,7 +139,7 @@ impl Recorded {
 }
 
 fn norm(recorded: &mut Recorded, x: Var, batch: bool) -> Var {
-    let channels = recorded.tape.shape(x)[1];
+    let channels = recorded.tape.shape(x).unwrap()[1];
     let (gamma, beta) = (
         recorded.parameter(Role::Trainable, [channels]),
         recorded.parameter(Role::Trainable, [channels]),
@@ -334,7 +334,7 @@ fn no_operation_is_made_to_read_and_write_one_buffer() {
     let mut recorded = Recorded::new();
     let p = recorded.parameter(Role::Trainable, [64]);
     let gradients = recorded.tape.flat(&recorded.parameters, Flat::Gradients);
-    assert_eq!(recorded.tape.shape(gradients), Shape::from([64]));
+    assert_eq!(recorded.tape.shape(gradients).unwrap(), Shape::from([64]));
     let mask = recorded.tape.push(Sigmoid, &[p]).unwrap();
     let masked = recorded.tape.push(Multiply, &[mask, gradients]).unwrap();
     let loss = recorded.weighted_sum(masked);
@@ -363,7 +363,7 @@ fn cascade(name: &str) -> Recorded {
     let mix = recorded.input([6, 1, network.recipe.front_end.bins(), 37]);
     recorded.inputs[0].iter_mut().for_each(|v| *v = v.abs());
     let embeddings = network.embed(&mut recorded.tape, mix, Mode::Train).unwrap();
-    let dimensions = recorded.tape.shape(embeddings)[1];
+    let dimensions = recorded.tape.shape(embeddings).unwrap()[1];
     let mask = recorded
         .tape
         .constant([2, dimensions], &vec![1.0; 2 * dimensions])

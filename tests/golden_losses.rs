@@ -78,9 +78,13 @@ impl Golden {
             .map(|input| tape.input(input, self.fixture.shape(input)))
             .collect();
         let output = record(&mut tape, &vars).unwrap_or_else(|e| panic!("{case}: {e}"));
-        assert_eq!(tape.shape(output), self.fixture.shape(&name("output")), "{case}");
+        assert_eq!(
+            tape.shape(output).unwrap(),
+            self.fixture.shape(&name("output")),
+            "{case}"
+        );
         let upstream = self.fixture.values(&name("grad_output"));
-        let upstream = tape.constant(tape.shape(output), &upstream).unwrap();
+        let upstream = tape.constant(tape.shape(output).unwrap(), &upstream).unwrap();
         let product = tape.push(Multiply, &[output, upstream]).unwrap();
         let loss = tape.push(Sum, &[product]).unwrap();
         let gradients = tape.gradients(loss, &vars[..inputs.len()]).unwrap();
@@ -219,7 +223,7 @@ fn stage(tape: &mut Tape, vars: &[Var], margin: f32) -> Result<Var> {
     };
     let features = tape.push(pool, &[features])?;
     let mean = tape.push(MeanTime, &[features])?;
-    let size = tape.shape(mean);
+    let size = tape.shape(mean).unwrap();
     let shape = Shape::from([size[0], size[1] * size[2]]);
     let flat = tape.push(Reshape { shape }, &[mean])?;
     let f = tape.push(Linear, &[flat, linear, linear_bias])?;

@@ -61,7 +61,7 @@ fn start() -> (Parameters, Tape, ChaCha8Rng) {
 }
 
 fn triplet(tape: &mut Tape, embedding: Var, mask: Var) -> Var {
-    let triplets = tape.shape(mask)[0];
+    let triplets = tape.shape(mask).unwrap()[0];
     let weight = tape.constant([triplets], &vec![1.0; triplets]).unwrap();
     tape.push(TripletLoss { margin: MARGIN }, &[embedding, mask, weight])
         .unwrap()
@@ -79,7 +79,7 @@ fn extractor(fixture: &Fixture) -> Net {
     let embedding = network
         .record(&mut tape, &parameters, magnitude, Mode::Train)
         .unwrap();
-    let [items, dimensions] = [0, 1].map(|i| tape.shape(embedding)[i]);
+    let [items, dimensions] = [0, 1].map(|i| tape.shape(embedding).unwrap()[i]);
     let shape = Shape::from([items / 3, dimensions]);
     let mask = tape.constant(shape, &vec![1.0; shape.len()]).unwrap();
     let loss = triplet(&mut tape, embedding, mask);

@@ -79,9 +79,13 @@ impl Golden {
             .map(|input| tape.input(input, self.fixture.shape(&name(input))))
             .collect();
         let output = record(&mut tape, &vars).unwrap_or_else(|e| panic!("{case}: {e}"));
-        assert_eq!(tape.shape(output), self.fixture.shape(&name("output")), "{case}");
+        assert_eq!(
+            tape.shape(output).unwrap(),
+            self.fixture.shape(&name("output")),
+            "{case}"
+        );
         let upstream = self.fixture.values(&name("grad_output"));
-        let upstream = tape.constant(tape.shape(output), &upstream).unwrap();
+        let upstream = tape.constant(tape.shape(output).unwrap(), &upstream).unwrap();
         let product = tape.push(Multiply, &[output, upstream]).unwrap();
         let loss = tape.push(Sum, &[product]).unwrap();
         let gradients = tape.gradients(loss, &vars).unwrap();
@@ -293,7 +297,10 @@ fn adam(golden: &mut Golden) {
         .add("p", Shape::from([size]), Role::Trainable, initial.clone())
         .unwrap();
     let mut tape = Tape::new();
-    let (p, gradient) = (tape.parameter(&parameters, id), tape.input("gradient", [size]));
+    let (p, gradient) = (
+        tape.parameter(&parameters, id).unwrap(),
+        tape.input("gradient", [size]),
+    );
     let loss = dot(&mut tape, &[(p, gradient)]);
     tape.backward(loss).unwrap();
     optimizer.record(&mut tape, &parameters).unwrap();
@@ -343,7 +350,7 @@ fn clip(golden: &mut Golden, case: &str) {
         let id = parameters
             .add(tensor, shape, Role::Trainable, vec![0.0; shape.len()])
             .unwrap();
-        pairs.push((tape.parameter(&parameters, id), tape.input(&name, shape)));
+        pairs.push((tape.parameter(&parameters, id).unwrap(), tape.input(&name, shape)));
         values.push(golden.fixture.values(&name));
     }
     let loss = dot(&mut tape, &pairs);

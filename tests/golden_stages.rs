@@ -231,8 +231,11 @@ fn check<'a>(fixture: &'a Fixture, recipe: &str, target: Target) -> Notes<'a> {
     // a single part is the loss
     assert_eq!(training.parts.len(), parts.max(1), "{recipe}: parts of the loss");
     if parts > 0 {
-        for (i, (part, _)) in training.parts.iter().enumerate() {
-            notes.compare(&format!("part.{part}"), &history[(1 + i) * HISTORY_STEPS..][..1]);
+        for (i, part) in training.parts.iter().enumerate() {
+            notes.compare(
+                &format!("part.{}", part.name),
+                &history[(1 + i) * HISTORY_STEPS..][..1],
+            );
         }
     }
     let gradients = engine.flat(Flat::Gradients).unwrap();

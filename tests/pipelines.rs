@@ -12,9 +12,10 @@ use std::{
 
 use common::{
     SMALL, prepared,
-    program::{command, done, stemwise, text},
+    program::{command, done, refused, stemwise, text},
     small,
 };
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use stemwise::{
     corpus::{
         Instrument,
@@ -351,6 +352,141 @@ fn a_loss_that_is_no_number_is_explained() {
     );
 }
 
+/// Weights as others save them: in half the width, or in twice.
+#[test]
+fn weights_of_other_widths_come_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = small("clean", Some(Instrument::Bass), &[]);
+    // numbers that all of these hold
+    let coarse = |_: &str, values: &mut [f32]| {
+        values
+            .iter_mut()
+            .for_each(|value| *value = half::bf16::from_f32(*value).to_f32());
+    };
+    let run = common::untrained(&folder.path().join("run"), &recipe, coarse);
+    let files = train::exchange::export(&run, &folder.path().join("out"), "x").unwrap();
+    let bytes = fs::read(&files.weights).unwrap();
+    let whole = SafeTensors::deserialize(&bytes).unwrap();
+    let path = folder.path().join("foreign.safetensors");
+    let as_others = |dtype: Dtype, change: &dyn Fn(&str, f32) -> f64| {
+        let tensors = whole.iter().map(|(name, tensor)| {
+            let values = tensor
+                .data()
+                .as_chunks()
+                .0
+                .iter()
+                .map(|bytes| f32::from_le_bytes(*bytes));
+            let data: Vec<u8> = values
+                .map(|value| change(name, value))
+                .flat_map(|value| match dtype {
+                    Dtype::F16 => half::f16::from_f64(value).to_le_bytes().to_vec(),
+                    Dtype::BF16 => half::bf16::from_f64(value).to_le_bytes().to_vec(),
+                    Dtype::F64 => value.to_le_bytes().to_vec(),
+                    _ => (value as i64).to_le_bytes().to_vec(),
+                })
+                .collect();
+            (name.to_string(), tensor.shape().to_vec(), data)
+        });
+        let tensors: Vec<_> = tensors.collect();
+        let views = tensors.iter().map(|(name, shape, data)| {
+            (
+                name.as_str(),
+                TensorView::new(dtype, shape.clone(), data).unwrap(),
+            )
+        });
+        fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
+    };
+    let import = |to: &str| {
+        let (path, out) = (path.to_str().unwrap(), folder.path().join(to));
+        let mut command = command([
+            "import",
+            path,
+            "--recipe",
+            "clean",
+            "--instrument",
+            "bass",
+            "--out",
+        ]);
+        command.arg(&out);
+        for setting in SMALL {
+            command.args(["--set", setting]);
+        }
+        (command.output().unwrap(), out)
+    };
+    let same = |_: &str, value: f32| f64::from(value);
+    let before = Checkpoint::read(&run.join("last.safetensors")).unwrap();
+    for dtype in [Dtype::F16, Dtype::BF16, Dtype::F64] {
+        as_others(dtype, &same);
+        let (output, out) = import(&format!("{dtype:?}"));
+        done(&output);
+        let note = text(&output.stderr);
+        assert!(note.contains(&format!("({dtype:?}) were converted")), "{note}");
+        let after = Checkpoint::read(&out.join("last.safetensors")).unwrap();
+        for parameter in Network::new(&recipe).unwrap().parameters.iter() {
+            let of = |c: &Checkpoint| c.tensor(&parameter.name, &parameter.shape).unwrap();
+            let pairs = of(&before).into_iter().zip(of(&after));
+            // 11 bits of the smallest numbers of all, which only 16-bit floats round
+            let off = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(
+                off <= if dtype == Dtype::F16 { 2f32.powi(-25) } else { 0.0 },
+                "{dtype:?}: {off}"
+            );
+        }
+    }
+    let spoilt = |with: f64| {
+        move |name: &str, value: f32| match name {
+            "encoder.1.conv.weight" => with,
+            _ => f64::from(value),
+        }
+    };
+    for (dtype, with, says) in [
+        (Dtype::F64, 1e300, "beyond what 32-bit floats hold"),
+        (Dtype::F16, f64::NAN, "NaN"),
+        (
+            Dtype::I64,
+            0.0,
+            "whole numbers (I64), no weights: save it as float32",
+        ),
+    ] {
+        as_others(dtype, &spoilt(with));
+        let (output, out) = import("no");
+        refused(&output, 1, &["foreign.safetensors", says]);
+        assert!(!out.exists());
+    }
+}
+
+/// Without any of Clean, there is nothing that all instruments' network could learn from: said so, not as if it could
+/// be named.
+#[test]
+fn a_pipeline_without_any_instrument_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("corpus");
+    let options = SynthOptions {
+        seed: 1,
+        train: 1,
+        validation: 1,
+        test: 1,
+        seconds: 6.0,
+    };
+    // one piece is too few for triplets
+    synthesise(&root, &options, &|_, _| {}).unwrap();
+    let store = prepared(&root, folder.path().join("store"));
+    let output = pipeline("direct", &store, &folder.path().join("runs"))
+        .output()
+        .unwrap();
+    refused(
+        &output,
+        1,
+        &[
+            "nothing was trained",
+            "direct-pretraining: left out",
+            "direct: left out",
+            "corpus check",
+        ],
+    );
+    assert!(!text(&output.stderr).contains("--from"));
+}
+
 /// Weights go out to others and come back: the same numbers, and what does not fit is named.
 #[test]
 fn weights_go_out_and_come_back() {
@@ -373,7 +509,7 @@ fn weights_go_out_and_come_back() {
     let back = train::exchange::import(&files.weights, &recipe, &folder.path().join("back")).unwrap();
     let (a, b) = (
         Checkpoint::read(&run.join("last.safetensors")).unwrap(),
-        Checkpoint::read(&back.last()).unwrap(),
+        Checkpoint::read(&back.run.last()).unwrap(),
     );
     for parameter in Network::new(&recipe).unwrap().parameters.iter() {
         let of = |c: &Checkpoint| c.tensor(&parameter.name, &parameter.shape).unwrap();

@@ -12,9 +12,12 @@ use stemwise::{
     Error,
     gpu::Device,
     kernel::{StepValues, Traits},
-    ops::{Add, ConcatChannels, Conv2d, L1Loss, Reshape},
+    ops::{
+        Add, ConcatChannels, Conv2d, L1Loss, MaxPool2d, PadChannels, Reshape, Scale, SliceChannels,
+        SpreadTime, Sum, UpdateRunningStatistic, slice_batch,
+    },
     shape::Shape,
-    tape::{Flat, Parameters, Plan, Session, Tape, Var},
+    tape::{Flat, Parameters, Plan, Role, Session, Tape, Var},
 };
 
 #[test]
@@ -355,6 +358,155 @@ fn a_program_of_another_session_is_refused() {
             .compile(&tape, &[])
             .and_then(|mut program| home.read(&mut program, loss));
         assert!(matches!(unnamed, Err(Error::Tape(_))), "{unnamed:?}");
+    }
+}
+
+/// Two tapes, and clones of one that went on differently, have no tensor in common but what is recorded in both.
+#[test]
+fn a_tensor_of_another_tape_is_refused_everywhere() {
+    let mut tape = Tape::new();
+    let x = tape.input("x", [3]);
+    let mut clone = tape.clone();
+    let mut twin = Tape::new();
+    twin.input("x", [3]);
+    let own = tape.push(Scale { factor: 2.0 }, &[x]).unwrap();
+    // at the same place, of the same shape
+    let foreign = clone.push(Scale { factor: 2.0 }, &[x]).unwrap();
+    assert_eq!(clone.shape(x).unwrap(), Shape::from([3]));
+
+    fn refused<T>(result: stemwise::Result<T>) {
+        assert!(matches!(result, Err(Error::Tape(_))));
+    }
+    refused(twin.shape(x));
+    refused(twin.push(Add, &[x, x]));
+    refused(Tape::new().shape(x));
+    refused(tape.shape(foreign));
+    refused(tape.push(Add, &[own, foreign]));
+    refused(tape.gradients(foreign, &[x]));
+    let loss = tape.push(Sum, &[own]).unwrap();
+    refused(tape.gradients(loss, &[foreign]));
+    let foreign_loss = clone.push(Sum, &[foreign]).unwrap();
+    refused(tape.backward(foreign_loss));
+    let none = Parameters::default();
+    refused(Plan::for_cpu(&tape, &none, &[foreign]));
+    let mut session = Session::new(&Device::Cpu, &none).unwrap();
+    let mut program = session.compile(&tape, &[own]).unwrap();
+    session
+        .run(&mut program, &[&[1.0, 2.0, 3.0]], &StepValues::default())
+        .unwrap();
+    refused(session.read(&mut program, foreign));
+    assert_eq!(session.read(&mut program, own).unwrap(), [2.0, 4.0, 6.0]);
+}
+
+/// The same of named tensors: an id goes with its parameters, and a tape with a session of the same ones.
+#[test]
+fn parameters_of_another_model_are_refused() {
+    let add = |parameters: &mut Parameters, name: &str, shape: Shape| {
+        let values = vec![1.0; shape.len()];
+        parameters.add(name, shape, Role::Trainable, values).unwrap()
+    };
+    let (mut ours, mut theirs) = (Parameters::default(), Parameters::default());
+    let weight = add(&mut ours, "weight", Shape::from([3]));
+    let clone = ours.clone();
+    assert_eq!(clone.get(weight).unwrap().name, "weight");
+    let bias = add(&mut theirs, "bias", Shape::from([3]));
+    assert!(ours.get(bias).is_err() && Parameters::default().get(bias).is_err());
+    let mut tape = Tape::new();
+    assert!(tape.parameter(&ours, bias).is_err());
+
+    let w = tape.parameter(&ours, weight).unwrap();
+    let loss = tape.push(Sum, &[w]).unwrap();
+    // neither read nor only its gradient written
+    for backward in [false, true] {
+        if backward {
+            tape.backward(loss).unwrap();
+        }
+        for parameters in [&theirs, &Parameters::default()] {
+            let plan = Plan::for_cpu(&tape, parameters, &[]);
+            assert!(matches!(plan, Err(Error::Tape(_))), "{backward}");
+        }
+        Plan::for_cpu(&tape, &ours, &[loss]).unwrap();
+    }
+    assert!(
+        ours.add("weight", Shape::SCALAR, Role::Frozen, vec![0.0])
+            .is_err()
+    );
+    assert_eq!(
+        ours.find("weight").unwrap().shape,
+        Shape::from([3]),
+        "the first is kept"
+    );
+}
+
+/// Settings of operations so large that counting with them would overflow.
+#[test]
+fn sizes_that_cannot_be_counted_are_refused() {
+    const HUGE: usize = usize::MAX / 2 + 1;
+    let mut tape = Tape::new();
+    let x = tape.input("x", [1, 2, 9, 9]);
+    let w = tape.input("w", [1, 2, 3, 3]);
+    let statistics = tape.input("statistics", [2, 3]);
+    let empty = tape.input("empty", [0, 4]);
+    let window = |stride, padding| Conv2d {
+        stride: [stride; 2],
+        padding: [padding; 2],
+    };
+    let pool = |stride, padding| MaxPool2d {
+        kernel: [2, 2],
+        stride: [stride; 2],
+        padding: [padding; 2],
+    };
+    // 3 × this is 1 in 64 bits
+    let inverse = 0xAAAA_AAAA_AAAA_AAAB;
+    let (start, count) = (HUGE, HUGE);
+    for (what, result) in [
+        ("padding", tape.push(window(1, HUGE), &[x, w])),
+        ("stride", tape.push(window(1 << 32, 0), &[x, w])),
+        ("pooling", tape.push(pool(2, HUGE), &[x])),
+        ("pooling's stride", tape.push(pool(1 << 32, 0), &[x])),
+        ("slice", tape.push(SliceChannels { start, count }, &[x])),
+        (
+            "channels",
+            tape.push(
+                PadChannels {
+                    before: HUGE,
+                    after: HUGE,
+                },
+                &[x],
+            ),
+        ),
+        ("frames", tape.push(SpreadTime { frames: HUGE }, &[statistics])),
+        (
+            "shape",
+            tape.push(
+                Reshape {
+                    shape: Shape::from([3, inverse, 162]),
+                },
+                &[x],
+            ),
+        ),
+        ("nothing", tape.push(Scale { factor: 1.0 }, &[empty])),
+    ] {
+        assert!(matches!(result, Err(Error::Shape { .. })), "{what}: {result:?}");
+    }
+    assert!(slice_batch(&mut tape, x, HUGE, HUGE).is_err());
+    assert!(Tape::new().constant([3, inverse], &[0.0]).is_err());
+    let running = tape.push(
+        UpdateRunningStatistic {
+            row: 2,
+            momentum: 0.1,
+            factor: 1.0,
+        },
+        &[x, statistics],
+    );
+    assert!(running.is_err());
+    // steps up to the last that is counted
+    for step in [0, i32::MAX as u32, u32::MAX] {
+        let values = StepValues::new(0, step, 1.0, [0.9, 0.999]);
+        assert!(
+            values.first_correction > 0.09 && values.second_correction > 0.0009,
+            "{step}"
+        );
     }
 }
 

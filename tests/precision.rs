@@ -31,7 +31,7 @@ fn descent(narrow: bool) -> (Parameters, Tape) {
     let id = parameters
         .add("w", Shape::from([3]), Role::Trainable, start)
         .unwrap();
-    let w = tape.parameter(&parameters, id);
+    let w = tape.parameter(&parameters, id).unwrap();
     let loss = tape.push(SquaredNorm, &[w]).unwrap();
     tape.backward(loss).unwrap();
     Adam::default().record(&mut tape, &parameters).unwrap();

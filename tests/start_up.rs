@@ -65,7 +65,7 @@ const BROKEN: [Broken; 3] = [
 fn compile(gpu: &Arc<Gpu>, broken: &[&Broken]) -> Result<()> {
     let (mut parameters, mut tape) = (Parameters::default(), Tape::new());
     let id = parameters.add("weight", Shape::from([5]), Role::Frozen, vec![0.5; 5])?;
-    let mut var = tape.parameter(&parameters, id);
+    let mut var = tape.parameter(&parameters, id).unwrap();
     var = tape.push(Scale { factor: 2.0 }, &[var])?;
     for &broken in broken {
         var = tape.push(broken.clone(), &[var])?;

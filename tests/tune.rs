@@ -123,7 +123,7 @@ fn convolutions() -> (Parameters, Tape, Var) {
     let mut add = |tape: &mut Tape, name: &str, shape: [usize; 4]| {
         let values = vec![0.25; shape.iter().product()];
         let id = parameters.add(name, shape.into(), Role::Frozen, values).unwrap();
-        tape.parameter(&parameters, id)
+        tape.parameter(&parameters, id).unwrap()
     };
     let image = add(&mut tape, "image", [1, 8, 12, 12]);
     let first = add(&mut tape, "first", [8, 8, 3, 3]);

@@ -4,8 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{output::say, recipe::RecipeArguments};
-use crate::train::exchange::{export, import};
+use super::{
+    output::{note, say},
+    recipe::RecipeArguments,
+};
+use crate::train::exchange::{Imported, export, import};
 
 #[derive(Args)]
 pub struct Export {
@@ -43,7 +46,13 @@ pub fn export_run(arguments: &Export) -> anyhow::Result<()> {
 
 pub fn import_run(arguments: &Import) -> anyhow::Result<()> {
     let recipe = arguments.recipe.resolve(&arguments.name)?;
-    let run = import(&arguments.weights, &recipe, &arguments.out)?;
+    let Imported { run, converted } = import(&arguments.weights, &recipe, &arguments.out)?;
+    for (kind, tensors) in converted {
+        note(format!(
+            "{}: {tensors} tensors of {kind} were converted to 32-bit floats",
+            arguments.weights.display()
+        ));
+    }
     say(format!(
         "{} is a run of '{}' now",
         run.folder().display(),

@@ -165,7 +165,12 @@ pub fn complete(mut stages: Vec<Stage>, device: &Device, stop: &AtomicBool) -> a
                 note(format!(
                     "{place}: left out, for the corpus has too little of {instrument}: {message}"
                 ));
-                leave_out(&stage, &mut stages);
+                for other in leave_out(&stage, &mut stages) {
+                    note(format!(
+                        "{}: left out, for nothing that it builds on could be trained",
+                        other.name()
+                    ));
+                }
             }
             Err(error) => return Err(error).with_context(|| format!("in the stage {}", stage.name())),
             Ok(summary) if summary.interrupted => {
@@ -176,6 +181,12 @@ pub fn complete(mut stages: Vec<Stage>, device: &Device, stop: &AtomicBool) -> a
             }
             Ok(_) => done.push(stage),
         }
+    }
+    if done.is_empty() {
+        bail!(
+            "nothing was trained, for the corpus has too little of every instrument that was asked for: see the lines \
+             above, and what 'stemwise corpus check' says of the corpus"
+        );
     }
     Ok(done)
 }

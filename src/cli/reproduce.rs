@@ -33,6 +33,9 @@ use crate::{
 /// Pieces with which every protocol has ten that give an instrument, and ten others that give the rest.
 const ENOUGH: usize = 20;
 
+/// More divisions of the judgements tell no more.
+const MOST_PAFT_RUNS: u64 = 1000;
+
 #[derive(Args)]
 pub struct Arguments {
     /// Rows of the papers' tables, by the names of their recipes, see 'stemwise recipes' [default: all; those of PAFT
@@ -74,8 +77,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
             "reproducing takes --instruments, as in --instruments drums,bass".into()
         ));
     }
-    if arguments.paft_runs == 0 {
-        bail!(Misuse("--paft-runs is at least 1".into()));
+    if !(1..=MOST_PAFT_RUNS).contains(&arguments.paft_runs) {
+        bail!(Misuse(format!("--paft-runs is from 1 to {MOST_PAFT_RUNS}")));
     }
     let judgements = arguments.recipe.judgements.as_deref();
     let rows: Vec<&str> = match arguments.rows.is_empty() {
@@ -187,7 +190,8 @@ fn repeated(stages: Vec<Stage>, runs: u64) -> Vec<Stage> {
         let name = stage.folder.file_name().unwrap_or_default().to_string_lossy();
         let others = (1..if judged { runs } else { 1 }).map(|again| {
             let mut other = stage.clone();
-            other.config.recipe.seed += again;
+            // seeds are TOML's whole numbers
+            other.config.recipe.seed = other.config.recipe.seed.wrapping_add(again) & i64::MAX as u64;
             other.folder.set_file_name(format!("{name}-{again}"));
             other
         });

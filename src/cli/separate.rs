@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     corpus::Instrument,
+    metrics::decimals,
     separate::{Report, Separators, WindowOptions, separate_file, stem_paths},
 };
 
@@ -99,16 +100,16 @@ pub fn print(file: &str, report: &Report) -> anyhow::Result<()> {
         "{file}: {seconds:.1} s, {channels} channel(s), {rate} Hz"
     ))?;
     for stem in stems {
-        let level = stem
-            .level
-            .map_or("silent".into(), |level| format!("{level:.1} dB of the mix"));
+        let level = stem.level.map_or("silent".into(), |level| {
+            format!("{} dB of the mix", decimals(level, 1))
+        });
         say(format!("  {} ({level})", stem.path.display()))?;
     }
-    if let Some(remainder) = remainder {
+    if let Some(remainder) = remainder.map(|level| decimals(level, 1)) {
         let all = stems.len() == Instrument::ALL.len();
         say(match all {
-            true => format!("  the mix less the sum of its stems: {remainder:.1} dB"),
-            false => format!("  the rest of the mix: {remainder:.1} dB"),
+            true => format!("  the mix less the sum of its stems: {remainder} dB"),
+            false => format!("  the rest of the mix: {remainder} dB"),
         })?;
     }
     Ok(())

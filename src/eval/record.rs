@@ -8,7 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{Distances, EvalError, What, leak::Point};
-use crate::corpus::Instrument;
+use crate::{corpus::Instrument, metrics::decimals};
 
 /// All scores of some runs on a corpus, and whatever they depend on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -114,9 +114,9 @@ impl Unit {
     /// A value with its unit, for people.
     pub fn text(self, value: f64) -> String {
         match self {
-            Unit::Share => format!("{:.2} %", 100.0 * value),
-            Unit::Decibels => format!("{value:.2} dB"),
-            Unit::Correlation => format!("{value:.3}"),
+            Unit::Share => format!("{} %", decimals(100.0 * value, 2)),
+            Unit::Decibels => format!("{} dB", decimals(value, 2)),
+            Unit::Correlation => decimals(value, 3),
         }
     }
 }

@@ -90,7 +90,7 @@ impl Gpu {
         usage: wgpu::BufferUsages,
         mapped: bool,
     ) -> Result<Buffer> {
-        let bytes = 4 * len as u64;
+        let bytes = (len as u64).saturating_mul(4);
         let limits = self.limits();
         if bytes > limits.buffer {
             return Err(Error::TensorTooLarge {
@@ -129,8 +129,19 @@ impl Gpu {
     /// Copies `out.len()` elements at `offset` of `buffer` to the host; waits for the GPU.
     ///
     /// # Errors
-    /// A fault of the device, or [`Error::Timeout`].
+    /// [`Error::Length`] past the end of either buffer; a fault of the device, or [`Error::Timeout`].
     pub fn read(&self, buffer: &Buffer, offset: usize, through: &Readback, out: &mut [f32]) -> Result<()> {
+        let there = through.len().min(buffer.len().saturating_sub(offset));
+        if out.len() > there {
+            return Err(Error::Length {
+                what: format!("reading a buffer from {offset} on"),
+                given: out.len(),
+                expected: there,
+            });
+        }
+        if out.is_empty() {
+            return Ok(());
+        }
         let bytes = 4 * out.len() as u64;
         let mut encoder = self.device.create_command_encoder(&Default::default());
         encoder.copy_buffer_to_buffer(&buffer.raw, 4 * offset as u64, &through.buffer.raw, 0, bytes);

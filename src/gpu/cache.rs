@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{Adapter, Gpu};
-use crate::files::write_atomically;
+use crate::files::{self, write_atomically};
 
 /// What a file begins with; then the hash of all that follows, the length of the identity (32 bits, little-endian), the
 /// identity, and the data.
@@ -49,7 +49,7 @@ impl Cache {
         let hash = blake3::hash(format!("{}\n{}", adapter, adapter.driver).as_bytes()).to_hex();
         let path = folder.join(format!("{key}-{}.bin", &hash[..16]));
         let small = fs::metadata(&path).is_ok_and(|file| file.len() <= LARGEST);
-        let file = small.then(|| fs::read(&path).ok()).flatten();
+        let file = small.then(|| files::read(&path).ok()).flatten();
         let data = file.as_deref().and_then(|file| unsealed(file, &identity));
         let raw = data.and_then(|data| create(device, Some(data)));
         let (raw, stored) = match raw {

@@ -24,6 +24,7 @@ pub use adapter::{
 pub use buffer::{Buffer, Readback};
 pub use device::Device;
 pub use options::{Options, PIPELINES_VARIABLE, TUNE_VARIABLE, Tuning};
+pub(crate) use pipeline::Checks;
 pub use pipeline::{Access, Bound, Dispatchable};
 pub use recorder::Submission;
 pub use staging::Staging;
@@ -65,6 +66,7 @@ struct Counters {
     bytes: AtomicU64,
     bind_groups: AtomicU64,
     pipelines: AtomicU64,
+    unchecked: AtomicU64,
 }
 
 /// Totals since the device was opened; [`bytes`](Self::bytes) is what is allocated now.
@@ -78,6 +80,8 @@ pub struct Created {
     pub bind_groups: u64,
     /// Pipelines ever compiled.
     pub pipelines: u64,
+    /// Those of them that a release build compiles without checks.
+    pub unchecked: u64,
 }
 
 impl Gpu {
@@ -222,6 +226,7 @@ impl Gpu {
             bytes: get(&self.counters.bytes),
             bind_groups: get(&self.counters.bind_groups),
             pipelines: get(&self.counters.pipelines),
+            unchecked: get(&self.counters.unchecked),
         }
     }
 

@@ -64,7 +64,20 @@ struct Key {
     constants: Vec<(&'static str, u64)>,
     bindings: Vec<Access>,
     halves: u32,
+    checks: Checks,
 }
+
+/// Whether a kernel's indices and loops are bounded where it runs, and its workgroup memory cleared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Checks {
+    /// For code that anybody may have written, or called in any way.
+    On,
+    /// For what bounds them by itself: faster.
+    Off,
+}
+
+/// What a shader says that multiplies matrices with a device's units: these read and write without checks.
+const COOPERATIVE: &str = "wgpu_cooperative_matrix";
 
 impl Pipelines {
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Arc<Pipeline>>> {
@@ -73,7 +86,7 @@ impl Pipelines {
 }
 
 impl Key {
-    fn new(dispatch: &Dispatch, bindings: Vec<Access>) -> Self {
+    fn new(dispatch: &Dispatch, bindings: Vec<Access>, checks: Checks) -> Self {
         let bits = |(name, v): &(&'static str, f64)| (*name, v.to_bits());
         Key {
             shader: dispatch.shader,
@@ -81,6 +94,7 @@ impl Key {
             constants: dispatch.constants.iter().map(bits).collect(),
             bindings,
             halves: dispatch.halves,
+            checks,
         }
     }
 }
@@ -102,7 +116,14 @@ impl Gpu {
     /// [`prepare`](Self::prepare) meets it again, and its first error is that of the first dispatch, whichever thread
     /// was faster here.
     pub fn compile<'a>(&self, dispatches: impl IntoIterator<Item = &'a Dispatch>) {
-        let wanted = dispatches.into_iter().map(|d| (Key::new(d, accesses(d)), d));
+        self.compile_by(dispatches.into_iter().map(|dispatch| (dispatch, Checks::On)));
+    }
+
+    /// The same for [`prepare_by`](Self::prepare_by).
+    pub(crate) fn compile_by<'a>(&self, dispatches: impl IntoIterator<Item = (&'a Dispatch, Checks)>) {
+        let wanted = dispatches
+            .into_iter()
+            .map(|(dispatch, checks)| (Key::new(dispatch, accesses(dispatch), checks), dispatch));
         let mut missing: HashMap<Key, &Dispatch> = wanted.collect();
         {
             let there = self.pipelines.lock();
@@ -110,20 +131,49 @@ impl Gpu {
         }
         missing.into_par_iter().for_each(|(key, dispatch)| {
             // the API keeps scopes of errors by thread, and nothing within one waits for rayon: they never mix
-            if let Ok(made) = self.make(dispatch, &key.bindings) {
+            if let Ok(made) = self.make(dispatch, &key.bindings, key.checks) {
                 self.pipelines.lock().insert(key, Arc::new(made));
             }
         });
         self.store_pipelines(None);
     }
 
-    /// Makes a dispatch ready, with a pipeline that is shared by all that are shaped alike.
+    /// Makes a dispatch ready, with a pipeline that is shared by all that are shaped alike. Whatever its shader does, it
+    /// reaches nothing but what is bound.
     ///
     /// # Errors
-    /// [`Error::Shader`] if the shader does not compile, [`Error::Validation`] if it does not fit its bindings.
+    /// [`Error::Shader`] if the shader does not compile, or multiplies cooperative matrices, which nothing checks;
+    /// [`Error::Validation`] if it does not fit its bindings.
     pub fn prepare(&self, dispatch: &Dispatch, bound: &[Bound<'_>]) -> Result<Dispatchable> {
+        // SAFETY: it is checked
+        unsafe { self.prepare_by(dispatch, bound, Checks::On) }
+    }
+
+    /// The same for a shader of any kind, and without the checks that cost time where it runs, but in a debug build.
+    ///
+    /// # Safety
+    /// The shader, under these constants, parameters and this grid, computes no index outside of what is bound, divides
+    /// by nothing that is 0, reads no workgroup memory that it has not written, and ends.
+    ///
+    /// # Errors
+    /// As [`prepare`](Self::prepare).
+    pub unsafe fn prepare_unchecked(&self, dispatch: &Dispatch, bound: &[Bound<'_>]) -> Result<Dispatchable> {
+        // SAFETY: the caller's
+        unsafe { self.prepare_by(dispatch, bound, Checks::Off) }
+    }
+
+    /// Either of the two.
+    ///
+    /// # Safety
+    /// With [`Checks::Off`] as [`prepare_unchecked`](Self::prepare_unchecked).
+    pub(crate) unsafe fn prepare_by(
+        &self,
+        dispatch: &Dispatch,
+        bound: &[Bound<'_>],
+        checks: Checks,
+    ) -> Result<Dispatchable> {
         let access: Vec<Access> = bound.iter().map(|b| b.access).collect();
-        let pipeline = self.pipeline(dispatch, access)?;
+        let pipeline = self.pipeline(dispatch, access, checks)?;
         let entries: Vec<_> = bound
             .iter()
             .enumerate()
@@ -131,8 +181,9 @@ impl Gpu {
                 binding: binding as u32,
                 resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
                     buffer: &b.buffer.raw,
-                    offset: 4 * b.offset as u64,
-                    size: std::num::NonZeroU64::new(4 * b.len as u64),
+                    offset: (b.offset as u64).saturating_mul(4),
+                    // beyond any buffer, so that the API refuses it, where it cannot be counted
+                    size: std::num::NonZeroU64::new((b.len as u64).min(u64::from(u32::MAX) * 4) * 4),
                 }),
             })
             .collect();
@@ -151,20 +202,29 @@ impl Gpu {
         })
     }
 
-    fn pipeline(&self, dispatch: &Dispatch, bindings: Vec<Access>) -> Result<Arc<Pipeline>> {
-        let key = Key::new(dispatch, bindings);
+    fn pipeline(&self, dispatch: &Dispatch, bindings: Vec<Access>, checks: Checks) -> Result<Arc<Pipeline>> {
+        let key = Key::new(dispatch, bindings, checks);
         if let Some(found) = self.pipelines.lock().get(&key) {
             return Ok(found.clone());
         }
-        let made = Arc::new(self.make(dispatch, &key.bindings)?);
+        let made = Arc::new(self.make(dispatch, &key.bindings, checks)?);
         self.pipelines.lock().insert(key, made.clone());
         Ok(made)
     }
 
-    fn make(&self, dispatch: &Dispatch, bindings: &[Access]) -> Result<Pipeline> {
+    fn make(&self, dispatch: &Dispatch, bindings: &[Access], checks: Checks) -> Result<Pipeline> {
         let began = Instant::now();
         let name = dispatch.shader.name;
         let source = dispatch.source()?;
+        let checked = checks == Checks::On;
+        if checked && source.contains(COOPERATIVE) {
+            return Err(Error::Shader {
+                shader: format!("{name}.wgsl"),
+                message: format!(
+                    "{COOPERATIVE} is for the crate's own operations: nothing checks what it reads"
+                ),
+            });
+        }
         let entries: Vec<_> = bindings
             .iter()
             .enumerate()
@@ -188,11 +248,11 @@ impl Gpu {
                 label: Some(name),
                 source: wgpu::ShaderSource::Wgsl(source.into()),
             };
-            let module = if cfg!(debug_assertions) {
+            let module = if checked || cfg!(debug_assertions) {
                 self.device.create_shader_module(descriptor)
             } else {
-                // SAFETY: every index that a kernel computes is bounded by its shapes and every loop ends;
-                // the op tests run the same kernels with all checks.
+                // SAFETY: who asked for no checks promised that the kernel needs none: see `prepare_unchecked`.
+                // A pipeline without them is found by nobody else, as its key says so.
                 let unchecked = wgpu::ShaderRuntimeChecks::unchecked();
                 unsafe { self.device.create_shader_module_trusted(descriptor, unchecked) }
             };
@@ -218,7 +278,7 @@ impl Gpu {
                     entry_point: Some("main"),
                     compilation_options: wgpu::PipelineCompilationOptions {
                         constants: &dispatch.constants,
-                        zero_initialize_workgroup_memory: false,
+                        zero_initialize_workgroup_memory: checked,
                     },
                     cache: self.cache.as_ref().map(|cache| &cache.raw),
                 });
@@ -226,6 +286,9 @@ impl Gpu {
         });
         if made.is_ok() {
             self.counters.pipelines.fetch_add(1, Ordering::Relaxed);
+            self.counters
+                .unchecked
+                .fetch_add(u64::from(!checked), Ordering::Relaxed);
             if let Some(cache) = &self.cache {
                 cache.compiled(began.elapsed());
             }

@@ -206,7 +206,7 @@ impl From<Dispatch> for Kernels {
 pub const FLAT_WIDTH: usize = 64;
 
 /// The most workgroups that WebGPU lets one grid dimension have.
-const MAX_GROUPS: usize = 65_535;
+pub(crate) const MAX_GROUPS: usize = 65_535;
 
 /// Folds `groups` workgroups into two dimensions. Shaders unfold with `flat_group` of `shared/grid` and
 /// must ignore indices past their bound.

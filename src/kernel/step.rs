@@ -26,7 +26,8 @@ impl StepValues {
     /// Values of step `step` (from 0) under `seed`, for an optimizer with the given betas, which has made
     /// `step` updates before this one.
     pub fn new(seed: u64, step: u32, learning_rate: f32, [beta1, beta2]: [f64; 2]) -> Self {
-        let updates = step as i32 + 1;
+        // beyond so many, the corrections are 1
+        let updates = i32::try_from(step).map_or(i32::MAX, |step| step.saturating_add(1));
         StepValues {
             step,
             seed_low: seed as u32,

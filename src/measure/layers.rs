@@ -136,7 +136,7 @@ impl Layer {
                 let noise = (0..shape.len()).map(|j| 2.0 * uniform([1, 2], 0, i as u32, j as u32) - 1.0);
                 let name = format!("operand {i}");
                 let id = parameters.add(&name, shape, Role::Frozen, noise.collect())?;
-                vars.push(tape.parameter(&parameters, id));
+                vars.push(tape.parameter(&parameters, id)?);
                 bytes += 4 * shape.len();
             }
             Ok(vars)
@@ -169,7 +169,7 @@ impl Layer {
                 tape.push(op, &operands)?
             }
         };
-        bytes += 4 * tape.shape(output).len();
+        bytes += 4 * tape.shape(output)?.len();
         Ok(Recorded {
             parameters,
             tape,

@@ -25,3 +25,30 @@ pub use intervals::{Interval, Proportion, clopper_pearson};
 pub use knn::{Neighbour, Neighbours, nearest, nearest_others, vote};
 pub use sdr::signal_to_distortion;
 pub use tsne::{TsneOptions, tsne};
+
+/// A number with so many decimals, and without a sign where all its digits are 0.
+pub(crate) fn decimals(value: f64, places: usize) -> String {
+    let text = format!("{value:.places$}");
+    match text.strip_prefix('-') {
+        Some(digits) if digits.bytes().all(|byte| matches!(byte, b'0' | b'.')) => digits.to_string(),
+        _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::decimals;
+
+    #[test]
+    fn nothing_has_no_sign() {
+        let given = [
+            (-0.0, 1),
+            (-0.04, 1),
+            (-0.05001, 1),
+            (-12.0, 0),
+            (f64::NEG_INFINITY, 2),
+        ];
+        let said = given.map(|(value, places)| decimals(value, places));
+        assert_eq!(said, ["0.0", "0.0", "-0.1", "-12", "-inf"]);
+    }
+}

@@ -105,7 +105,7 @@ impl Encoded {
 }
 
 fn image_size(tape: &Tape, x: Var) -> Result<[usize; 2]> {
-    let shape = tape.shape(x);
+    let shape = tape.shape(x)?;
     match shape.dims() {
         [_, _, f, t] => Ok([*f, *t]),
         _ => Err(Error::shape(

@@ -40,9 +40,9 @@ impl Head {
     pub fn record(&self, tape: &mut Tape, parameters: &Parameters, x: Var) -> Result<Var> {
         tape.set_scope("embedding");
         let mean = tape.push(MeanTime, &[x])?;
-        let shape = tape.shape(mean);
+        let shape = tape.shape(mean)?;
         let &[batch, channels, height] = shape.dims() else {
-            let message = format!("needs [N, C, F, T], but was given [{}]", tape.shape(x));
+            let message = format!("needs [N, C, F, T], but was given [{}]", tape.shape(x)?);
             return Err(Error::shape("embedding", message));
         };
         let flat = [batch, channels * height].into();

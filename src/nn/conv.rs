@@ -1,6 +1,6 @@
 use rand_chacha::ChaCha8Rng;
 
-use super::uniform_init;
+use super::{init::fits, uniform_init};
 use crate::{
     error::Result,
     ops::{Conv2d, ConvTranspose2d},
@@ -57,10 +57,11 @@ fn add(
     role: Role,
     rng: &mut ChaCha8Rng,
 ) -> Result<(ParameterId, ParameterId)> {
+    let (place, whole) = (format!("{name}.weight"), Shape::from(shape));
+    fits(&place, whole)?;
     let fan_in = shape[1] * shape[2] * shape[3];
-    let shape = Shape::from(shape);
-    let weights = uniform_init(shape.len(), fan_in, rng);
-    let weight = parameters.add(&format!("{name}.weight"), shape, role, weights)?;
+    let weights = uniform_init(whole.len(), fan_in, rng);
+    let weight = parameters.add(&place, whole, role, weights)?;
     let biases = uniform_init(bias, fan_in, rng);
     let bias = parameters.add(&format!("{name}.bias"), Shape::from([bias]), role, biases)?;
     Ok((weight, bias))
@@ -100,8 +101,8 @@ impl Conv2dLayer {
     /// If `x` does not fit.
     pub fn record(&self, tape: &mut Tape, parameters: &Parameters, x: Var) -> Result<Var> {
         let (w, b) = (
-            tape.parameter(parameters, self.weight),
-            tape.parameter(parameters, self.bias),
+            tape.parameter(parameters, self.weight)?,
+            tape.parameter(parameters, self.bias)?,
         );
         tape.push(
             Conv2d {
@@ -147,8 +148,8 @@ impl ConvTranspose2dLayer {
     /// If `x` does not fit, or cannot become that size.
     pub fn record(&self, tape: &mut Tape, parameters: &Parameters, x: Var, size: [usize; 2]) -> Result<Var> {
         let (w, b) = (
-            tape.parameter(parameters, self.weight),
-            tape.parameter(parameters, self.bias),
+            tape.parameter(parameters, self.weight)?,
+            tape.parameter(parameters, self.bias)?,
         );
         let op = ConvTranspose2d {
             stride: [self.stride; 2],

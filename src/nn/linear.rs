@@ -1,6 +1,6 @@
 use rand_chacha::ChaCha8Rng;
 
-use super::uniform_init;
+use super::{init::fits, uniform_init};
 use crate::{
     error::Result,
     ops::Linear,
@@ -19,7 +19,7 @@ impl LinearLayer {
     /// Adds the layer's parameters.
     ///
     /// # Errors
-    /// If the name is taken.
+    /// If the name is taken, or no tensor can be so large.
     pub fn new(
         parameters: &mut Parameters,
         name: &str,
@@ -27,9 +27,10 @@ impl LinearLayer {
         role: Role,
         rng: &mut ChaCha8Rng,
     ) -> Result<Self> {
-        let weights = uniform_init(input * output, input, rng);
-        let shape = Shape::from([output, input]);
-        let weight = parameters.add(&format!("{name}.weight"), shape, role, weights)?;
+        let (shape, place) = (Shape::from([output, input]), format!("{name}.weight"));
+        fits(&place, shape)?;
+        let weights = uniform_init(shape.len(), input, rng);
+        let weight = parameters.add(&place, shape, role, weights)?;
         let biases = uniform_init(output, input, rng);
         let bias = parameters.add(&format!("{name}.bias"), Shape::from([output]), role, biases)?;
         Ok(LinearLayer { weight, bias })
@@ -42,8 +43,8 @@ impl LinearLayer {
     pub fn record(&self, tape: &mut Tape, parameters: &Parameters, x: Var) -> Result<Var> {
         let operands = [
             x,
-            tape.parameter(parameters, self.weight),
-            tape.parameter(parameters, self.bias),
+            tape.parameter(parameters, self.weight)?,
+            tape.parameter(parameters, self.bias)?,
         ];
         tape.push(Linear, &operands)
     }

@@ -50,11 +50,12 @@ impl BatchNorm2d {
     /// # Errors
     /// If `x` does not fit; in training also if it has one value a channel.
     pub fn record(&self, tape: &mut Tape, parameters: &Parameters, x: Var, mode: Mode) -> Result<Var> {
-        let [mean, variance] = [self.running_mean, self.running_var].map(|id| tape.parameter(parameters, id));
+        let mean = tape.parameter(parameters, self.running_mean)?;
+        let variance = tape.parameter(parameters, self.running_var)?;
         let statistics = match mode {
             Mode::Train => {
                 let statistics = tape.push(BatchStatistics, &[x])?;
-                let count = (tape.shape(x).len() / self.channels) as f32;
+                let count = (tape.shape(x)?.len() / self.channels) as f32;
                 for (row, running, factor) in [(0, mean, 1.0), (1, variance, count / (count - 1.0))] {
                     let update = UpdateRunningStatistic {
                         row,
@@ -80,8 +81,8 @@ impl BatchNorm2d {
             }
         };
         let (weight, bias) = (
-            tape.parameter(parameters, self.weight),
-            tape.parameter(parameters, self.bias),
+            tape.parameter(parameters, self.weight)?,
+            tape.parameter(parameters, self.bias)?,
         );
         let op = BatchNorm {
             epsilon: EPSILON,

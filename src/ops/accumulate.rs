@@ -8,7 +8,7 @@ use crate::{
     kernel::{Binding, Dispatch, Kernels, Slot, flat_grid},
     shader,
     shape::Shape,
-    tape::{Case, Class, Cpu, Gradient, Io, Op, Real},
+    tape::{Case, Class, Cpu, Gradient, Io, Op, Real, Trusted},
 };
 
 /// `sum ← sum + scale · x`, and `sum ← scale · x` where the step begins a new sum
@@ -21,6 +21,7 @@ pub struct Accumulate {
 
 impl Op for Accumulate {
     const NAME: &'static str = "accumulate";
+    const TRUSTED: Option<Trusted<Self>> = Trusted::OWN;
 
     fn shape(&self, given: &[Shape]) -> Result<Shape> {
         let [sum, x] = inputs(Self::NAME, given)?;

@@ -8,7 +8,7 @@ use crate::{
     kernel::{Binding, Dispatch, Kernels, Slot, flat_grid},
     shader,
     shape::Shape,
-    tape::{Case, Class, Cpu, Gradient, Io, Op, Real, SCALER_LEN, Values},
+    tape::{Case, Class, Cpu, Gradient, Io, Op, Real, SCALER_LEN, Trusted, Values},
 };
 
 /// Adam (Kingma & Ba 2015), as PyTorch computes it, with `g` scaled so that its norm is at most
@@ -35,6 +35,7 @@ const NORM_EPSILON: f32 = 1e-6;
 
 impl Op for AdamUpdate {
     const NAME: &'static str = "adam";
+    const TRUSTED: Option<Trusted<Self>> = Trusted::OWN;
 
     fn shape(&self, given: &[Shape]) -> Result<Shape> {
         let (vectors, rest) = given.split_at(given.len().min(4));

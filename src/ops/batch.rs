@@ -16,13 +16,13 @@ use crate::{
 pub fn slice_batch(tape: &mut Tape, x: Var, start: usize, count: usize) -> Result<Var> {
     const NAME: &str = "slice_batch";
     let items = as_channels(tape, NAME, x)?;
-    let (end, there) = (start + count, tape.shape(x)[0]);
+    let (end, there) = (start.saturating_add(count), tape.shape(x)?[0]);
     if end > there {
-        let message = format!("items {start}..{end} of [{}] are not there", tape.shape(x));
+        let message = format!("items {start}..{end} of [{}] are not there", tape.shape(x)?);
         return Err(Error::shape(NAME, message));
     }
     let slice = tape.push(SliceChannels { start, count }, &[items])?;
-    let shape = tape.shape(x).with_batch(count);
+    let shape = tape.shape(x)?.with_batch(count);
     tape.push(Reshape { shape }, &[slice])
 }
 
@@ -32,7 +32,7 @@ pub fn slice_batch(tape: &mut Tape, x: Var, start: usize, count: usize) -> Resul
 /// [`Error::Shape`] if their items differ in shape.
 pub fn concat_batch(tape: &mut Tape, a: Var, b: Var) -> Result<Var> {
     const NAME: &str = "concat_batch";
-    let [x, y] = [tape.shape(a), tape.shape(b)];
+    let [x, y] = [tape.shape(a)?, tape.shape(b)?];
     let [a, b] = [as_channels(tape, NAME, a)?, as_channels(tape, NAME, b)?];
     if x.rank() != y.rank() || x.with_batch(1) != y.with_batch(1) {
         let message = format!("[{x}] and [{y}] may differ in their number of items only");
@@ -45,7 +45,7 @@ pub fn concat_batch(tape: &mut Tape, a: Var, b: Var) -> Result<Var> {
 
 /// `[N, …]` as `[1, N, …]`, where all else is one axis.
 fn as_channels(tape: &mut Tape, name: &'static str, x: Var) -> Result<Var> {
-    let shape = match tape.shape(x).dims() {
+    let shape = match tape.shape(x)?.dims() {
         [items, inner @ ..] => Shape::from([1, *items, inner.iter().product()]),
         [] => return Err(Error::shape(name, "needs a batch, but was given a scalar")),
     };

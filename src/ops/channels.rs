@@ -6,7 +6,7 @@ use crate::{
     kernel::{Kernels, at_once},
     shader,
     shape::{Channels, Shape},
-    tape::{Case, Class, Cpu, Gradient, Io, Op, Real},
+    tape::{Case, Class, Cpu, Gradient, Io, Op, Real, Trusted},
 };
 
 /// The channels of `a`, then those of `b`. `[N, A, …], [N, B, …] → [N, A + B, …]`
@@ -80,6 +80,7 @@ fn window(io: &Io<'_>, skip: usize, low: usize, high: usize) -> Kernels {
 
 impl Op for ConcatChannels {
     const NAME: &'static str = "concat_channels";
+    const TRUSTED: Option<Trusted<Self>> = Trusted::OWN;
 
     fn shape(&self, given: &[Shape]) -> Result<Shape> {
         let [a, b] = inputs(Self::NAME, given)?;
@@ -94,7 +95,7 @@ impl Op for ConcatChannels {
     }
 
     fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
-        let (a, b) = (at.shape(at.input(0))[1], at.shape(at.input(1))[1]);
+        let (a, b) = (at.shape(at.input(0))?[1], at.shape(at.input(1))?[1]);
         for (input, start, count) in [(0, 0, a), (1, a, b)] {
             if at.wants(input) {
                 let gradient = at.push(SliceChannels { start, count }, &[at.upstream()])?;
@@ -139,11 +140,12 @@ impl Op for ConcatChannels {
 
 impl Op for SliceChannels {
     const NAME: &'static str = "slice_channels";
+    const TRUSTED: Option<Trusted<Self>> = Trusted::OWN;
 
     fn shape(&self, given: &[Shape]) -> Result<Shape> {
         let [x] = inputs(Self::NAME, given)?;
         let there = channels(Self::NAME, x)?.channels;
-        let end = self.start + self.count;
+        let end = self.start.saturating_add(self.count);
         if end > there {
             let message = format!("channels {}..{end} of [{x}] are not there", self.start);
             return Err(Error::shape(Self::NAME, message));
@@ -152,7 +154,7 @@ impl Op for SliceChannels {
     }
 
     fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
-        let there = at.shape(at.input(0))[1];
+        let there = at.shape(at.input(0))?[1];
         let op = PadChannels {
             before: self.start,
             after: there - self.start - self.count,
@@ -194,15 +196,16 @@ impl Op for SliceChannels {
 
 impl Op for PadChannels {
     const NAME: &'static str = "pad_channels";
+    const TRUSTED: Option<Trusted<Self>> = Trusted::OWN;
 
     fn shape(&self, given: &[Shape]) -> Result<Shape> {
         let [x] = inputs(Self::NAME, given)?;
         let there = channels(Self::NAME, x)?.channels;
-        Ok(x.with_channels(self.before + there + self.after))
+        Ok(x.with_channels(self.before.saturating_add(there).saturating_add(self.after)))
     }
 
     fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
-        let count = at.shape(at.input(0))[1];
+        let count = at.shape(at.input(0))?[1];
         let gradient = at.push(
             SliceChannels {
                 start: self.before,
@@ -247,6 +250,7 @@ impl Op for PadChannels {
 
 impl Op for ChannelMask {
     const NAME: &'static str = "channel_mask";
+    const TRUSTED: Option<Trusted<Self>> = Trusted::OWN;
 
     fn shape(&self, given: &[Shape]) -> Result<Shape> {
         SliceChannels {
@@ -294,6 +298,7 @@ impl Op for ChannelMask {
 
 impl Op for ChannelSum {
     const NAME: &'static str = "channel_sum";
+    const TRUSTED: Option<Trusted<Self>> = Trusted::OWN;
 
     fn shape(&self, given: &[Shape]) -> Result<Shape> {
         let [x] = inputs(Self::NAME, given)?;

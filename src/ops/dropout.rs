@@ -6,7 +6,7 @@ use crate::{
     kernel::{Binding, Dispatch, Kernels, Slot, flat_grid, uniform},
     shader,
     shape::Shape,
-    tape::{Case, Class, Cpu, Gradient, Io, Op, Real},
+    tape::{Case, Class, Cpu, Gradient, Io, Op, Real, Trusted},
 };
 
 /// Zeroes elements, or whole channels, with probability `rate`, and divides the rest by `1 − rate`.
@@ -33,6 +33,7 @@ impl Dropout {
 
 impl Op for Dropout {
     const NAME: &'static str = "dropout";
+    const TRUSTED: Option<Trusted<Self>> = Trusted::OWN;
 
     fn shape(&self, given: &[Shape]) -> Result<Shape> {
         let [x] = inputs(Self::NAME, given)?;

@@ -6,7 +6,7 @@ use crate::{
     kernel::{Binding, Dispatch, Kernels, Slot, flat_grid},
     shader,
     shape::Shape,
-    tape::{Case, Class, Cpu, Gradient, Io, Op, Real, Values},
+    tape::{Case, Class, Cpu, Gradient, Io, Op, Real, Trusted, Values},
 };
 
 /// Which error a [`LossGradient`] is of.
@@ -137,6 +137,7 @@ macro_rules! loss {
     ($op:ident, $name:literal, $loss:expr) => {
         impl Op for $op {
             const NAME: &'static str = $name;
+            const TRUSTED: Option<Trusted<Self>> = Trusted::OWN;
 
             fn shape(&self, given: &[Shape]) -> Result<Shape> {
                 $loss.shape(Self::NAME, given)
@@ -167,6 +168,7 @@ loss!(BceWithLogitsLoss, "bce_with_logits_loss", Loss::CrossEntropy);
 
 impl Op for LossGradient {
     const NAME: &'static str = "loss_gradient";
+    const TRUSTED: Option<Trusted<Self>> = Trusted::OWN;
 
     fn shape(&self, given: &[Shape]) -> Result<Shape> {
         let [a, b, upstream] = inputs(Self::NAME, given)?;

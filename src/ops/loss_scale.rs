@@ -6,7 +6,7 @@ use crate::{
     kernel::{Binding, Dispatch, Kernels, Slot},
     shader,
     shape::Shape,
-    tape::{Case, Class, Cpu, Gradient, Io, Op, Real, SCALER_LEN, Values},
+    tape::{Case, Class, Cpu, Gradient, Io, Op, Real, SCALER_LEN, Trusted, Values},
 };
 
 /// Prepares an update by gradients of a scaled loss, and chooses the scale of the next, as PyTorch's `GradScaler`: where
@@ -30,6 +30,7 @@ impl UpdateLossScale {
 
 impl Op for UpdateLossScale {
     const NAME: &'static str = "update_loss_scale";
+    const TRUSTED: Option<Trusted<Self>> = Trusted::OWN;
 
     fn shape(&self, given: &[Shape]) -> Result<Shape> {
         let [scaler, bad] = inputs(Self::NAME, given)?;

@@ -8,7 +8,7 @@ use crate::{
     kernel::{Binding, Dispatch, Kernels, Shader, Slot, fold},
     shader,
     shape::Shape,
-    tape::{Case, Class, Cpu, Gradient, Io, Op, Real, Tape, Values, Var},
+    tape::{Case, Class, Cpu, Gradient, Io, Op, Real, Tape, Trusted, Values, Var},
 };
 
 /// `x / max(‖x‖, 1e-12)` of each row. `[N, D] → [N, D]`
@@ -89,6 +89,7 @@ fn silent_rows([rows, len]: [usize; 2]) -> Values {
 
 impl Op for L2Normalise {
     const NAME: &'static str = "l2_normalise";
+    const TRUSTED: Option<Trusted<Self>> = Trusted::OWN;
 
     fn shape(&self, given: &[Shape]) -> Result<Shape> {
         let [x] = inputs(Self::NAME, given)?;
@@ -145,6 +146,7 @@ impl Op for L2Normalise {
 
 impl Op for L2NormaliseGradient {
     const NAME: &'static str = "l2_normalise_gradient";
+    const TRUSTED: Option<Trusted<Self>> = Trusted::OWN;
 
     fn shape(&self, given: &[Shape]) -> Result<Shape> {
         let [x, dy] = inputs(Self::NAME, given)?;
@@ -201,6 +203,7 @@ impl Op for L2NormaliseGradient {
 
 impl Op for NormLogits {
     const NAME: &'static str = "norm_logits";
+    const TRUSTED: Option<Trusted<Self>> = Trusted::OWN;
 
     fn shape(&self, given: &[Shape]) -> Result<Shape> {
         let [f, bias] = inputs(Self::NAME, given)?;
@@ -276,6 +279,7 @@ impl Op for NormLogits {
 
 impl Op for NormLogitsGradient {
     const NAME: &'static str = "norm_logits_gradient";
+    const TRUSTED: Option<Trusted<Self>> = Trusted::OWN;
 
     fn shape(&self, given: &[Shape]) -> Result<Shape> {
         let [f, dy] = inputs(Self::NAME, given)?;

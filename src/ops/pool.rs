@@ -8,7 +8,7 @@ use crate::{
     kernel::Kernels,
     shader,
     shape::Shape,
-    tape::{Case, Class, Cpu, Gradient, Io, Op, Real, Values},
+    tape::{Case, Class, Cpu, Gradient, Io, MAX_ELEMENTS, Op, Real, Trusted, Values},
 };
 
 /// The maximum of each window; padding never wins. `[N, C, H, W] → [N, C, (H + 2p − k) / s + 1, …]`
@@ -66,6 +66,7 @@ impl MaxPool2d {
 
 impl Op for MaxPool2d {
     const NAME: &'static str = "max_pool2d";
+    const TRUSTED: Option<Trusted<Self>> = Trusted::OWN;
 
     fn shape(&self, given: &[Shape]) -> Result<Shape> {
         let [x] = inputs(Self::NAME, given)?;
@@ -73,8 +74,8 @@ impl Op for MaxPool2d {
         let mut out = [n, c, h, w];
         for axis in 0..2 {
             let (k, s, p) = (self.kernel[axis], self.stride[axis], self.padding[axis]);
-            let padded = out[2 + axis] + 2 * p;
-            if k == 0 || s == 0 || 2 * p > k || padded < k {
+            let padded = out[2 + axis] + 2 * p.min(MAX_ELEMENTS);
+            if k == 0 || !(1..=MAX_ELEMENTS).contains(&s) || p > MAX_ELEMENTS || 2 * p > k || padded < k {
                 return Err(Error::shape(Self::NAME, format!("{self:?} does not fit [{x}]")));
             }
             out[2 + axis] = (padded - k) / s + 1;
@@ -139,6 +140,7 @@ impl Op for MaxPool2d {
 
 impl Op for MaxPool2dGradient {
     const NAME: &'static str = "max_pool2d_gradient";
+    const TRUSTED: Option<Trusted<Self>> = Trusted::OWN;
 
     fn shape(&self, given: &[Shape]) -> Result<Shape> {
         let [x, dy] = inputs(Self::NAME, given)?;

@@ -42,7 +42,7 @@ impl Recorded {
             leaves.push(match case.mutates().iter().position(|&m| m == i) {
                 Some(k) => {
                     let id = parameters.add(&name, *shape, HOMES[k].0, case.values(i))?;
-                    tape.parameter(&parameters, id)
+                    tape.parameter(&parameters, id)?
                 }
                 None => {
                     inputs.push(case.values(i));
@@ -67,7 +67,7 @@ impl Recorded {
 
     /// Its output becomes `Σ R · output` with a fixed random `R`.
     fn weigh(&mut self) -> Result<()> {
-        let shape = self.tape.shape(self.output);
+        let shape = self.tape.shape(self.output)?;
         let weights = (0..shape.len()).map(|i| 2.0 * uniform([23, 17], 0, 0, i as u32) - 1.0);
         let weights = self.tape.constant(shape, &weights.collect::<Vec<_>>())?;
         let weighted = self.tape.push(Multiply, &[self.output, weights])?;

@@ -6,7 +6,7 @@ use crate::{
     kernel::{Dispatch, Kernels},
     shader,
     shape::Shape,
-    tape::{Case, Class, Cpu, Gradient, Io, Op, Real, Tape, Values, Var, parallel},
+    tape::{Case, Class, Cpu, Gradient, Io, Op, Real, Tape, Trusted, Values, Var, parallel},
 };
 
 /// `(x − mean) / (deviation + ε)` of each item, where the deviation is unbiased. An item that is constant becomes
@@ -34,7 +34,7 @@ pub struct StandardiseGradient {
 /// # Errors
 /// [`Error::Shape`] if an item has fewer than two values.
 pub fn standardise(tape: &mut Tape, x: Var, epsilon: f32) -> Result<Var> {
-    let channels = items_as_channels(tape.shape(x))?;
+    let channels = items_as_channels(tape.shape(x)?)?;
     let items = tape.push(channels, &[x])?;
     let statistics = tape.push(BatchStatistics, &[items])?;
     tape.push(Standardise { epsilon }, &[x, statistics])
@@ -76,6 +76,7 @@ fn moments<T: Real>(statistics: &[T], item: usize, inner: usize, epsilon: f32) -
 
 impl Op for Standardise {
     const NAME: &'static str = "standardise";
+    const TRUSTED: Option<Trusted<Self>> = Trusted::OWN;
 
     fn shape(&self, given: &[Shape]) -> Result<Shape> {
         let [x, statistics] = inputs(Self::NAME, given)?;
@@ -91,7 +92,7 @@ impl Op for Standardise {
     fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
         let Standardise { epsilon } = *self;
         let (x, statistics, dy) = (at.input(0), at.input(1), at.upstream());
-        let channels = items_as_channels(at.shape(x))?;
+        let channels = items_as_channels(at.shape(x)?)?;
         let [items, upstream] = [at.push(channels.clone(), &[x])?, at.push(channels, &[dy])?];
         let sums = at.push(BatchNormSums { epsilon }, &[items, upstream, statistics])?;
         let gradient = at.push(StandardiseGradient { epsilon }, &[x, dy, statistics, sums])?;
@@ -142,6 +143,7 @@ impl Op for Standardise {
 
 impl Op for StandardiseGradient {
     const NAME: &'static str = "standardise_gradient";
+    const TRUSTED: Option<Trusted<Self>> = Trusted::OWN;
 
     fn shape(&self, given: &[Shape]) -> Result<Shape> {
         let [x, dy, statistics, sums] = inputs(Self::NAME, given)?;

@@ -6,7 +6,7 @@ use crate::{
     kernel::{Binding, Dispatch, Kernels, Slot, fold, uniform},
     shader,
     shape::Shape,
-    tape::{Case, Class, Cpu, Gradient, Io, Op, Real, Values},
+    tape::{Case, Class, Cpu, Gradient, Io, Op, Real, Trusted, Values},
 };
 
 /// `Σ wᵢ max(0, d(aᵢ, pᵢ) − d(aᵢ, nᵢ) + margin) / max(Σ wᵢ, 1)`, where `d(x, y) = ‖m (x − y) + 10⁻⁶‖` over all
@@ -119,6 +119,7 @@ fn apart<T: Real>(mask: T, a: T, b: T) -> T {
 
 impl Op for TripletLoss {
     const NAME: &'static str = "triplet_loss";
+    const TRUSTED: Option<Trusted<Self>> = Trusted::OWN;
 
     fn shape(&self, given: &[Shape]) -> Result<Shape> {
         let [embeddings, mask, weight] = inputs(Self::NAME, given)?;
@@ -140,7 +141,8 @@ impl Op for TripletLoss {
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
         let triplets = Triplets::new(&io, self.margin);
         let losses = (0..triplets.weight.len()).filter_map(|i| triplets.loss(i, triplets.distances(i)));
-        io.output[0] = losses.sum::<T>() / triplets.divisor();
+        // from 0, which the sum of none is not: that is -0
+        io.output[0] = losses.fold(T::zero(), |sum, loss| sum + loss) / triplets.divisor();
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
@@ -172,6 +174,7 @@ impl Op for TripletLoss {
 
 impl Op for TripletLossGradient {
     const NAME: &'static str = "triplet_loss_gradient";
+    const TRUSTED: Option<Trusted<Self>> = Trusted::OWN;
 
     fn shape(&self, given: &[Shape]) -> Result<Shape> {
         let [embeddings, mask, weight, upstream] = inputs(Self::NAME, given)?;

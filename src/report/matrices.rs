@@ -6,6 +6,7 @@ use super::{SoundError, colour::image, gather::Found, provenance::is_simulated};
 use crate::{
     corpus::Instrument,
     eval::{Distances, Score, Triangle, What},
+    metrics::decimals,
 };
 
 /// Shades of a cell.
@@ -90,7 +91,7 @@ pub(super) fn across(found: &Found) -> Vec<Matrix> {
     matrices(found, What::Correlation, |evaluation| {
         let row = |(instrument, all): (Instrument, &Vec<Option<f64>>)| {
             let cell = |(other, &r): (Instrument, &Option<f64>)| {
-                let text = r.map_or("–".into(), |r| format!("{r:.2}").replace('-', "\u{2212}"));
+                let text = r.map_or("–".into(), |r| decimals(r, 2).replace('-', "\u{2212}"));
                 Shaded {
                     title: format!("{instrument} and {other}: {text}"),
                     text,

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     corpus::{Instrument, Split},
-    metrics::signal_to_distortion,
+    metrics::{decimals, signal_to_distortion},
     separate::{Separators, WindowOptions, separate_signal},
     train::recipe::{Model, Part, Recipe},
 };
@@ -318,5 +318,5 @@ fn ratio(segment: &Segment, truth: &[f32], estimate: &[f32]) -> Result<Option<St
     let ratios = signal_to_distortion(&[truth], &[estimate], truth.len())?;
     let value = ratios.first().and_then(|frames| frames.first()).copied();
     let value = value.filter(|value| value.is_finite());
-    Ok(value.map(|value| format!("{value:.1}\u{a0}dB").replace('-', "\u{2212}")))
+    Ok(value.map(|value| format!("{}\u{a0}dB", decimals(value, 1)).replace('-', "\u{2212}")))
 }

@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    files::{FileError, write_atomically},
+    files::{self, FileError, write_atomically},
     gpu::{Gpu, Tuning},
 };
 
@@ -41,7 +41,7 @@ impl Choices {
     /// measuring again costs little.
     pub fn stored(gpu: &Gpu, folder: &Path) -> Self {
         let none = Self::none(gpu);
-        let read = fs::read(none.path(folder)).ok();
+        let read = files::read(&none.path(folder)).ok();
         let stored: Option<Choices> = read.and_then(|text| serde_json::from_slice(&text).ok());
         let same =
             |s: &Choices| (&s.version, &s.adapter, &s.driver) == (&none.version, &none.adapter, &none.driver);

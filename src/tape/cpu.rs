@@ -8,7 +8,10 @@ use super::{
     Cpu, Flat, Input, MAX_INPUTS, Parameters, Place, Plan, Real, Var, input::check_inputs, parallel,
     plan::Content,
 };
-use crate::{error::Result, kernel::StepValues};
+use crate::{
+    error::{Error, Result},
+    kernel::StepValues,
+};
 
 /// The flat buffers in host memory.
 #[derive(Debug, Clone)]
@@ -85,6 +88,7 @@ impl<T: Real> CpuProgram<T> {
         inputs: &[I],
         step: &StepValues,
     ) -> Result<()> {
+        self.check(store)?;
         self.write(inputs)?;
         for index in 0..self.plan.steps.len() {
             self.run_step(store, index, step);
@@ -102,6 +106,7 @@ impl<T: Real> CpuProgram<T> {
         inputs: &[I],
         step: &StepValues,
     ) -> Result<Option<String>> {
+        self.check(store)?;
         self.write(inputs)?;
         for index in 0..self.plan.steps.len() {
             self.run_step(store, index, step);
@@ -113,6 +118,20 @@ impl<T: Real> CpuProgram<T> {
             }
         }
         Ok(None)
+    }
+
+    /// An error for a plan that is not for the CPU, or a store that lacks what it needs.
+    fn check(&self, store: &CpuStore<T>) -> Result<()> {
+        if self.plan.packed {
+            return Err(Error::Tape("a plan for a GPU cannot run on the CPU".to_string()));
+        }
+        let mut flats = store.flats.iter().zip(&self.plan.lengths);
+        match flats.all(|(flat, &len)| flat.len() >= len) {
+            true => Ok(()),
+            false => Err(Error::Tape(
+                "a program runs on the store that it was made with".to_string(),
+            )),
+        }
     }
 
     fn write<'a, I: Into<Input<'a, T>> + Copy>(&mut self, inputs: &[I]) -> Result<()> {
@@ -198,6 +217,7 @@ impl<T: Real> CpuProgram<T> {
     /// # Errors
     /// [`Error::Tape`](crate::Error::Tape) if it was not named an output.
     pub fn read<'a>(&'a self, store: &'a CpuStore<T>, var: Var) -> Result<&'a [T]> {
+        self.check(store)?;
         Ok(self.values(store, self.plan.output(var)?))
     }
 

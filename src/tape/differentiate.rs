@@ -11,15 +11,17 @@ impl Tape {
     /// depend on has none.
     ///
     /// # Errors
-    /// [`Error::Tape`] if `loss` is no scalar; [`Error::Shape`] from an operation without gradient.
+    /// [`Error::Tape`] if `loss` is no scalar, or a tensor is of another tape; [`Error::Shape`] from an operation
+    /// without gradient.
     pub fn gradients(&mut self, loss: Var, wanted: &[Var]) -> Result<Vec<Option<Var>>> {
+        wanted.iter().try_for_each(|&var| self.own(var))?;
         let one = self.constant(Shape::SCALAR, &[1.0])?;
         self.gradients_from(loss, one, wanted)
     }
 
     /// The same, multiplied by the scalar `seed`.
     fn gradients_from(&mut self, loss: Var, seed: Var, wanted: &[Var]) -> Result<Vec<Option<Var>>> {
-        if self.shape(loss) != Shape::SCALAR {
+        if self.shape(loss)? != Shape::SCALAR {
             return Err(Error::Tape(format!(
                 "{} is no scalar: sum or average it first",
                 self.describe(loss)
@@ -44,7 +46,7 @@ impl Tape {
             let mut at = Gradient {
                 wanted: inputs.iter().map(|v| needed[v.index()]).collect(),
                 given: vec![None; inputs.len()],
-                output: Var(index as u32),
+                output: self.var(index),
                 name: op.name(),
                 tape: self,
                 inputs,
@@ -54,7 +56,7 @@ impl Tape {
             let Gradient { inputs, given, .. } = at;
             for (input, given) in inputs.iter().zip(given) {
                 let Some(given) = given else { continue };
-                if self.shape(given) != self.shape(*input) {
+                if self.shape(given)? != self.shape_of(*input) {
                     return Err(Error::Tape(format!(
                         "the gradient of {} is {}",
                         self.describe(*input),
@@ -92,8 +94,8 @@ impl Tape {
             {
                 // one parameter may have been recorded several times
                 match places.iter_mut().find(|(at, _)| *at == offset) {
-                    Some((_, vars)) => vars.push(Var(index as u32)),
-                    None => places.push((offset, vec![Var(index as u32)])),
+                    Some((_, vars)) => vars.push(self.var(index)),
+                    None => places.push((offset, vec![self.var(index)])),
                 }
             }
         }

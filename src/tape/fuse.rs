@@ -44,7 +44,7 @@ impl Tape {
     /// The range of a flat buffer that a tensor lies in, if it does.
     fn flat_range(&self, mut var: Var) -> Option<(Flat, Range<usize>)> {
         loop {
-            let len = self.shape(var).len();
+            let len = self.shape_of(var).len();
             if let Some(&(_, flat, offset)) = self.pinned.iter().find(|(pinned, ..)| *pinned == var) {
                 return Some((flat, offset..offset + len));
             }
@@ -84,14 +84,14 @@ pub(super) fn fuse<'t>(tape: &'t Tape, outputs: &[Var]) -> Result<(Cow<'t, Tape>
     let mut readers: Vec<Vec<Var>> = vec![Vec::new(); tape.entries.len()];
     for index in (0..tape.entries.len()).filter(|&i| live[i]) {
         if let Node::Op { inputs, .. } = &tape.entries[index].node {
-            let reader = Var(index as u32);
+            let reader = tape.var(index);
             inputs
                 .iter()
                 .for_each(|input| add(&mut readers[input.index()], reader));
         }
     }
     for index in (0..tape.entries.len()).filter(|&i| live[i]) {
-        let producer = Var(index as u32);
+        let producer = tape.var(index);
         if outputs.contains(&producer) || tape.pinned.iter().any(|(pinned, ..)| *pinned == producer) {
             continue;
         }
@@ -159,7 +159,8 @@ fn absorb(tape: &Tape, producer: Var, readers: &[Var], live: &[bool]) -> Result<
             Error::Tape(format!("{name} with {producer} is no {}", fused.op.name()))
         };
         let inputs = inputs.ok_or_else(misfit)?;
-        if tape.check(&*fused.op, &inputs)? != tape.shape(reader) || fused.op.mutates() != absorbing.mutates()
+        if tape.check(&*fused.op, &inputs)? != tape.shape_of(reader)
+            || fused.op.mutates() != absorbing.mutates()
         {
             return Err(misfit());
         }
@@ -179,7 +180,7 @@ fn stays(tape: &Tape, read: &[Var], producer: Var, reader: Var, live: &[bool]) -
         read.any(|(other, r)| other == flat && r.start < range.end && range.start < r.end)
     };
     let mut between = (producer.index() + 1..reader.index()).filter(|&i| live[i]);
-    let changed = between.any(|i| tape.writes(Var(i as u32)).iter().any(overlaps));
+    let changed = between.any(|i| tape.writes(tape.var(i)).iter().any(overlaps));
     // no dispatch may read and write one buffer, not even different ranges
     let mut written = tape.writes(reader).into_iter();
     !changed && !written.any(|(flat, _)| read.iter().any(|(other, _)| *other == flat))

@@ -22,15 +22,22 @@ mod slot;
 mod table;
 mod timing;
 mod tune;
+mod verify;
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 pub use case::{Case, Class, Values};
 pub use choices::Choices;
 pub use cpu::{CpuProgram, CpuStore};
 pub use fuse::{Fused, Operand};
 pub use input::{Format, Input};
-pub use op::{Cpu, Gradient, Io, MAX_INPUTS, MAX_MUTATED, Op};
+pub use op::{Cpu, Gradient, Io, MAX_INPUTS, MAX_MUTATED, Op, Trusted};
 pub(crate) use op::{inputs, same};
 pub use parameters::{
     Flat, HISTORY_SLOTS, HISTORY_STEPS, Parameter, ParameterId, Parameters, Role, SCALER_LEN,
@@ -51,15 +58,39 @@ use crate::{
     shape::Shape,
 };
 
-/// A tensor on a tape. Only meaningful with the tape that made it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Var(u32);
+/// A tensor on a tape. Every other tape refuses it, but a clone of the tape that was made after the tensor.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Var {
+    index: u32,
+    serial: Serial,
+}
 
 impl Var {
     fn index(self) -> usize {
-        self.0 as usize
+        self.index as usize
     }
 }
+
+impl fmt::Debug for Var {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "%{}", self.index)
+    }
+}
+
+/// Tells what was recorded or added from everything else that ever was: two things at the same place of two tapes, or
+/// of clones that went on differently, have different ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Serial(u64);
+
+impl Serial {
+    fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Serial(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// The most elements of a tensor: kernels count in 32 bits, and bytes, too.
+pub(crate) const MAX_ELEMENTS: usize = u32::MAX as usize / 4;
 
 /// What a tensor's value is.
 #[derive(Clone)]
@@ -78,6 +109,8 @@ enum Node {
         flat: Flat,
         offset: usize,
         name: String,
+        /// Whether it is (the beginning of) all of it, not a named tensor.
+        whole: bool,
     },
     Op {
         op: Arc<dyn ErasedOp>,
@@ -87,6 +120,7 @@ enum Node {
 
 #[derive(Clone)]
 struct Entry {
+    serial: Serial,
     node: Node,
     shape: Shape,
     scope: Arc<str>,
@@ -124,8 +158,35 @@ impl Tape {
     }
 
     /// Shape of a tensor of this tape.
-    pub fn shape(&self, var: Var) -> Shape {
+    ///
+    /// # Errors
+    /// [`Error::Tape`] for a tensor of another tape.
+    pub fn shape(&self, var: Var) -> Result<Shape> {
+        self.own(var)?;
+        Ok(self.shape_of(var))
+    }
+
+    /// The same for one that is known to be of this tape.
+    fn shape_of(&self, var: Var) -> Shape {
         self.entries[var.index()].shape
+    }
+
+    /// Where every tensor is looked at that comes from outside.
+    fn own(&self, var: Var) -> Result<()> {
+        match self.entries.get(var.index()) {
+            Some(entry) if entry.serial == var.serial => Ok(()),
+            _ => Err(Error::Tape(format!(
+                "the tensor {var:?} is not of this tape: record it here, too"
+            ))),
+        }
+    }
+
+    /// The tensor at a place of this tape.
+    fn var(&self, index: usize) -> Var {
+        Var {
+            index: index as u32,
+            serial: self.entries[index].serial,
+        }
     }
 
     /// Whether activations and their gradients are kept in 16-bit floats, where [their operations](Op::halves) allow it:
@@ -185,14 +246,18 @@ impl Tape {
     }
 
     /// A named tensor of a model.
-    pub fn parameter(&mut self, parameters: &Parameters, id: ParameterId) -> Var {
-        let parameter = parameters.get(id);
+    ///
+    /// # Errors
+    /// [`Error::Tape`] for the id of a tensor that is not among these.
+    pub fn parameter(&mut self, parameters: &Parameters, id: ParameterId) -> Result<Var> {
+        let parameter = parameters.get(id)?;
         let node = Node::Flat {
             flat: parameter.flat(),
             offset: parameter.offset,
             name: parameter.name.clone(),
+            whole: false,
         };
-        self.add(node, parameter.shape)
+        Ok(self.add(node, parameter.shape))
     }
 
     /// A whole flat buffer as one vector, padding included.
@@ -203,6 +268,7 @@ impl Tape {
                 flat,
                 offset: 0,
                 name: format!("all {}", flat.name()),
+                whole: true,
             },
             shape,
         )
@@ -214,6 +280,7 @@ impl Tape {
             flat: Flat::Scaler,
             offset: 0,
             name: "loss scale".to_string(),
+            whole: true,
         };
         self.add(node, Shape::SCALAR)
     }
@@ -221,7 +288,8 @@ impl Tape {
     /// Records an operation.
     ///
     /// # Errors
-    /// [`Error::Shape`] if the inputs do not fit it, or the output would be empty.
+    /// [`Error::Shape`] if the inputs do not fit it, or the output would be empty; [`Error::Tape`] for a tensor of
+    /// another tape.
     pub fn push<O: Op>(&mut self, op: O, inputs: &[Var]) -> Result<Var> {
         self.push_erased(Arc::new(op), inputs)
     }
@@ -245,10 +313,11 @@ impl Tape {
                 format!("takes at most {MAX_INPUTS} inputs"),
             ));
         }
-        if let Some(foreign) = inputs.iter().find(|var| var.index() >= self.entries.len()) {
+        inputs.iter().try_for_each(|&var| self.own(var))?;
+        if op.is_view() && inputs.is_empty() {
             return Err(Error::shape(
                 op.name(),
-                format!("{foreign:?} is not of this tape"),
+                "a view is of something: give it an input",
             ));
         }
         for &index in op.mutates() {
@@ -268,24 +337,28 @@ impl Tape {
                 return Err(Error::shape(op.name(), message));
             }
         }
-        let shapes: Vec<Shape> = inputs.iter().map(|&var| self.shape(var)).collect();
-        let shape = op.shape(&shapes)?;
-        if shape.is_empty() || shape.len() > u32::MAX as usize / 4 {
-            return Err(Error::shape(
-                op.name(),
-                format!("an output of [{shape}] is empty or too large"),
-            ));
-        }
-        Ok(shape)
+        let shapes: Vec<Shape> = inputs.iter().map(|&var| self.shape_of(var)).collect();
+        let fits = |what: &str, shape: Shape| match (1..=MAX_ELEMENTS).contains(&shape.len()) {
+            true => Ok(shape),
+            false => {
+                let message = format!("an {what} of [{shape}] is empty or too large");
+                Err(Error::shape(op.name(), message))
+            }
+        };
+        shapes
+            .iter()
+            .try_for_each(|&shape| fits("input", shape).map(drop))?;
+        fits("output", op.shape(&shapes)?)
     }
 
     fn add(&mut self, node: Node, shape: Shape) -> Var {
         self.entries.push(Entry {
+            serial: Serial::next(),
             node,
             shape,
             scope: self.scope.clone(),
         });
-        Var(self.entries.len() as u32 - 1)
+        self.var(self.entries.len() - 1)
     }
 
     fn node(&self, var: Var) -> &Node {
@@ -330,7 +403,7 @@ impl Tape {
             let of: Vec<bool> = inputs.iter().map(|var| halves[var.index()]).collect();
             halves[index] = match op.is_view() {
                 true => of[0],
-                false => op.halves(&of) && op.mutates().is_empty() && !kept.contains(&Var(index as u32)),
+                false => op.halves(&of) && op.mutates().is_empty() && !kept.contains(&self.var(index)),
             };
         }
         halves
@@ -357,10 +430,9 @@ impl Tape {
 impl fmt::Debug for Tape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, entry) in self.entries.iter().enumerate() {
-            let var = Var(index as u32);
-            write!(f, "%{index} = {}", self.describe(var))?;
+            write!(f, "%{index} = {}", self.describe(self.var(index)))?;
             if let Node::Op { inputs, .. } = &entry.node {
-                let inputs: Vec<String> = inputs.iter().map(|v| format!("%{}", v.0)).collect();
+                let inputs: Vec<String> = inputs.iter().map(|v| format!("{v:?}")).collect();
                 write!(f, " ({})", inputs.join(", "))?;
             }
             writeln!(f)?;

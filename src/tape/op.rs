@@ -1,6 +1,6 @@
 //! The contract of an operation.
 
-use std::{any::Any, fmt::Debug};
+use std::{any::Any, fmt::Debug, marker::PhantomData};
 
 use super::{Case, Fused, Real, Tape, Var};
 use crate::{
@@ -16,9 +16,13 @@ pub const MAX_MUTATED: usize = 3;
 
 /// An operation: everything that a tape, a plan and a device need to know of it. An operation has one
 /// output tensor; what needs several is several operations.
-pub trait Op: Debug + Send + Sync + 'static {
+pub trait Op: Debug + Send + Sync + Sized + 'static {
     /// For messages and tables.
     const NAME: &'static str;
+
+    /// Whether its kernels run without checks of their indices and loops: only for the crate's own, as nobody else can
+    /// make a [`Trusted`].
+    const TRUSTED: Option<Trusted<Self>> = None;
 
     /// The output's shape.
     ///
@@ -82,6 +86,18 @@ pub trait Op: Debug + Send + Sync + 'static {
     fn flops(&self, _io: &Io<'_>) -> u64 {
         0
     }
+}
+
+/// Says that no kernel of the operation `O` needs checks where it runs: under all shapes that its rule accepts and
+/// whatever its tensors hold, no index leaves its tensor, nothing is divided by 0, and every loop ends. It is of one
+/// type of operation, and the plan alone goes by it, with the shapes that the tape checked: who calls another
+/// operation's [`gpu`](Op::gpu), or changes what that gives, has no part in it.
+#[derive(Debug, Clone, Copy)]
+pub struct Trusted<O>(PhantomData<O>);
+
+impl<O> Trusted<O> {
+    /// The value of [`Op::TRUSTED`] for operations of this crate.
+    pub(crate) const OWN: Option<Self> = Some(Trusted(PhantomData));
 }
 
 /// The shapes that an operation works on, and what is known of the device.
@@ -171,7 +187,10 @@ impl Gradient<'_> {
     }
 
     /// Shape of any tensor of the tape.
-    pub fn shape(&self, var: Var) -> Shape {
+    ///
+    /// # Errors
+    /// As [`Tape::shape`].
+    pub fn shape(&self, var: Var) -> Result<Shape> {
         self.tape.shape(var)
     }
 
@@ -242,6 +261,7 @@ pub(super) trait ErasedOp: Debug + Send + Sync {
     fn unpacks_pcm16(&self) -> bool;
     fn halves(&self, inputs: &[bool]) -> bool;
     fn flops(&self, io: &Io<'_>) -> u64;
+    fn trusted(&self) -> bool;
     fn cpu_f32(&self, io: Cpu<'_, f32>);
     fn cpu_f64(&self, io: Cpu<'_, f64>);
 }
@@ -293,6 +313,10 @@ impl<O: Op> ErasedOp for O {
 
     fn flops(&self, io: &Io<'_>) -> u64 {
         Op::flops(self, io)
+    }
+
+    fn trusted(&self) -> bool {
+        O::TRUSTED.is_some()
     }
 
     fn cpu_f32(&self, io: Cpu<'_, f32>) {

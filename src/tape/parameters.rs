@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use super::Serial;
 use crate::{
     error::{Error, Result},
     shape::Shape,
@@ -87,9 +88,12 @@ const FIRST_SCALE: f32 = 65_536.0;
 /// Tensors start at multiples of 256 bytes, the coarsest alignment that WebGPU allows an adapter to ask.
 const ALIGNMENT: usize = 64;
 
-/// Names one tensor of [`Parameters`].
+/// Names one tensor of [`Parameters`], and of clones of them that were made after it was added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ParameterId(usize);
+pub struct ParameterId {
+    index: usize,
+    serial: Serial,
+}
 
 /// One named tensor.
 #[derive(Debug, Clone)]
@@ -104,6 +108,7 @@ pub struct Parameter {
     pub initial: Arc<[f32]>,
     /// First element in its flat buffer.
     pub offset: usize,
+    serial: Serial,
 }
 
 impl Parameter {
@@ -138,20 +143,24 @@ impl Parameters {
                 expected: shape.len(),
             });
         }
-        if self.by_name.insert(name.to_string(), self.all.len()).is_some() {
+        if self.by_name.contains_key(name) {
             return Err(Error::Tape(format!("there are two parameters '{name}'")));
         }
+        self.by_name.insert(name.to_string(), self.all.len());
         let end = &mut self.lengths[role as usize];
         let offset = *end;
         *end += shape.len().next_multiple_of(ALIGNMENT);
+        let serial = Serial::next();
         self.all.push(Parameter {
             name: name.to_string(),
             shape,
             role,
             initial: initial.into(),
             offset,
+            serial,
         });
-        Ok(ParameterId(self.all.len() - 1))
+        let index = self.all.len() - 1;
+        Ok(ParameterId { index, serial })
     }
 
     /// Replaces the value that a new run starts from.
@@ -175,8 +184,23 @@ impl Parameters {
     }
 
     /// The tensor of an id that [`add`](Self::add) gave.
-    pub fn get(&self, id: ParameterId) -> &Parameter {
-        &self.all[id.0]
+    ///
+    /// # Errors
+    /// [`Error::Tape`] if it was another's `add`.
+    pub fn get(&self, id: ParameterId) -> Result<&Parameter> {
+        let there = self.all.get(id.index);
+        let own = there.filter(|parameter| parameter.serial == id.serial);
+        own.ok_or_else(|| {
+            let message =
+                "a parameter's id goes with the parameters that it was given by, and with no others";
+            Error::Tape(message.to_string())
+        })
+    }
+
+    /// Whether there is a tensor of that name, shape and place.
+    pub(super) fn holds(&self, name: &str, shape: Shape, flat: Flat, offset: usize) -> bool {
+        let found = self.find(name);
+        found.is_some_and(|p| (p.shape, p.flat(), p.offset) == (shape, flat, offset))
     }
 
     /// All tensors, in the order they were added.

@@ -9,10 +9,11 @@ use super::{
     layout::{Buffers, Colouring},
     liveness::{last_uses, live_entries},
     op::ErasedOp,
-    tune,
+    tune, verify,
 };
 use crate::{
     error::{Error, Result},
+    gpu::Checks,
     kernel::{Binding, Dispatch, Kernels, Slot, Traits},
     shape::Shape,
 };
@@ -66,6 +67,14 @@ impl Step {
         }
     }
 
+    /// Whether its kernels are checked where they run.
+    pub fn checks(&self) -> Checks {
+        match self.op.trusted() {
+            true => Checks::Off,
+            false => Checks::On,
+        }
+    }
+
     /// Tells its dispatches which of their bindings are in 16 bits.
     fn narrow(&mut self) {
         for dispatch in &mut self.kernels.dispatches {
@@ -114,6 +123,8 @@ pub struct Plan {
     /// The largest tensor of each shared buffer, to name it when the buffer is too large.
     pub(super) largest: Vec<(usize, String, Shape)>,
     pub(super) fused: usize,
+    /// Whether it is for a GPU, where samples and 16-bit floats lie two to a word.
+    pub(super) packed: bool,
 }
 
 /// Where a plan will run: only a GPU's plan has dispatches and scratch buffers.
@@ -128,7 +139,8 @@ impl Plan {
     /// is left out, and operations are fused unless the tape [says otherwise](Tape::fuse).
     ///
     /// # Errors
-    /// [`Error::Tape`] if an operation would read and write one buffer.
+    /// [`Error::Tape`] for outputs of another tape, other parameters than the tape's, or an operation that would read
+    /// and write one buffer.
     pub fn for_cpu(tape: &Tape, parameters: &Parameters, outputs: &[Var]) -> Result<Self> {
         Self::new(tape, parameters, outputs, Target::Cpu)
     }
@@ -148,6 +160,7 @@ impl Plan {
         outputs: &[Var],
         target: Target<'_>,
     ) -> Result<Self> {
+        tape.verify(parameters, outputs)?;
         let (tape, fused) = fuse(tape, outputs)?;
         let tape = &*tape;
         let live = live_entries(tape, outputs);
@@ -166,10 +179,8 @@ impl Plan {
             outputs: BTreeMap::new(),
             largest: Vec::new(),
             fused,
+            packed: choices.is_some(),
         };
-        if let Some(&empty) = tape.inputs.iter().find(|&&v| tape.shape(v).is_empty()) {
-            return Err(Error::Tape(format!("{} is empty", tape.describe(empty))));
-        }
         let mut places: Vec<Option<Place>> = vec![None; tape.entries.len()];
 
         // lasting places first: flat buffers, inputs, constants
@@ -194,7 +205,7 @@ impl Plan {
         }
         for &(var, flat, offset) in &tape.pinned {
             if live[var.index()] {
-                let len = tape.shape(var).len();
+                let len = tape.shape_of(var).len();
                 places[var.index()] = Some(plan.flat_place(parameters, flat, offset, len));
             }
         }
@@ -216,8 +227,8 @@ impl Plan {
             let Node::Op { op, inputs } = &tape.entries[index].node else {
                 continue;
             };
-            let var = Var(index as u32);
-            let shape = tape.shape(var);
+            let var = tape.var(index);
+            let shape = tape.shape_of(var);
             if op.is_view() || !op.mutates().is_empty() {
                 places[index] = Some(placed(&places, inputs[0])?);
             }
@@ -248,7 +259,7 @@ impl Plan {
                     .iter()
                     .map(|&v| placed(&places, v))
                     .collect::<Result<_>>()?,
-                shapes: inputs.iter().map(|&v| tape.shape(v)).collect(),
+                shapes: inputs.iter().map(|&v| tape.shape_of(v)).collect(),
                 output: placed(&places, var)?,
                 output_shape: shape,
                 kernels: Kernels::default(),
@@ -259,6 +270,11 @@ impl Plan {
             if let Some(choices) = choices {
                 step.choose(choices);
                 step.kernels = op.gpu(&step.io());
+            }
+            let lens = inputs.iter().zip(&step.shapes);
+            let lens = lens.map(|(&v, &shape)| verify::elements(tape, v, shape, plan.packed));
+            step.verify(&lens.collect::<Vec<_>>(), shape.len())?;
+            if plan.packed {
                 step.narrow();
                 for &len in &step.kernels.scratch {
                     tensors.push((len, format!("scratch of {}", step.label), shape));
@@ -416,6 +432,14 @@ impl Plan {
     /// Number of dispatches of one replay; 0 in a plan for the CPU.
     pub fn dispatches(&self) -> usize {
         self.steps.iter().map(|s| s.kernels.dispatches.len()).sum()
+    }
+
+    /// Every dispatch, in order, and whether it is checked where it runs.
+    pub(super) fn kernels_to_compile(&self) -> impl Iterator<Item = (&Dispatch, Checks)> {
+        let of = |step: &'_ Step| step.checks();
+        self.steps
+            .iter()
+            .flat_map(move |s| s.kernels.dispatches.iter().map(move |d| (d, of(s))))
     }
 
     /// Every dispatch, in order.

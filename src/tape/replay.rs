@@ -126,7 +126,7 @@ impl GpuProgram {
 
         let step = gpu.uniform_buffer("step", size_of::<StepValues>() / 4)?;
         let params = uniform_params(&gpu, plan)?;
-        gpu.compile(plan.kernels());
+        gpu.compile_by(plan.kernels_to_compile());
         let mut dispatches = Vec::with_capacity(plan.dispatches());
         let mut param_offset = 0;
         for planned in &plan.steps {
@@ -170,7 +170,9 @@ impl GpuProgram {
                     });
                     param_offset += len.next_multiple_of(UNIFORM_ALIGNMENT);
                 }
-                dispatches.push(gpu.prepare(dispatch, &bound)?);
+                // SAFETY: unchecked are only kernels of operations that are trusted to need no checks, on tensors of the
+                // very shapes that they were made for: `Step::verify` compared the two
+                dispatches.push(unsafe { gpu.prepare_by(dispatch, &bound, planned.checks()) }?);
             }
         }
         let submissions = (0..dispatches.len())

@@ -371,11 +371,12 @@ impl Session {
     /// # Errors
     /// A fault of the device.
     pub fn history(&mut self, slot: usize, step: u32, count: usize) -> Result<Vec<f32>> {
-        let ring = self.flat(Flat::History)?;
-        let count = count.min(HISTORY_STEPS).min(step as usize + 1);
-        let first = step as usize + 1 - count;
-        let at = |s: usize| ring.get(slot * HISTORY_STEPS + s % HISTORY_STEPS).copied();
-        Ok((first..first + count).filter_map(at).collect())
+        let flat = self.flat(Flat::History)?;
+        let ring = flat.chunks_exact(HISTORY_STEPS).nth(slot).unwrap_or_default();
+        let end = u64::from(step) + 1;
+        let steps = end.saturating_sub(count.min(HISTORY_STEPS) as u64)..end;
+        let at = |s: u64| ring.get((s % HISTORY_STEPS as u64) as usize).copied();
+        Ok(steps.filter_map(at).collect())
     }
 }
 

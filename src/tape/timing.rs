@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use crate::error::Result;
 
+/// More of them in a row tell no more.
+const MOST_RUNS: f64 = 1e6;
+
 /// How long to measure.
 #[derive(Debug, Clone, Copy)]
 pub struct Effort {
@@ -38,8 +41,10 @@ impl Effort {
     fn sorted(&self, mut time: impl FnMut(usize) -> Result<Duration>) -> Result<Vec<Duration>> {
         time(1)?;
         let once = time(1)?.max(Duration::from_nanos(100));
-        let runs = (self.sample.as_secs_f64() / once.as_secs_f64()).ceil().max(1.0) as usize;
-        let mut all = Vec::with_capacity(self.samples);
+        let runs = (self.sample.as_secs_f64() / once.as_secs_f64())
+            .ceil()
+            .clamp(1.0, MOST_RUNS) as usize;
+        let mut all = Vec::new();
         for _ in 0..self.samples.max(1) {
             all.push(time(runs)? / runs as u32);
         }

@@ -8,7 +8,7 @@ use std::{
 use super::{Choices, Effort, Io, Parameters, Plan, Role, Session, Tape, Var, op::ErasedOp};
 use crate::{
     error::Result,
-    gpu::{Device, Gpu, Tuning},
+    gpu::{Checks, Device, Gpu, Tuning},
     kernel::{Dispatch, StepValues, Traits, uniform},
     shape::Shape,
 };
@@ -112,6 +112,14 @@ impl Tunable {
         })
     }
 
+    /// Whether its kernels are checked where they run.
+    fn checks(&self) -> Checks {
+        match self.op.trusted() {
+            true => Checks::Off,
+            false => Checks::On,
+        }
+    }
+
     /// What a variant dispatches.
     fn dispatches(&self, traits: Traits, variant: &'static str) -> Vec<Dispatch> {
         let pinned = Some(variant);
@@ -134,7 +142,7 @@ impl Tunable {
         for (i, &shape) in self.shapes.iter().enumerate() {
             let noise = (0..shape.len()).map(|j| 2.0 * uniform([1, 2], 0, i as u32, j as u32) - 1.0);
             let id = parameters.add(&format!("operand {i}"), shape, Role::Frozen, noise.collect())?;
-            operands.push(tape.parameter(&parameters, id));
+            operands.push(tape.parameter(&parameters, id)?);
         }
         let output = tape.push_erased(self.op.clone(), &operands)?;
         Ok((parameters, tape, output))
@@ -152,7 +160,8 @@ impl Tunable {
         let variants = self.variants(device.traits());
         if let Device::Gpu(gpu) = device {
             let of = |&variant| self.dispatches(device.traits(), variant);
-            gpu.compile(&variants.iter().flat_map(of).collect::<Vec<_>>());
+            let dispatches: Vec<_> = variants.iter().flat_map(of).collect();
+            gpu.compile_by(dispatches.iter().map(|dispatch| (dispatch, self.checks())));
         }
         let mut own = None;
         for &variant in &variants {
@@ -219,7 +228,8 @@ pub(super) fn at_first_use(gpu: &Arc<Gpu>, plan: &Plan, choices: &mut Choices) -
         // its variants side by side, but not those of all: compiling counts
         let (traits, variants) = (gpu.traits(), tunable.variants(gpu.traits()));
         let dispatches = variants.iter().map(|variant| tunable.dispatches(traits, variant));
-        gpu.compile(&dispatches.flatten().collect::<Vec<_>>());
+        let dispatches: Vec<_> = dispatches.flatten().collect();
+        gpu.compile_by(dispatches.iter().map(|dispatch| (dispatch, tunable.checks())));
         let Ok(tuned) = tunable.measure(&device, how, deadline) else {
             continue;
         };

@@ -7,8 +7,7 @@
 use std::{
     borrow::Cow,
     collections::{HashMap, HashSet},
-    fs,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use safetensors::{Dtype, SafeTensors, View};
@@ -19,6 +18,7 @@ use super::{
     network::TARGETS,
     recipe::{Precision, Recipe},
     schedule::Schedule,
+    weights::{Weights, is_float, kind},
 };
 use crate::{
     files::write_atomically,
@@ -189,8 +189,7 @@ fn copy(
 
 /// A checkpoint that was read and found intact.
 pub struct Checkpoint {
-    path: PathBuf,
-    bytes: Vec<u8>,
+    file: Weights,
     /// Where training stood when it was written.
     pub state: State,
 }
@@ -202,22 +201,9 @@ impl Checkpoint {
     /// [`TrainError::Io`]; [`TrainError::Checkpoint`] for a file that is cut short, is no safetensors file,
     /// was not written by stemwise, or by a version whose format differs.
     pub fn read(path: &Path) -> Result<Self, TrainError> {
-        let bytes = fs::read(path).map_err(TrainError::io("read", path))?;
-        let failed = |message: String| TrainError::Checkpoint {
-            path: path.into(),
-            message,
-        };
-        SafeTensors::deserialize(&bytes).map_err(|error| {
-            failed(format!(
-                "it is damaged, cut short or no safetensors file ({error}). Copy it again"
-            ))
-        })?;
-        let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|error| failed(error.to_string()))?;
-        let state = metadata
-            .metadata()
-            .as_ref()
-            .and_then(|entries| entries.get(METADATA_KEY));
-        let state = state.ok_or_else(|| {
+        let file = Weights::read(path)?;
+        let failed = |message: String| file.refused(message);
+        let state = file.metadata(METADATA_KEY).ok_or_else(|| {
             failed(format!(
                 "it is no checkpoint of a stemwise run (no '{METADATA_KEY}' in its metadata)"
             ))
@@ -226,7 +212,8 @@ impl Checkpoint {
         struct Format {
             format: u32,
         }
-        match serde_json::from_str::<Format>(state) {
+        let damaged = |_| failed("its metadata is damaged. Copy it again".to_string());
+        match serde_json::from_str::<Format>(&state) {
             Ok(Format { format: FORMAT }) => {}
             Ok(Format { format }) => {
                 let message = format!(
@@ -234,25 +221,20 @@ impl Checkpoint {
                 );
                 return Err(failed(message));
             }
-            Err(error) => return Err(failed(format!("its metadata is damaged ({error})"))),
+            Err(error) => return Err(damaged(error)),
         }
-        let state = serde_json::from_str(state)
-            .map_err(|error| failed(format!("its metadata is damaged ({error})")))?;
-        Ok(Checkpoint {
-            path: path.into(),
-            bytes,
-            state,
-        })
+        let state = serde_json::from_str(&state).map_err(damaged)?;
+        Ok(Checkpoint { file, state })
     }
 
     /// BLAKE3 hash of the file.
     pub fn hash(&self) -> String {
-        blake3::hash(&self.bytes).to_hex().to_string()
+        blake3::hash(self.file.bytes()).to_hex().to_string()
     }
 
     /// Names of the weights and running statistics in it, sorted.
     pub fn weights(&self) -> Vec<String> {
-        let names = SafeTensors::deserialize(&self.bytes).map(|file| {
+        let names = self.file.tensors().map(|file| {
             let names = file
                 .names()
                 .into_iter()
@@ -269,22 +251,16 @@ impl Checkpoint {
     /// # Errors
     /// [`TrainError::Checkpoint`] if it is not there, or of another shape.
     pub fn tensor(&self, name: &str, shape: &Shape) -> Result<Vec<f32>, TrainError> {
-        let failed = |message: String| TrainError::Checkpoint {
-            path: self.path.clone(),
-            message,
-        };
-        let file = SafeTensors::deserialize(&self.bytes).map_err(|error| failed(error.to_string()))?;
-        let tensor = file
-            .tensor(name)
-            .map_err(|_| failed(format!("'{name}' is missing")))?;
-        if tensor.shape() != shape.dims() || tensor.dtype() != Dtype::F32 {
-            let (there, dtype) = (tensor.shape(), tensor.dtype());
-            return Err(failed(format!(
-                "'{name}' is {there:?} of {dtype:?} instead of [{shape}] of F32"
-            )));
+        let file = self.file.tensors()?;
+        let tensor = file.tensor(name);
+        let tensor = tensor.map_err(|_| self.file.refused(format!("'{name}' is missing")))?;
+        if tensor.shape() != shape.dims() {
+            let there = tensor.shape();
+            return Err(self
+                .file
+                .refused(format!("'{name}' is {there:?} instead of [{shape}]")));
         }
-        let values = tensor.data().as_chunks().0;
-        Ok(values.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+        self.file.values(name, &tensor)
     }
 
     /// Puts everything into a session: weights, statistics and the optimizer's moments.
@@ -305,10 +281,7 @@ impl Checkpoint {
     }
 
     fn put(&self, session: &mut Session, moments: bool) -> Result<(), TrainError> {
-        let file = SafeTensors::deserialize(&self.bytes).map_err(|error| TrainError::Checkpoint {
-            path: self.path.clone(),
-            message: error.to_string(),
-        })?;
+        let file = self.file.tensors()?;
         let parameters = session.parameters();
         self.check_architecture(&file, parameters)?;
 
@@ -322,15 +295,12 @@ impl Checkpoint {
         for (flat, layout, prefix) in flats {
             let mut values = vec![0.0; parameters.flat_len(flat)];
             for parameter in parameters.iter().filter(|p| p.flat() == layout) {
-                let Ok(tensor) = file.tensor(&format!("{prefix}{}", parameter.name)) else {
+                let name = format!("{prefix}{}", parameter.name);
+                let Ok(tensor) = file.tensor(&name) else {
                     continue;
                 };
-                for (value, bytes) in values[parameter.offset..]
-                    .iter_mut()
-                    .zip(tensor.data().as_chunks().0)
-                {
-                    *value = f32::from_le_bytes(*bytes);
-                }
+                values[parameter.offset..][..parameter.shape.len()]
+                    .copy_from_slice(&self.file.values(&name, &tensor)?);
             }
             contents.push((flat, values));
         }
@@ -352,10 +322,9 @@ impl Checkpoint {
         }
         match mismatch(file, &expected) {
             None => Ok(()),
-            Some(problems) => Err(TrainError::Checkpoint {
-                path: self.path.clone(),
-                message: format!("it is of another architecture: {problems}"),
-            }),
+            Some(problems) => Err(self
+                .file
+                .refused(format!("it is of another architecture: {problems}"))),
         }
     }
 }
@@ -367,8 +336,9 @@ pub(super) fn mismatch(file: &SafeTensors<'_>, expected: &[(String, &Parameter)]
     for (name, parameter) in expected {
         match file.tensor(name) {
             Err(_) => problems.push(format!("'{name}' is missing")),
-            Ok(tensor) if tensor.dtype() != Dtype::F32 => {
-                problems.push(format!("'{name}' is {:?} instead of F32", tensor.dtype()));
+            Ok(tensor) if !is_float(tensor.dtype()) => {
+                let kind = kind(tensor.dtype());
+                problems.push(format!("'{name}' is of {kind}, no weights: save it as float32"));
             }
             Ok(tensor) if tensor.shape() != parameter.shape.dims() => problems.push(format!(
                 "'{name}' is {:?} instead of {:?}",

@@ -1,13 +1,14 @@
 //! What a training run is made of, as its `config.toml` says it.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{TrainError, recipe::Recipe};
+use super::{
+    TrainError,
+    recipe::{Recipe, misfit, no_toml},
+};
+use crate::files;
 
 /// A whole `config.toml`: where the data are, and what is trained on them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,11 +30,13 @@ impl RunConfig {
     /// [`TrainError::Io`]; [`TrainError::Config`] for what is no such file, or has a key that does not exist;
     /// [`TrainError::Setting`] for a value out of range.
     pub fn read(path: &Path) -> Result<Self, TrainError> {
-        let text = fs::read_to_string(path).map_err(TrainError::io("read", path))?;
-        let config: Self = toml::from_str(&text).map_err(|error| TrainError::Config {
+        let text = files::read_to_string(path).map_err(TrainError::io("read", path))?;
+        let failed = |message| TrainError::Config {
             path: path.into(),
-            message: error.to_string(),
-        })?;
+            message,
+        };
+        let table: toml::Table = text.parse().map_err(|error| failed(no_toml(&error, &text)))?;
+        let config: Self = table.try_into().map_err(|error| failed(misfit(&error)))?;
         config.recipe.check()?;
         Ok(config)
     }

@@ -1,17 +1,19 @@
 //! Weights that leave a run, and weights that were trained elsewhere.
 
 use std::{
+    collections::BTreeMap,
     fmt::Write,
     fs,
     path::{Path, PathBuf},
 };
 
-use safetensors::SafeTensors;
+use safetensors::Dtype;
 
 use super::{
     Checkpoint, Network, Recipe, Run, RunConfig, Schedule, TrainError,
     checkpoint::{Snapshot, State, mismatch},
     network::TARGETS,
+    weights::{Weights, kind},
 };
 use crate::{
     files::write_atomically,
@@ -151,42 +153,43 @@ fn card(
     Ok(text)
 }
 
+/// What [`import`] made.
+#[derive(Clone, Debug)]
+pub struct Imported {
+    /// The run.
+    pub run: Run,
+    /// How many tensors were of other floats than 32-bit ones, by what they were of. They were converted.
+    pub converted: BTreeMap<String, usize>,
+}
+
 /// Makes a run of weights that were trained elsewhere: a safetensors file with the names that the recipe's network
-/// has, as PyTorch would save them. Other runs can build on it, and it separates and describes; it is not trained on.
+/// has, as PyTorch would save them, in floats of 16, 32 or 64 bits. Other runs can build on it, and it separates and
+/// describes; it is not trained on.
 ///
 /// # Errors
-/// [`TrainError::Checkpoint`], naming tensors that are missing, surplus or of another shape; as [`Run::create`].
-pub fn import(weights: &Path, recipe: &Recipe, out: &Path) -> Result<Run, TrainError> {
-    let bytes = fs::read(weights).map_err(TrainError::io("read", weights))?;
-    let refused = |message: String| TrainError::Checkpoint {
-        path: weights.into(),
-        message,
-    };
-    let file = SafeTensors::deserialize(&bytes).map_err(|error| {
-        refused(format!(
-            "it is damaged, cut short or no safetensors file ({error})"
-        ))
-    })?;
+/// [`TrainError::Checkpoint`], naming tensors that are missing, surplus, of another shape or no floats, or that hold
+/// what is no finite number in 32 bits; as [`Run::create`].
+pub fn import(weights: &Path, recipe: &Recipe, out: &Path) -> Result<Imported, TrainError> {
+    let whole = Weights::read(weights)?;
+    let file = whole.tensors()?;
     let mut network = Network::new(recipe)?;
     // an exported file has no targets
     let kept = network.parameters.iter().filter(|p| !p.name.starts_with(TARGETS));
     let all: Vec<Parameter> = kept.cloned().collect();
     let expected: Vec<(String, &Parameter)> = all.iter().map(|p| (p.name.clone(), p)).collect();
     if let Some(problems) = mismatch(&file, &expected) {
-        return Err(refused(format!(
-            "it is no '{}' of these sizes: {problems}",
-            recipe.name
-        )));
+        return Err(whole.refused(format!("it is no '{}' of these sizes: {problems}", recipe.name)));
     }
+    let mut converted = BTreeMap::new();
     for (name, _) in &expected {
-        let tensor = file.tensor(name).map_err(|error| refused(error.to_string()))?;
-        let values = tensor
-            .data()
-            .as_chunks()
-            .0
-            .iter()
-            .map(|bytes| f32::from_le_bytes(*bytes));
-        network.parameters.set_initial(name, values.collect())?;
+        let tensor = file.tensor(name);
+        let tensor = tensor.map_err(|_| whole.refused(format!("'{name}' is missing")))?;
+        network
+            .parameters
+            .set_initial(name, whole.values(name, &tensor)?)?;
+        if tensor.dtype() != Dtype::F32 {
+            *converted.entry(kind(tensor.dtype())).or_default() += 1;
+        }
     }
     let config = RunConfig {
         corpus: weights.into(),
@@ -203,13 +206,6 @@ pub fn import(weights: &Path, recipe: &Recipe, out: &Path) -> Result<Run, TrainE
         state.simulated = exported.state.simulated;
         state.parents = exported.state.parents;
     }
-    let snapshot = Snapshot::take(&mut session, state)?;
-    match snapshot.find_not_finite() {
-        None => snapshot.write(&run.last())?,
-        Some((name, value)) => {
-            run.discard();
-            return Err(refused(format!("'{name}' holds {value}")));
-        }
-    }
-    Ok(run)
+    Snapshot::take(&mut session, state)?.write(&run.last())?;
+    Ok(Imported { run, converted })
 }

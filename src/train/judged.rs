@@ -11,9 +11,12 @@ use super::{
     example::{Example, Item, Stem},
     recipe::{Recipe, SplitBy, Stems},
 };
-use crate::corpus::{
-    self, Excerpt, Instrument, Pieces, Sampler, SamplerOptions,
-    abx::{Clip, ClipTriplet, Clips, Items, Judgements},
+use crate::{
+    corpus::{
+        self, Excerpt, Instrument, Pieces, Sampler, SamplerOptions,
+        abx::{Clip, ClipTriplet, Clips, Items, Judgements},
+    },
+    files,
 };
 
 /// How the files begin that say where judged samples lie.
@@ -103,7 +106,7 @@ impl File {
 pub(crate) fn judgements_hash(table: &Path) -> Result<String, TrainError> {
     let mut hasher = blake3::Hasher::new();
     for path in [vec![table.into()], clip_files(table)?].concat() {
-        let bytes = fs::read(&path).map_err(TrainError::io("read", &path))?;
+        let bytes = files::read(&path).map_err(TrainError::io("read", &path))?;
         hasher.update(blake3::hash(&bytes).as_bytes());
     }
     Ok(hasher.finalize().to_hex().to_string())

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File, OpenOptions},
+    fs::{File, OpenOptions},
     io::{self, Write},
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
@@ -11,7 +11,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{StartUp, TrainError, tensorboard::Events};
-use crate::files::write_atomically;
+use crate::files::{self, write_atomically};
 
 /// One line. `seconds` counts the time spent in training since step 0, also over resumptions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -108,7 +108,7 @@ pub(super) struct Log {
 impl Log {
     /// Opens the log of a run that is at `step`: lines beyond it, or that were cut short, are removed.
     pub fn open(path: &Path, step: u32) -> Result<Self, TrainError> {
-        let text = match fs::read_to_string(path) {
+        let text = match files::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(TrainError::io("read", path)(error)),
@@ -160,6 +160,8 @@ impl Log {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

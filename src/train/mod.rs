@@ -41,6 +41,7 @@ mod schedule;
 pub mod tensorboard;
 mod trainer;
 mod validate;
+mod weights;
 
 pub use checkpoint::Checkpoint;
 pub use config::RunConfig;
@@ -48,7 +49,7 @@ pub use error::TrainError;
 pub(crate) use judged::{clip_files, judgements_hash};
 pub use memory::{Footprint, examples_at_a_time};
 pub use network::Network;
-pub use objective::LossStep;
+pub use objective::{LossPart, LossStep};
 pub use parents::Parent;
 pub use progress::{Event, Observer, StartUp, Summary};
 pub use recipe::Recipe;

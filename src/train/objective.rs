@@ -33,8 +33,19 @@ pub struct LossStep {
     pub tape: Tape,
     /// What is minimised.
     pub loss: Var,
-    /// What it is the sum of, before weighting, by name.
-    pub parts: Vec<(&'static str, Var)>,
+    /// What it is the sum of.
+    pub parts: Vec<LossPart>,
+}
+
+/// One of the terms of a loss.
+#[derive(Clone, Copy, Debug)]
+pub struct LossPart {
+    /// Its name in the log.
+    pub name: &'static str,
+    /// What it is multiplied by: the setting of that name.
+    pub weight: f32,
+    /// The term, before weighting.
+    pub value: Var,
 }
 
 /// Inputs of a network for every example.
@@ -54,7 +65,7 @@ pub(super) const SCALE_SLOT: usize = HISTORY_SLOTS - 1;
 impl LossStep {
     /// The names of the losses in the history, the sum first.
     pub(super) fn names(&self) -> Vec<&'static str> {
-        let parts = self.parts.iter().map(|(name, _)| *name);
+        let parts = self.parts.iter().map(|part| part.name);
         // a single part is the loss
         let parts = parts.filter(|_| self.parts.len() > 1);
         std::iter::once("loss").chain(parts).collect()
@@ -62,7 +73,7 @@ impl LossStep {
 
     fn record_history(&mut self, parameters: &Parameters) -> Result<(), TrainError> {
         let history = self.tape.flat(parameters, Flat::History);
-        let losses = std::iter::once(self.loss).chain(self.parts.iter().map(|(_, var)| *var));
+        let losses = std::iter::once(self.loss).chain(self.parts.iter().map(|part| part.value));
         for (slot, loss) in losses.take(self.names().len()).enumerate().collect::<Vec<_>>() {
             let slot = LOSS_SLOT + slot;
             self.tape.push(Record { slot }, &[history, loss])?;
@@ -165,10 +176,10 @@ impl Network {
         };
         tape.set_scope("loss");
         let mut loss = None;
-        for &(weight, _, part) in &parts {
+        for &LossPart { weight, value, .. } in &parts {
             let weighted = match weight == 1.0 {
-                true => part,
-                false => tape.push(Scale { factor: weight }, &[part])?,
+                true => value,
+                false => tape.push(Scale { factor: weight }, &[value])?,
             };
             loss = Some(match loss {
                 None => weighted,
@@ -177,7 +188,6 @@ impl Network {
         }
         let loss =
             loss.ok_or_else(|| TrainError::setting("loss", "all weights are 0: nothing is learned"))?;
-        let parts = parts.into_iter().map(|(_, name, part)| (name, part)).collect();
         Ok(LossStep { tape, loss, parts })
     }
 
@@ -196,9 +206,6 @@ impl Network {
     }
 }
 
-/// Weight, name and value.
-type Term = (f32, &'static str, Var);
-
 struct Recording<'a> {
     network: &'a Network,
     tape: &'a mut Tape,
@@ -207,7 +214,7 @@ struct Recording<'a> {
     sources: Var,
     /// Magnitude of the mix, or of the stem. `[items, 1, bins, frames]`
     heard: Var,
-    terms: Vec<Term>,
+    terms: Vec<LossPart>,
 }
 
 impl Recording<'_> {
@@ -220,7 +227,7 @@ impl Recording<'_> {
     }
 
     /// `mean |estimate − stem|`
-    fn separation(mut self) -> Result<Vec<Term>, TrainError> {
+    fn separation(mut self) -> Result<Vec<LossPart>, TrainError> {
         let (parameters, mode) = (
             &self.network.parameters,
             self.network.mode(Part::Separator, self.mode),
@@ -241,15 +248,19 @@ impl Recording<'_> {
         let stem = self.stem(instrument.map_or(0, |instrument| instrument as usize))?;
         self.tape.set_scope("loss");
         let l1 = self.tape.push(L1Loss, &[estimate, stem])?;
-        match self.terms.iter_mut().find(|(_, name, _)| *name == "l1") {
-            Some((_, _, sum)) => *sum = self.tape.push(Add, &[*sum, l1])?,
-            None => self.terms.push((weight, "l1", l1)),
+        match self.terms.iter_mut().find(|part| part.name == "l1") {
+            Some(part) => part.value = self.tape.push(Add, &[part.value, l1])?,
+            None => self.add("l1", weight, l1),
         }
         Ok(())
     }
 
+    fn add(&mut self, name: &'static str, weight: f32, value: Var) {
+        self.terms.push(LossPart { name, weight, value });
+    }
+
     /// The squared error to the normalised vectors of Clean, those of silent stems zeroed.
-    fn targets(mut self) -> Result<Vec<Term>, TrainError> {
+    fn targets(mut self) -> Result<Vec<LossPart>, TrainError> {
         let network = self.network;
         let embedding = network.embed(self.tape, self.heard, self.mode)?;
         let mut vectors = None;
@@ -263,30 +274,29 @@ impl Recording<'_> {
         }
         let vectors = vectors.ok_or_else(|| TrainError::setting("task", "there are no targets"))?;
         self.tape.set_scope("loss");
-        let mask = self.tape.input("sounding", self.tape.shape(vectors));
+        let mask = self.tape.input("sounding", self.tape.shape(vectors)?);
         let vectors = self.tape.push(Multiply, &[vectors, mask])?;
         let target = self.tape.push(L2Normalise, &[vectors])?;
         let error = self.tape.push(MseLoss, &[embedding, target])?;
-        Ok(vec![(1.0, "mse", error)])
+        self.add("mse", 1.0, error);
+        Ok(self.terms)
     }
 
     /// Triplet loss, L1 of what is separated or reconstructed, norm loss.
-    fn triplets(mut self) -> Result<Vec<Term>, TrainError> {
+    fn triplets(mut self) -> Result<Vec<LossPart>, TrainError> {
         let network = self.network;
         let (parameters, loss) = (&network.parameters, network.recipe.loss);
-        // the L1 is summed over the inputs of a triplet, not averaged
-        let l1 = loss.l1 * TRIPLET as f32;
         let embedding = match &network.nets {
             Nets::Cascade(separator, extractor) => {
                 let mode = network.mode(Part::Separator, self.mode);
                 let separated = separator.record(self.tape, parameters, self.heard, mode)?;
-                if l1 > 0.0 {
-                    self.l1(separated.estimate, network.recipe.instrument, l1)?;
+                if loss.l1 > 0.0 {
+                    self.l1(separated.estimate, network.recipe.instrument, loss.l1)?;
                 }
                 let mode = network.mode(Part::Extractor, self.mode);
                 extractor.record(self.tape, parameters, separated.estimate, mode)?
             }
-            Nets::Direct(net) if l1 > 0.0 => {
+            Nets::Direct(net) if loss.l1 > 0.0 => {
                 let mode = network.mode(Part::Encoder, self.mode);
                 let described = net.record(self.tape, parameters, self.heard, mode)?;
                 let mode = network.mode(Part::Decoders, self.mode);
@@ -294,26 +304,32 @@ impl Recording<'_> {
                     let i = instrument as usize;
                     let separated =
                         net.reconstruct(self.tape, parameters, &described, self.heard, i, mode)?;
-                    self.l1(separated.estimate, Some(instrument), l1)?;
+                    self.l1(separated.estimate, Some(instrument), loss.l1)?;
                 }
                 described.embedding
             }
             _ => network.embed(self.tape, self.heard, self.mode)?,
         };
         self.tape.set_scope("loss");
+        for part in &mut self.terms {
+            // the L1 is summed over the inputs of a triplet, not averaged
+            let factor = TRIPLET as f32;
+            part.value = self.tape.push(Scale { factor }, &[part.value])?;
+        }
         if loss.triplet > 0.0 {
             let triplet = match network.recipe.model.of_one_instrument() {
                 true => self.triplets_of_one(embedding)?,
                 false => self.triplets_of_all(embedding)?,
             };
-            self.terms.insert(0, (loss.triplet, "triplet", triplet));
+            self.add("triplet", loss.triplet, triplet);
+            self.terms.rotate_right(1);
         }
         if let Some(bias) = network.norm_bias {
             let items = items_per_example(&network.recipe) * self.examples;
             let sounding = self.tape.input("sounding", [items, SUBSPACES]);
-            let bias = self.tape.parameter(parameters, bias);
+            let bias = self.tape.parameter(parameters, bias)?;
             let norm = norm_loss(self.tape, embedding, bias, sounding)?;
-            self.terms.push((loss.norm, "norm", norm));
+            self.add("norm", loss.norm, norm);
         }
         Ok(self.terms)
     }
@@ -341,5 +357,141 @@ impl Recording<'_> {
         }
         let margin = self.network.recipe.loss.margin;
         Ok(self.tape.push(TripletLoss { margin }, &[rows, mask, weight])?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        gpu::Device,
+        kernel::{StepValues, uniform},
+        tape::{Format, Session},
+        train::recipe::{Choices, RECIPES, resolve},
+    };
+
+    const TINY: [&str; 9] = [
+        "front_end.stft_size=256",
+        "front_end.stft_hop=128",
+        "front_end.mels=40",
+        "network.width=0.0625",
+        "network.dimensions=4",
+        "data.segment_seconds=0.2",
+        "training.batch=2",
+        "loss.triplet=0.5",
+        "data.judgements=a.csv",
+    ];
+
+    fn tiny(name: &str) -> Recipe {
+        let set: Vec<String> = TINY.iter().map(ToString::to_string).collect();
+        let of = |instrument| Choices {
+            instrument,
+            set: set.clone(),
+            ..Choices::default()
+        };
+        resolve(name, &of(None))
+            .or_else(|_| resolve(name, &of(Some(Instrument::Bass))))
+            .unwrap()
+    }
+
+    /// The length of an input, from what is said where it is passed.
+    fn fitting(write: impl FnOnce(usize) -> crate::Result<()>) -> usize {
+        match write(1 << 20) {
+            Err(crate::Error::Length { expected, .. }) => expected,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The loss of a recipe on noise, and its parts, each with its weight.
+    fn values(recipe: &Recipe) -> (f32, Vec<(&'static str, f32, f32)>) {
+        let network = Network::new(recipe).unwrap();
+        let step = network.forward_step(2).unwrap();
+        let outputs: Vec<Var> = std::iter::once(step.loss)
+            .chain(step.parts.iter().map(|part| part.value))
+            .collect();
+        let mut session = Session::new(&Device::Cpu, &network.parameters).unwrap();
+        let mut program = session.compile(&step.tape, &outputs).unwrap();
+        let mut slot = session.slot(&program).unwrap();
+        for (i, format) in program
+            .plan()
+            .formats()
+            .collect::<Vec<_>>()
+            .into_iter()
+            .enumerate()
+        {
+            let noise = |j: usize| uniform([1, 2], 0, i as u32, j as u32);
+            match format {
+                Format::F32 => {
+                    let len = fitting(|len| slot.write(i, 0, &vec![0.0; len]));
+                    slot.write(i, 0, &(0..len).map(noise).collect::<Vec<_>>())
+                        .unwrap();
+                }
+                Format::Pcm16 => {
+                    let len = fitting(|len| slot.write_pcm16(i, 0, &vec![0; len]));
+                    let samples = (0..len).map(|j| (20_000.0 * (noise(j) - 0.5)) as i16);
+                    slot.write_pcm16(i, 0, &samples.collect::<Vec<_>>()).unwrap();
+                }
+            }
+        }
+        session
+            .run_slot(&mut program, slot, &StepValues::default(), drop)
+            .unwrap();
+        let mut read = |var| session.read(&mut program, var).unwrap()[0];
+        let loss = read(step.loss);
+        let parts = step
+            .parts
+            .iter()
+            .map(|part| (part.name, part.weight, read(part.value)));
+        (loss, parts.collect())
+    }
+
+    /// What `metrics.jsonl` says: the parts, times the settings of their names, add up to the loss.
+    #[test]
+    fn the_parts_of_every_recipes_loss_add_up_to_it() {
+        for (name, _) in RECIPES {
+            let recipe = tiny(name);
+            let (loss, parts) = values(&recipe);
+            let sum: f32 = parts
+                .iter()
+                .map(|&(part, weight, value)| {
+                    let setting = match part {
+                        "triplet" => recipe.loss.triplet,
+                        "norm" => recipe.loss.norm,
+                        "l1" if recipe.task != Task::Separation => recipe.loss.l1,
+                        _ => 1.0,
+                    };
+                    assert_eq!(weight, setting, "{name}: {part}");
+                    setting * value
+                })
+                .sum();
+            // three roundings of 32-bit floats
+            assert!(
+                (sum - loss).abs() <= 4.0 * f32::EPSILON * loss.abs(),
+                "{name}: {sum} of {parts:?}, not {loss}"
+            );
+        }
+    }
+
+    #[test]
+    fn triplets_that_keep_their_margin_cost_nothing_and_that_has_no_sign() {
+        let mut tape = Tape::new();
+        let (x, mask, weight) = (
+            tape.input("x", [3, 1]),
+            tape.input("mask", [1, 1]),
+            tape.input("weight", [1]),
+        );
+        let none = tape
+            .push(TripletLoss { margin: 0.0 }, &[x, mask, weight])
+            .unwrap();
+        let mut session = Session::new(&Device::Cpu, &Parameters::default()).unwrap();
+        let mut program = session.compile(&tape, &[none]).unwrap();
+        let inputs: [&[f32]; 3] = [&[0.0, 0.0, 1.0], &[1.0], &[1.0]];
+        session
+            .run(&mut program, &inputs, &StepValues::default())
+            .unwrap();
+        assert_eq!(
+            session.read(&mut program, none).unwrap()[0].to_bits(),
+            0f32.to_bits()
+        );
     }
 }

@@ -99,21 +99,26 @@ impl Stage {
 }
 
 /// Takes a stage out of those that follow, because its instrument is not in the corpus: so are those of that instrument
-/// that build on it, and those that build on these. Stages for all instruments do without it.
-pub fn leave_out(stage: &Stage, following: &mut Vec<Stage>) {
-    let mut gone = vec![stage.folder.clone()];
-    following.retain(|other| {
-        let recipe = &other.config.recipe;
-        let builds_on_it = other.config.from.iter().any(|folder| gone.contains(folder));
-        let kept = !(recipe.instrument.is_some() && builds_on_it);
-        if !kept {
-            gone.push(other.folder.clone());
-        }
-        kept
-    });
-    for other in following {
+/// that build on it, and those that build on these. Stages for all instruments do without it, unless nothing is left
+/// that they build on. Gives what was taken out, in order.
+pub fn leave_out(stage: &Stage, following: &mut Vec<Stage>) -> Vec<Stage> {
+    let (mut gone, mut out) = (vec![stage.folder.clone()], Vec::new());
+    let mut kept = Vec::new();
+    for mut other in following.drain(..) {
+        let before = other.config.from.len();
         other.config.from.retain(|folder| !gone.contains(folder));
+        let left = other.config.from.len();
+        let of_one = other.config.recipe.instrument.is_some();
+        match left < before && (of_one || left == 0) {
+            true => {
+                gone.push(other.folder.clone());
+                out.push(other);
+            }
+            false => kept.push(other),
+        }
     }
+    *following = kept;
+    out
 }
 
 /// The settings in which a run's recipe differs from another, as `key = value`; the size of micro-batches does not
@@ -304,12 +309,27 @@ mod tests {
 
         let mut direct = all("direct");
         let piano = direct.remove(2);
-        leave_out(&piano, &mut direct);
+        assert!(leave_out(&piano, &mut direct).is_empty());
         let pretraining = direct
             .iter()
             .find(|stage| stage.name() == "direct-pretraining")
             .unwrap();
         assert_eq!((direct.len(), pretraining.config.from.len()), (6, 4));
+        // without any of Clean, there is nothing that they could learn from
+        let mut out = Vec::new();
+        while let Some(clean) = direct
+            .first()
+            .filter(|stage| stage.name().starts_with("clean"))
+            .cloned()
+        {
+            direct.remove(0);
+            out = leave_out(&clean, &mut direct);
+        }
+        let out: Vec<String> = out.iter().map(Stage::name).collect();
+        assert!(
+            direct.is_empty() && out == ["direct-pretraining", "direct"],
+            "{out:?}"
+        );
     }
 
     #[test]

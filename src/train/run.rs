@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Parent, RunConfig, TrainError};
 use crate::{
-    files::{Lock, PARTIAL_PREFIX, write_atomically},
+    files::{self, Lock, PARTIAL_PREFIX, write_atomically},
     gpu::Gpu,
     tape::Choices,
 };
@@ -223,14 +223,11 @@ impl Run {
     /// [`TrainError::Run`] if it cannot be read.
     pub fn record(&self) -> Result<Option<RunRecord>, TrainError> {
         let path = self.folder.join("run.json");
-        match fs::read(&path) {
-            Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes).map_err(|error| {
-                TrainError::Run {
-                    path: path.clone(),
-                    message: format!(
-                        "it cannot be read ({error}); remove it, and what it says of earlier starts is lost"
-                    ),
-                }
+        match files::read(&path) {
+            Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes).map_err(|_| TrainError::Run {
+                path: path.clone(),
+                message: "it is damaged: copy it again, or remove it, and what it says of earlier starts is lost"
+                    .into(),
             })?)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(TrainError::io("read", &path)(error)),

@@ -67,8 +67,8 @@ impl Schedule {
         if self.least.is_none_or(|least| scores.loss < least) {
             (self.least, self.stale, self.level) = (Some(scores.loss), 0, 0);
         } else {
-            self.stale += 1;
-            self.level += 1;
+            self.stale = self.stale.saturating_add(1);
+            self.level = self.level.saturating_add(1);
         }
         // as PyTorch's ReduceLROnPlateau without a threshold: the epoch after `plateau` bad ones is one too many
         if training.plateau > 0 && self.level > training.plateau {

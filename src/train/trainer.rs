@@ -19,7 +19,7 @@ use super::{
     log::{Line, Log},
     memory::BATCH_MEMORY,
     objective::{LOSS_SLOT, SCALE_SLOT},
-    recipe::{Precision, Recipe, Task},
+    recipe::{Precision, Recipe, Task, updates},
     replay,
     validate::validate,
 };
@@ -150,8 +150,9 @@ struct Trainer<'o> {
     schedule: Schedule,
     /// Updates made.
     step: u32,
-    /// Updates of an epoch.
+    /// Updates of an epoch, and of the whole run.
     epoch: u32,
+    steps: u32,
     /// The step of the newest checkpoint.
     saved: Option<u32>,
     /// Steps whose losses were not read yet, and since when.
@@ -187,12 +188,9 @@ impl<'o> Trainer<'o> {
         );
         run.note_start(start, engine.parameters, &state.parents)?;
         let training = &run.config.recipe.training;
-        let epoch = data
-            .draw
-            .epoch()
-            .unwrap_or(training.epoch)
-            .div_ceil(training.batch)
-            .max(1) as u32;
+        let examples = data.draw.epoch().unwrap_or(training.epoch);
+        let epoch = updates(1, examples, training.batch)?;
+        let steps = updates(training.epochs, examples, training.batch)?;
         let mut schedule = state.schedule;
         // it may have been asked for more epochs
         schedule.finished = schedule.impatient(training);
@@ -208,6 +206,7 @@ impl<'o> Trainer<'o> {
             schedule,
             step,
             epoch,
+            steps,
             pending: 0,
             since: Instant::now(),
             started: Instant::now(),
@@ -218,13 +217,8 @@ impl<'o> Trainer<'o> {
         })
     }
 
-    /// Updates of the whole run.
-    fn steps(&self) -> u32 {
-        self.epoch.saturating_mul(self.recipe().training.epochs)
-    }
-
     fn train(mut self, data: &Data, stop: &AtomicBool) -> Result<Summary, TrainError> {
-        let (first, steps) = (self.step, self.steps());
+        let (first, steps) = (self.step, self.steps);
         (self.observer)(Event::Started {
             device: &self.engine.session.device().to_string(),
             parameters: self.engine.parameters,
@@ -237,7 +231,8 @@ impl<'o> Trainer<'o> {
         let micro = split.count as u32;
         let fill = |tick, slot: &mut Slot| writer.write(&examples(data, split.examples, micro, tick)?, slot);
         let slots = Loader::slots(&self.engine.session, &self.engine.training, BATCH_MEMORY)?;
-        let ticks = first.saturating_mul(micro)..steps.saturating_mul(micro);
+        // `updates` sees to it that they can be counted; a checkpoint may say anything
+        let ticks = first.min(steps) * micro..steps * micro;
         let result = thread::scope(|scope| {
             let mut loader = Loader::spawn(scope, slots, WORKERS, ticks, &fill);
             self.run_steps(data, &mut loader, stop)
@@ -259,7 +254,7 @@ impl<'o> Trainer<'o> {
     }
 
     fn run_steps(&mut self, data: &Data, loader: &mut Loader, stop: &AtomicBool) -> Result<(), TrainError> {
-        let (first, steps) = (self.step, self.steps());
+        let (first, steps) = (self.step, self.steps);
         (self.started, self.since) = (Instant::now(), Instant::now());
         while self.step < steps && !self.schedule.finished && !stop.load(Ordering::Relaxed) {
             let (seed, rate) = (self.recipe().seed, self.schedule.learning_rate);
@@ -326,7 +321,8 @@ impl<'o> Trainer<'o> {
         let mut start_up = self.start_up.take();
         let part = |index: usize| {
             let named = names.iter().zip(&losses).skip(1);
-            let parts = named.filter_map(|(name, values)| Some((name.to_string(), *values.get(index)?)));
+            let parts =
+                named.filter_map(|(name, values)| Some((name.to_string(), 0.0 + *values.get(index)?)));
             parts.collect::<BTreeMap<_, _>>()
         };
         let lines: Vec<Line> = (first..)
@@ -334,7 +330,8 @@ impl<'o> Trainer<'o> {
             .take_while(|(_, (_, loss))| loss.is_finite())
             .map(|(step, (index, &loss))| Line::Step {
                 step,
-                loss,
+                // what is 0 has no sign
+                loss: 0.0 + loss,
                 parts: part(index),
                 loss_scale: scales.get(index).copied(),
                 learning_rate,
@@ -377,7 +374,7 @@ impl<'o> Trainer<'o> {
         }
         let training = self.recipe().training;
         let best = self.schedule.validated(&training, self.step, scores);
-        self.schedule.finished |= self.step >= self.steps();
+        self.schedule.finished |= self.step >= self.steps;
         let line = Line::Validation {
             step: self.step,
             validation_loss: scores.loss,

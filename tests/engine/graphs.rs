@@ -177,7 +177,7 @@ pub fn tiny() -> (Parameters, Tape, Var) {
     let id = parameters
         .add("weight", Shape::from([3]), Role::Trainable, vec![0.5, -0.25, 1.0])
         .unwrap();
-    let weight = tape.parameter(&parameters, id);
+    let weight = tape.parameter(&parameters, id).unwrap();
     let x = tape.input("x", [3]);
     let product = tape.push(Multiply, &[weight, x]).unwrap();
     let loss = tape.push(Sum, &[product]).unwrap();

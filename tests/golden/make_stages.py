@@ -270,7 +270,7 @@ def powerful(samples):
     return ((samples.double() / 32768).square().mean(2) > 1e-4).float()
 
 
-# ---- stages: (model, inputs, samples, dtype) → the loss and its parts. L1 parts are means over bins and inputs.
+# ---- stages: (model, inputs, samples, dtype) → the loss and its parts. L1 parts are means over bins, summed over inputs.
 
 def separation(instrument):
     def loss(model, inputs, samples, dtype):
@@ -294,7 +294,7 @@ def cascade(instrument, with_l1):
         target = stem(samples, instrument, dtype)
         # on anchor, positive and negative, each a mean over the batch
         of_each = [F.l1_loss(e, t) for e, t in zip(estimate.chunk(3), target.chunk(3))]
-        return triplet + sum(of_each), {"triplet": triplet, "l1": sum(of_each) / 3}
+        return triplet + sum(of_each), {"triplet": triplet, "l1": sum(of_each)}
     return loss
 
 
@@ -314,7 +314,7 @@ def all_instruments(model, inputs, samples, dtype):
         for name, estimate in zip(INSTRUMENTS, stems):
             for e, t in zip(estimate.chunk(3), stem(samples, name, dtype).chunk(3)):
                 l1 = l1 + F.l1_loss(e, t)
-        total, parts["l1"] = total + l1, l1 / 3
+        total, parts["l1"] = total + l1, l1
     if "sounding" in inputs:
         norm = norm_loss(embedding, model.norm_loss.bias, inputs["sounding"])
         total, parts["norm"] = total + NORM_WEIGHT * norm, norm

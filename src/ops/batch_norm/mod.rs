@@ -12,7 +12,7 @@ use crate::{
     error::{Error, Result},
     kernel::Kernels,
     shape::{Channels, Shape},
-    tape::{Case, Class, Cpu, Gradient, Io, Op, Real, Tape, Values, Var},
+    tape::{Case, Class, Cpu, Gradient, Io, Op, Real, Tape, Trusted, Values, Var},
 };
 
 /// Each channel's mean and biased variance over batch and pixels. `[N, C, …] → [2, C]`
@@ -72,6 +72,7 @@ fn fits(op: &'static str, x: Shape, statistics: Shape, vectors: &[Shape]) -> Res
 
 impl Op for BatchStatistics {
     const NAME: &'static str = "batch_statistics";
+    const TRUSTED: Option<Trusted<Self>> = Trusted::OWN;
 
     fn shape(&self, given: &[Shape]) -> Result<Shape> {
         let [x] = inputs(Self::NAME, given)?;
@@ -147,6 +148,7 @@ fn of_the_batch(tape: &mut Tape, given: &[Var]) -> Result<Var> {
 
 impl Op for BatchNorm {
     const NAME: &'static str = "batch_norm";
+    const TRUSTED: Option<Trusted<Self>> = Trusted::OWN;
 
     fn shape(&self, given: &[Shape]) -> Result<Shape> {
         let [x, statistics, gamma, beta] = inputs(Self::NAME, given)?;
@@ -170,7 +172,7 @@ impl Op for BatchNorm {
             let dx = at.push(op, &[x, dy, statistics, gamma, sums])?;
             at.set(0, dx);
         }
-        let count = at.shape(gamma)[0];
+        let count = at.shape(gamma)?[0];
         for (input, row) in [(2, 1), (3, 0)] {
             if at.wants(input) {
                 let rows = at.push(
@@ -234,6 +236,7 @@ impl Op for BatchNorm {
 
 impl Op for BatchNormSums {
     const NAME: &'static str = "batch_norm_sums";
+    const TRUSTED: Option<Trusted<Self>> = Trusted::OWN;
 
     fn shape(&self, given: &[Shape]) -> Result<Shape> {
         let [x, dy, statistics] = inputs(Self::NAME, given)?;
@@ -278,6 +281,7 @@ impl Op for BatchNormSums {
 
 impl Op for BatchNormInputGradient {
     const NAME: &'static str = "batch_norm_input_gradient";
+    const TRUSTED: Option<Trusted<Self>> = Trusted::OWN;
 
     fn shape(&self, given: &[Shape]) -> Result<Shape> {
         let [x, dy, statistics, gamma, sums] = inputs(Self::NAME, given)?;
@@ -330,10 +334,18 @@ impl Op for BatchNormInputGradient {
 
 impl Op for UpdateRunningStatistic {
     const NAME: &'static str = "update_running_statistic";
+    const TRUSTED: Option<Trusted<Self>> = Trusted::OWN;
 
     fn shape(&self, given: &[Shape]) -> Result<Shape> {
         let [running, statistics] = inputs(Self::NAME, given)?;
         same(Self::NAME, statistics, Shape::from([2, running.len()]))?;
+        if self.row > 1 {
+            let message = format!(
+                "statistics have two rows, the means and the variances; {} is neither",
+                self.row
+            );
+            return Err(Error::shape(Self::NAME, message));
+        }
         Ok(running)
     }
 

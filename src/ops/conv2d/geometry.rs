@@ -4,6 +4,7 @@ use crate::{
     error::{Error, Result},
     ops::image,
     shape::Shape,
+    tape::MAX_ELEMENTS,
 };
 
 /// The three tensors of a convolution: a big image `[N, C, H, W]`, a small image `[N, K, P, Q]` and
@@ -36,14 +37,16 @@ impl Geometry {
         let [small_channels, c, r, s] = image(op, weight)?;
         let mut small = [h, w];
         for (axis, kernel) in [r, s].into_iter().enumerate() {
-            let padded = small[axis] + 2 * window.padding[axis];
-            if window.stride[axis] == 0 || kernel == 0 || padded < kernel || c != big_channels {
+            let (stride, padding) = (window.stride[axis], window.padding[axis]);
+            let padded = small[axis] + 2 * padding.min(MAX_ELEMENTS);
+            let counts = (1..=MAX_ELEMENTS).contains(&stride) && padding <= MAX_ELEMENTS;
+            if !counts || kernel == 0 || padded < kernel || c != big_channels {
                 return Err(Error::shape(
                     op,
                     format!("weights [{weight}] do not fit [{big}] under {window:?}"),
                 ));
             }
-            small[axis] = (padded - kernel) / window.stride[axis] + 1;
+            small[axis] = (padded - kernel) / stride + 1;
         }
         let Window { stride, padding } = window;
         Ok(Geometry {

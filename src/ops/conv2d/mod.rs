@@ -19,7 +19,7 @@ use crate::{
     error::{Error, Result},
     kernel::Kernels,
     shape::Shape,
-    tape::{Case, Cpu, Gradient, Io, Op, Real, Var},
+    tape::{Case, Cpu, Gradient, Io, Op, Real, Trusted, Var},
 };
 
 /// `y[k, p, q] = b[k] + Σ x[c, p·stride + r − padding, …] w[k, c, r, s]`.
@@ -142,6 +142,7 @@ impl Conv2dWeightGradient {
 
 impl Op for Conv2d {
     const NAME: &'static str = "conv2d";
+    const TRUSTED: Option<Trusted<Self>> = Trusted::OWN;
 
     fn shape(&self, given: &[Shape]) -> Result<Shape> {
         let ([x, w], bias) = with_bias(Self::NAME, given)?;
@@ -154,7 +155,7 @@ impl Op for Conv2d {
         let (x, w, dy) = (at.input(0), at.input(1), at.upstream());
         let (stride, padding) = (self.stride, self.padding);
         if at.wants(0) {
-            let shape = at.shape(x);
+            let shape = at.shape(x)?;
             let output = [shape[2], shape[3]];
             let dx = at.push(
                 ConvTranspose2d {
@@ -167,7 +168,7 @@ impl Op for Conv2d {
             at.set(0, dx);
         }
         if at.wants(1) {
-            let shape = at.shape(w);
+            let shape = at.shape(w)?;
             let dw = Conv2dWeightGradient::record(at, x, dy, Window { stride, padding }, shape)?;
             at.set(1, dw);
         }
@@ -207,6 +208,7 @@ impl Op for Conv2d {
 
 impl Op for ConvTranspose2d {
     const NAME: &'static str = "conv_transpose2d";
+    const TRUSTED: Option<Trusted<Self>> = Trusted::OWN;
 
     fn shape(&self, given: &[Shape]) -> Result<Shape> {
         let ([x, w], bias) = with_bias(Self::NAME, given)?;
@@ -223,7 +225,7 @@ impl Op for ConvTranspose2d {
             at.set(0, dx);
         }
         if at.wants(1) {
-            let shape = at.shape(w);
+            let shape = at.shape(w)?;
             let dw = Conv2dWeightGradient::record(at, dy, x, Window { stride, padding }, shape)?;
             at.set(1, dw);
         }
@@ -263,6 +265,7 @@ impl Op for ConvTranspose2d {
 
 impl Op for Conv2dWeightGradient {
     const NAME: &'static str = "conv2d_weight_gradient";
+    const TRUSTED: Option<Trusted<Self>> = Trusted::OWN;
 
     fn shape(&self, given: &[Shape]) -> Result<Shape> {
         let [big, small] = super::inputs(Self::NAME, given)?;
@@ -274,7 +277,7 @@ impl Op for Conv2dWeightGradient {
         let (big, small, dw) = (at.input(0), at.input(1), at.upstream());
         let (stride, padding) = (self.stride, self.padding);
         if at.wants(0) {
-            let shape = at.shape(big);
+            let shape = at.shape(big)?;
             let output = [shape[2], shape[3]];
             let gradient = at.push(
                 ConvTranspose2d {

@@ -3,6 +3,26 @@
 use super::{Best, Model, Part, Recipe, Stems, Task};
 use crate::{tape::HISTORY_STEPS, train::TrainError};
 
+/// The most updates of a run: their micro-batches are counted in 32 bits, as random numbers are.
+const MOST_UPDATES: u32 = u32::MAX / HISTORY_STEPS as u32;
+
+/// All updates of a run of so many `epochs` of `epoch` examples each.
+///
+/// # Errors
+/// [`TrainError::Setting`] if they are too many to be counted.
+pub(in crate::train) fn updates(epochs: u32, epoch: usize, batch: usize) -> Result<u32, TrainError> {
+    let each = epoch.div_ceil(batch.max(1)).max(1) as u128;
+    let all = each * u128::from(epochs);
+    u32::try_from(all)
+        .ok()
+        .filter(|&all| all <= MOST_UPDATES)
+        .ok_or_else(|| {
+            let message =
+                format!("{all} updates in all are more than the {MOST_UPDATES} that a run counts: use fewer");
+            TrainError::setting("training.epochs × training.epoch / training.batch", message)
+        })
+}
+
 impl Recipe {
     /// Checks that every setting can be used.
     ///
@@ -59,13 +79,7 @@ impl Recipe {
         within("training.validation", training.validation as f64, 1.0, 1e6)?;
         within("training.knn_seconds", training.knn_seconds, 0.1, 600.0)?;
         within("training.knn_segments", training.knn_segments as f64, 0.0, 1e6)?;
-        let updates = training.epoch.div_ceil(training.batch) as f64 * f64::from(training.epochs);
-        within(
-            "training.epochs × training.epoch / training.batch",
-            updates,
-            0.0,
-            1e9,
-        )?;
+        updates(training.epochs, training.epoch, training.batch)?;
         let micro = training.micro_batch;
         if micro > 0 && !training.batch.is_multiple_of(micro) {
             let message = format!("{micro} does not divide the batch of {}", training.batch);

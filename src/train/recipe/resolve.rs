@@ -1,6 +1,6 @@
 //! From names, files and single keys to a recipe with every setting spelled out.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use toml::{Table, Value};
 
@@ -8,7 +8,7 @@ use super::{
     PRESETS, RECIPES, Recipe,
     builtin::{DEFAULTS, describe},
 };
-use crate::{corpus::Instrument, train::TrainError};
+use crate::{corpus::Instrument, files, train::TrainError};
 
 /// Keys that no default sets, because there is none.
 const WITHOUT_DEFAULT: [&str; 6] = ["name", "model", "task", "from", "frozen", "instrument"];
@@ -101,10 +101,38 @@ pub fn resolve(name: &str, choices: &Choices) -> Result<Recipe, TrainError> {
         .try_into()
         .map_err(|error: toml::de::Error| TrainError::Config {
             path: name.clone().into(),
-            message: error.message().to_string(),
+            message: misfit(&error),
         })?;
     recipe.check()?;
     Ok(recipe)
+}
+
+/// What does not fit where a table was read, in our words.
+pub(in crate::train) fn misfit(error: &toml::de::Error) -> String {
+    let (message, whole) = (error.message(), error.to_string());
+    let key = whole
+        .rsplit_once("in `")
+        .and_then(|(_, rest)| rest.split_once('`'));
+    let at = key.map_or("a setting".to_string(), |(key, _)| format!("'{key}'"));
+    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    match (message.split_once(' '), quoted.as_slice()) {
+        (Some(("unknown", rest)), [wrong, known @ ..]) if rest.starts_with("variant") => {
+            format!("{at} is '{wrong}', but may be {}", known.join(", "))
+        }
+        (Some(("unknown", _)), [wrong, ..]) => format!("there is no setting '{wrong}'"),
+        (Some(("missing", _)), [name]) => format!("the setting '{name}' is missing"),
+        _ => format!("{at} has a value that it cannot have"),
+    }
+}
+
+/// Where a text is no TOML, in our words.
+pub(in crate::train) fn no_toml(error: &toml::de::Error, text: &str) -> String {
+    let before = error
+        .span()
+        .and_then(|span| text.get(..span.start))
+        .unwrap_or_default();
+    let line = 1 + before.matches('\n').count();
+    format!("line {line} is no TOML: write KEY = VALUE, each key once, and words in quotes")
 }
 
 impl Recipe {
@@ -133,7 +161,7 @@ impl Recipe {
         }
         let recipe: Recipe = table
             .try_into()
-            .map_err(|e: toml::de::Error| failed(e.message().to_string()))?;
+            .map_err(|error: toml::de::Error| failed(misfit(&error)))?;
         recipe.check()?;
         Ok(recipe)
     }
@@ -148,7 +176,7 @@ fn read(name: &str) -> Result<(String, String), TrainError> {
     if path.extension().is_none_or(|extension| extension != "toml") {
         return Err(unknown("recipe", name, RECIPES));
     }
-    let text = fs::read_to_string(path).map_err(TrainError::io("read", path))?;
+    let text = files::read_to_string(path).map_err(TrainError::io("read", path))?;
     let stem = path
         .file_stem()
         .map_or(name.into(), |stem| stem.to_string_lossy());
@@ -158,7 +186,7 @@ fn read(name: &str) -> Result<(String, String), TrainError> {
 fn parse(text: &str, name: &str) -> Result<Table, TrainError> {
     text.parse().map_err(|error: toml::de::Error| TrainError::Config {
         path: name.into(),
-        message: error.to_string(),
+        message: no_toml(&error, text),
     })
 }
 
@@ -248,6 +276,15 @@ fn put(table: &mut Table, key: &str, value: Value, known: &[String], file: &str)
     let value = match (table.get(key), value) {
         // a whole number is a number, too
         (Some(Value::Float(_)), Value::Integer(number)) => Value::Float(number as f64),
+        (_, Value::Integer(number)) if !(0..=largest(whole)).contains(&number) => {
+            return Err(TrainError::Config {
+                path: file.into(),
+                message: format!(
+                    "'{whole}' takes a whole number from 0 to {}, not {number}",
+                    largest(whole)
+                ),
+            });
+        }
         (Some(before), value) if !before.same_type(&value) => {
             return Err(TrainError::Config {
                 path: file.into(),
@@ -261,6 +298,14 @@ fn put(table: &mut Table, key: &str, value: Value, known: &[String], file: &str)
     };
     table.insert(key.into(), value);
     Ok(())
+}
+
+/// The largest whole number that a setting may be: TOML's for a seed, which is no number of anything.
+fn largest(key: &str) -> i64 {
+    match key {
+        "seed" => i64::MAX,
+        _ => u32::MAX.into(),
+    }
 }
 
 fn unknown(what: &str, name: &str, known: &[(&str, &str)]) -> TrainError {
@@ -293,6 +338,8 @@ fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a s
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::train::recipe::{Model, Part, Task};
 
@@ -370,13 +417,25 @@ mod tests {
             ("xyzzy=1", "no setting 'xyzzy'"),
             ("training.batch=many", "batch"),
             ("training.batch=0", "training.batch"),
-            ("network.last=wet", "wet"),
+            ("network.last=wet", "'network.last' is 'wet', but may be"),
             ("training", "key=value"),
             ("training.micro_batch=7", "training.micro_batch"),
+            ("training.epochs=-1", "from 0 to 4294967295, not -1"),
+            ("training.epochs=99999999999", "not 99999999999"),
+            ("training.epochs=99999999999999999999", "training.epochs"),
+            ("training.epochs=1000000", "67108863"),
+            ("training.epoch=100000000", "67108863"),
+            ("seed=-1", "from 0 to 9223372036854775807"),
         ] {
             let message = refused("clean", &[assignment]);
             assert!(message.contains(expected), "{assignment}: {message}");
         }
+        assert_eq!(
+            resolve("clean", &set(&["seed=9223372036854775807"]))
+                .unwrap()
+                .seed,
+            i64::MAX as u64
+        );
         let of_one = set(&["clean:training.batch=3", "cascade:seed=7", "seed=1"]);
         let clean = resolve("clean", &of_one).unwrap();
         assert_eq!((clean.training.batch, clean.seed), (3, 1));

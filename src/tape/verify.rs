@@ -1,0 +1,101 @@
+//! What an operation says of itself, held against what a plan makes of it: an operation may be anybody's.
+
+use super::{MAX_ELEMENTS, Node, Parameters, Place, Tape, Var, plan::Step};
+use crate::{
+    error::{Error, Result},
+    kernel::{Binding, MAX_GROUPS, Slot},
+    shape::Shape,
+};
+
+impl Tape {
+    /// An error for outputs of another tape, tensors that are empty or too large, and lasting tensors that are not those
+    /// of these parameters.
+    pub(super) fn verify(&self, parameters: &Parameters, outputs: &[Var]) -> Result<()> {
+        outputs.iter().try_for_each(|&var| self.own(var))?;
+        for (index, entry) in self.entries.iter().enumerate() {
+            let describe = || self.describe(self.var(index));
+            if !(1..=MAX_ELEMENTS).contains(&entry.shape.len()) {
+                return Err(Error::Tape(format!("{} is empty or too large", describe())));
+            }
+            let Node::Flat {
+                flat,
+                offset,
+                name,
+                whole,
+            } = &entry.node
+            else {
+                continue;
+            };
+            let there = match whole {
+                true => entry.shape.len() <= parameters.flat_len(*flat),
+                false => parameters.holds(name, entry.shape, *flat, *offset),
+            };
+            if !there {
+                let message =
+                    "is not among the parameters: those of a tape and of its session are to be the same";
+                return Err(Error::Tape(format!("{} {message}", describe())));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Step {
+    /// An error if its tensors are not as large as their shapes say, or if its dispatches bind what is not there, write
+    /// what they may only read, or have no grid. `lens` are the elements that its inputs take, `len` its output.
+    pub(super) fn verify(&self, lens: &[usize], len: usize) -> Result<()> {
+        let failed = |what: String| Err(Error::Tape(format!("{}: {what}", self.label)));
+        let placed = |place: &Place, len: usize| place.len == len;
+        let fit = self
+            .inputs
+            .iter()
+            .zip(lens)
+            .all(|(place, &len)| placed(place, len));
+        if !fit || !placed(&self.output, len) {
+            return failed(
+                "it says that a tensor is a view of another, or changes it, of another size".into(),
+            );
+        }
+        let scratch = &self.kernels.scratch;
+        if let Some(len) = scratch.iter().find(|len| !(1..=MAX_ELEMENTS).contains(*len)) {
+            return failed(format!("a scratch buffer of {len} elements"));
+        }
+        let mutates = self.op.mutates();
+        for dispatch in &self.kernels.dispatches {
+            for binding in &dispatch.bindings {
+                let there = match *binding {
+                    Binding::Step => true,
+                    Binding::Read(slot) | Binding::Write(slot) => match slot {
+                        Slot::Input(i) => i < self.inputs.len(),
+                        Slot::Output => true,
+                        Slot::Scratch(i) => i < scratch.len(),
+                    },
+                };
+                let may = match *binding {
+                    Binding::Write(Slot::Input(i)) => mutates.contains(&i),
+                    _ => true,
+                };
+                if !there || !may {
+                    return failed(format!(
+                        "its kernel {} cannot have {binding:?}",
+                        dispatch.shader.name
+                    ));
+                }
+            }
+            let mut groups = dispatch.groups.iter();
+            if groups.any(|&n| !(1..=MAX_GROUPS).contains(&(n as usize))) {
+                let (name, groups) = (dispatch.shader.name, dispatch.groups);
+                return failed(format!("its kernel {name} has a grid of {groups:?}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Elements, or words of samples, that a tensor takes where it lies.
+pub(super) fn elements(tape: &Tape, var: Var, shape: Shape, packed: bool) -> usize {
+    match tape.node(var) {
+        Node::Input { format, .. } if packed => format.words(shape.len()),
+        _ => shape.len(),
+    }
+}
