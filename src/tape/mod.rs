@@ -14,6 +14,7 @@ mod op;
 pub(crate) mod parallel;
 mod parameters;
 mod plan;
+pub(crate) mod pointwise;
 mod primitives;
 mod real;
 mod replay;

@@ -270,6 +270,10 @@ impl Plan {
             if let Some(choices) = choices {
                 step.choose(choices);
                 step.kernels = op.gpu(&step.io());
+                if step.kernels.dispatches.is_empty() {
+                    let message = "has no kernel, so a GPU would leave its result as it was";
+                    return Err(Error::Tape(format!("{} {message}", step.label)));
+                }
             }
             let lens = inputs.iter().zip(&step.shapes);
             let lens = lens.map(|(&v, &shape)| verify::elements(tape, v, shape, plan.packed));
