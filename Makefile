@@ -4,7 +4,7 @@ CARGO ?= cargo
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench gpu-kit vulkan
+.PHONY: help demo test lint bench fuzz gpu-kit vulkan
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-7s  %s\n", $$1, $$2 }' Makefile
@@ -35,6 +35,10 @@ gpu-kit: ## Put all that benches/gpu.sh needs on a machine with a GPU, but witho
 		| while read -r built name; do cp "$$built" "$(KIT)/$$name"; done
 	strip $(KIT)/stemwise $(KIT_TESTS:%=$(KIT)/test-%)
 	@du -ch --apparent-size $(KIT)/*
+
+fuzz: ## Try the parsers on changed files (PARSER=wav COUNT=1000000, continued; AT=42 repeats one input)
+	FUZZ_PARSER='$(PARSER)' FUZZ_COUNT='$(COUNT)' FUZZ_AT='$(AT)' \
+		$(CARGO) test --locked --test fuzz -- --ignored --exact campaign --nocapture
 
 # The tests run every kernel, so they need an adapter of some kind. The program itself says whether there is one.
 vulkan:

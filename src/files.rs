@@ -5,7 +5,7 @@
 
 use std::{
     env,
-    fs::{File, FileType, TryLockError},
+    fs::{self, File, FileType, Metadata, TryLockError},
     io::{self, BufWriter, Read, Write},
     path::{Path, PathBuf},
 };
@@ -42,7 +42,7 @@ pub enum FileError {
 }
 
 /// Writes the file `path` through `write`: afterwards it holds all that `write` wrote, or, after an error, what
-/// it held before.
+/// it held before. What killed processes left half-written in its folder is removed.
 ///
 /// # Errors
 /// [`FileError`], also for an error that `write` itself returns.
@@ -50,6 +50,7 @@ pub fn write_atomically(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), FileError> {
+    remove_partials(folder_of(path));
     let file = create_temporary(path)?;
     let failed = |source| FileError::Write {
         path: path.into(),
@@ -67,11 +68,21 @@ pub fn write_atomically(
 /// # Errors
 /// What the system says of the path; of what is no file, [`io::ErrorKind::InvalidInput`] with its kind.
 pub fn open(path: &Path) -> io::Result<File> {
-    let kind = path.metadata()?.file_type();
-    match kind.is_file() {
-        true => File::open(path),
-        false => Err(io::Error::new(io::ErrorKind::InvalidInput, not_a_file(kind))),
+    look(path)?;
+    File::open(path)
+}
+
+/// What the system knows of a file that [`open`] takes.
+///
+/// # Errors
+/// As [`open`].
+pub fn look(path: &Path) -> io::Result<Metadata> {
+    let data = path.metadata()?;
+    if data.is_file() {
+        return Ok(data);
     }
+    let message = format!("it is a {}, not a file", kind(data.file_type()));
+    Err(io::Error::new(io::ErrorKind::InvalidInput, message))
 }
 
 /// All bytes of a file that [`open`] takes.
@@ -89,29 +100,28 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
 /// # Errors
 /// As [`read`], and [`io::ErrorKind::InvalidData`] for what is not UTF-8.
 pub fn read_to_string(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    open(path)?.read_to_string(&mut text)?;
-    Ok(text)
+    let no_text = |_| io::Error::new(io::ErrorKind::InvalidData, "it is no text in UTF-8");
+    String::from_utf8(read(path)?).map_err(no_text)
 }
 
-/// What a path leads to instead of a file.
-fn not_a_file(kind: FileType) -> &'static str {
+/// What it is that is no regular file, in words.
+pub(crate) fn kind(kind: FileType) -> &'static str {
     #[cfg(unix)]
     {
         use std::os::unix::fs::FileTypeExt;
         if kind.is_fifo() {
-            return "it is a named pipe, not a file";
+            return "named pipe";
         }
         if kind.is_socket() {
-            return "it is a socket, not a file";
+            return "socket";
         }
         if kind.is_char_device() || kind.is_block_device() {
-            return "it is a device, not a file";
+            return "device";
         }
     }
     match kind.is_dir() {
-        true => "it is a folder, not a file",
-        false => "it is not a regular file",
+        true => "folder",
+        false => "thing of another kind",
     }
 }
 
@@ -169,7 +179,8 @@ pub fn cache_folder(name: &str) -> Option<PathBuf> {
 /// How the names of temporary files begin: a killed process leaves them behind.
 pub(crate) const PARTIAL_PREFIX: &str = ".partial-";
 
-/// An empty temporary file beside `path`; it disappears when dropped, unless [`persist`]ed.
+/// An empty temporary file beside `path`; it disappears when dropped, unless [`persist`]ed. It is locked as long as it
+/// is open, which [`remove_partials`] heeds.
 pub(crate) fn create_temporary(path: &Path) -> Result<NamedTempFile, FileError> {
     let folder = folder_of(path);
     let mut builder = tempfile::Builder::new();
@@ -177,10 +188,35 @@ pub(crate) fn create_temporary(path: &Path) -> Result<NamedTempFile, FileError> 
     // The default of `tempfile` is private to its owner; a finished corpus is to be read like any other file.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder).map_err(|source| FileError::Create {
-        folder: folder.into(),
-        source,
-    })
+    loop {
+        let file = builder.tempfile_in(folder).map_err(|source| FileError::Create {
+            folder: folder.into(),
+            source,
+        })?;
+        // Before it was locked, another process may have taken it for a leftover.
+        let locked = !matches!(file.as_file().try_lock(), Err(TryLockError::WouldBlock));
+        if locked && file.path().exists() {
+            return Ok(file);
+        }
+    }
+}
+
+/// Removes the temporary files in `folder` that no process holds any more, and returns whether there were any. What
+/// cannot be removed stays for the next time, as does all on a file system without locks.
+pub(crate) fn remove_partials(folder: &Path) -> bool {
+    let mut found = false;
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let ours = entry.file_name().to_string_lossy().starts_with(PARTIAL_PREFIX)
+            && entry.file_type().is_ok_and(|kind| kind.is_file());
+        // Removed under the lock: see `create_temporary`.
+        if ours
+            && let Ok(file) = File::open(entry.path())
+            && file.try_lock().is_ok()
+        {
+            found |= fs::remove_file(entry.path()).is_ok();
+        }
+    }
+    found
 }
 
 /// Flushes `file` to the disk and gives it the name `path`, replacing what was there.
@@ -270,6 +306,22 @@ mod tests {
             open(&folder.path().join("none")).unwrap_err().kind(),
             io::ErrorKind::NotFound
         );
+    }
+
+    #[test]
+    fn what_nobody_holds_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        fs::write(folder.path().join(".partial-killed"), "half").unwrap();
+        fs::write(folder.path().join("partial"), "another's").unwrap();
+        fs::create_dir(folder.path().join(".partial-folder")).unwrap();
+        let held = create_temporary(&path).unwrap();
+        assert!(remove_partials(folder.path()));
+        assert!(!remove_partials(folder.path()));
+        assert!(held.path().exists() && !folder.path().join(".partial-killed").exists());
+        assert_eq!(names(folder.path()).len(), 3);
+        persist(held, &path).unwrap();
+        assert!(!remove_partials(&folder.path().join("none")));
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub mod error;
 pub mod eval;
 pub mod files;
 pub mod gpu;
+mod guard;
 pub mod kernel;
 pub mod library;
 pub mod measure;

@@ -8,7 +8,7 @@ use std::{
 
 use stemwise::{
     audio::{
-        AudioError, AudioReader, MusicReader, SampleFormat, WavWriter, frames_at, read_mono, read_mono_at,
+        AudioError, AudioReader, SampleFormat, WavWriter, frames_at, read_mono, read_mono_at,
         read_mono_range, read_mono_range_at,
     },
     files::FileError,
@@ -258,8 +258,7 @@ fn files_that_are_no_audio_say_so() {
         bytes[40..44].copy_from_slice(&mask.to_le_bytes());
         put("channels.wav", &bytes)
     };
-    assert!(matches!(header(2, 1 << 31), AudioError::Unsupported { .. }));
-    for channels in [32, 40, 0xFFFF] {
+    for channels in [256, 0xFFFF] {
         let error = header(channels, 0);
         assert!(matches!(error, AudioError::Unsupported { .. }), "{error}");
     }
@@ -361,7 +360,7 @@ fn a_wav_of_unknown_length_is_read_to_its_end() {
 
 /// All of a file of music, interleaved.
 fn listen(path: &Path) -> Result<(u32, usize, Vec<f32>), AudioError> {
-    let mut reader = MusicReader::open(path)?;
+    let mut reader = AudioReader::open(path)?;
     let mut all = Vec::new();
     while let Some(chunk) = reader.next_chunk()? {
         all.extend_from_slice(chunk);
@@ -400,12 +399,6 @@ fn coded_music_sounds_as_it_was_made() {
                 "{name}: {here} {there}"
             );
         }
-        // the reader of corpora still takes none but FLAC
-        let opened = AudioReader::open(&fixture(name));
-        assert!(
-            name == "tones.flac" || matches!(opened, Err(AudioError::NotAudio { .. })),
-            "{name}"
-        );
     }
     let (_, _, flac) = listen(&fixture("noise8.flac")).unwrap();
     assert!(flac == read_mono(&fixture("noise8.flac")).unwrap().samples);
@@ -430,11 +423,11 @@ fn coded_music_that_is_broken_says_so() {
     assert!(matches!(put("empty.mp3", b""), Err(AudioError::Empty { .. })));
     assert!(matches!(
         put("text.mp3", b"dear diary"),
-        Err(AudioError::NotMusic { .. })
+        Err(AudioError::NotAudio { .. })
     ));
     assert!(matches!(
         put("zeros.ogg", &[0; 9000]),
-        Err(AudioError::NotMusic { .. })
+        Err(AudioError::NotAudio { .. })
     ));
     for (name, bytes) in [("a.mp3", &mp3), ("a.ogg", &ogg), ("a.m4a", &m4a)] {
         let whole = listen(&fixture(&format!("tones{}", &name[1..]))).unwrap().2.len();

@@ -3,7 +3,7 @@
 use approx::assert_abs_diff_eq;
 use std::f64::consts::TAU;
 
-use stemwise::audio::{AudioError, IstftStream, Stft, StftStream};
+use stemwise::audio::{AudioError, IstftStream, Spectrogram, Stft, StftStream};
 
 fn noise(n: usize, seed: u32) -> Vec<f64> {
     let mut state = seed;
@@ -161,6 +161,119 @@ fn streaming_gives_the_same_numbers() {
                 assert_eq!(out.len(), n);
                 assert!(out.iter().zip(&inverse).all(|(a, b)| (a - b).abs() <= 1e-6));
             }
+            // the closing frame is one more, and changes none of the others
+            let closed = stft.forward_closed(&samples);
+            let (mut forward, mut columns) = (StftStream::new(stft.clone()), Vec::new());
+            forward.push(&samples, |frame| columns.push(frame.to_vec()));
+            forward.finish_closed(|frame| columns.push(frame.to_vec()));
+            assert_eq!(
+                (columns.len(), closed.frames),
+                (stft.closed_frames(n), columns.len())
+            );
+            let (mut back, mut out) = (IstftStream::new(stft.clone()), Vec::new());
+            for (f, column) in columns.iter().enumerate() {
+                for (bin, x) in column.iter().enumerate() {
+                    assert!((x - closed.at(bin, f)).norm() <= 1e-6);
+                    assert!(f == whole.frames || closed.at(bin, f) == whole.at(bin, f));
+                }
+                back.push(column, &mut out);
+                assert!(out.len() <= n, "a sample beyond the end");
+            }
+            back.finish(n as u64, &mut out).unwrap();
+            assert_eq!(out, stft.inverse(&closed, n).unwrap());
         }
     }
+}
+
+/// What frame `t` holds: its inverse Fourier transform, by the definition.
+fn held(spectrogram: &Spectrogram, t: usize) -> Vec<f64> {
+    let half = spectrogram.bins - 1;
+    let wave: Vec<f64> = (0..2 * half)
+        .map(|i| (TAU * i as f64 / (2 * half) as f64).cos())
+        .collect();
+    let sine = |i: usize| wave[(i + 2 * half - half / 2) % (2 * half)]; // exact where the size divides by four
+    let sample = |n: usize| -> f64 {
+        let term = |k: usize| {
+            let (x, i) = (spectrogram.at(k, t), k * n % (2 * half));
+            let sin = if half % 2 == 0 {
+                sine(i)
+            } else {
+                (TAU * i as f64 / (2 * half) as f64).sin()
+            };
+            match k % half {
+                0 => f64::from(x.re) * wave[i],
+                _ => 2.0 * (f64::from(x.re) * wave[i] - f64::from(x.im) * sin),
+            }
+        };
+        (0..=half).map(term).sum::<f64>() / (2 * half) as f64
+    };
+    (0..2 * half).map(sample).collect()
+}
+
+/// Every size, hop and remainder, under masks that say nothing of the signal: the worst that a network can do.
+#[test]
+fn no_estimate_exceeds_what_its_frames_hold() {
+    const LEAST: f64 = 1.0 / 16.0;
+    let mut largest = [0.0f64; 2];
+    for size in [4, 18, 64] {
+        let window: Vec<f64> = (0..size)
+            .map(|n| 0.5 - 0.5 * (TAU * n as f64 / size as f64).cos())
+            .collect();
+        for hop in 1..=size / 2 {
+            let stft = Stft::new(size, hop).unwrap();
+            let lengths = (1..=hop)
+                .map(|r| 2 * size + r)
+                .chain([1, hop, size / 2, size / 2 + 1, size - 1]);
+            for n in lengths {
+                let samples: Vec<f32> = noise(n, n as u32).iter().map(|&x| x as f32).collect();
+                for closed in [false, true] {
+                    let mut x = if closed {
+                        stft.forward_closed(&samples)
+                    } else {
+                        stft.forward(&samples)
+                    };
+                    let back = stft.inverse(&x, n).unwrap();
+                    let masks = noise(x.data.len(), 1);
+                    x.data
+                        .iter_mut()
+                        .zip(masks)
+                        .for_each(|(x, mask)| *x *= 0.5 + 0.5 * mask as f32);
+                    let estimate = stft.inverse(&x, n).unwrap();
+                    let frames: Vec<Vec<f64>> = (0..x.frames).map(|t| held(&x, t)).collect();
+                    for s in 0..n {
+                        let (mut sum, mut weight, mut peak) = (0.0, 0.0, 0.0f64);
+                        for (t, frame) in frames.iter().enumerate() {
+                            let Some(at) = (s + size / 2).checked_sub(t * hop).filter(|&at| at < size) else {
+                                continue;
+                            };
+                            sum += window[at] * frame[at].abs();
+                            weight += window[at] * window[at];
+                            peak = peak.max(frame[at].abs());
+                        }
+                        let (got, what) = (
+                            f64::from(estimate[s].abs()),
+                            format!("{size}/{hop}, sample {s} of {n}, {closed}"),
+                        );
+                        // f32: a few units of the last digit of the frames, over the least weight
+                        assert!(got <= sum / weight.max(LEAST) + 1e-5, "{what}: {got}");
+                        assert!(
+                            got <= if closed { 2.0 } else { 4.0 } * peak + 1e-5,
+                            "{what}: {got} of {peak}"
+                        );
+                        assert!(!closed || weight > 0.499, "{what}: {weight}");
+                        if weight >= LEAST {
+                            let error = f64::from((back[s] - samples[s]).abs());
+                            assert!(error < 1e-5, "{what}: {error}");
+                        }
+                        let gain = got / peak.max(1e-3);
+                        largest[usize::from(closed)] = largest[usize::from(closed)].max(gain);
+                    }
+                }
+            }
+        }
+    }
+    println!(
+        "largest gain without a closing frame {:.2}, with it {:.2}",
+        largest[0], largest[1]
+    );
 }

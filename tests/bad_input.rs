@@ -133,7 +133,7 @@ fn broken_audio() {
         (
             "text.wav",
             b"I am a text that someone renamed".as_slice(),
-            "neither",
+            "text file",
         ),
         ("nan.wav", &poisoned, "NaN"),
     ] {

@@ -262,6 +262,50 @@ fn plant(root: &Path) -> Vec<(String, Vec<&'static str>)> {
         one(&keep, &renamed, &["metadata.yaml broken unreadable"]);
     }
 
+    // what the metadata says and cannot be so; drums win
+    let says =
+        |from: &'static str, to: &'static str| move |t: &Path| replace(&t.join("metadata.yaml"), from, to);
+    one(
+        &keep,
+        &says("program_num: 128", "program_num: 0"),
+        &["S02 note contradiction"],
+    );
+    one(
+        &keep,
+        &says("is_drum: true", "is_drum: false"),
+        &["S02 note contradiction"],
+    );
+    one(
+        &keep,
+        &says("program_num: 0", "program_num: 999"),
+        &["S01 note program"],
+    );
+    // nothing is said of whether the stem was rendered
+    let unsaid = says("    audio_rendered: true\n", "");
+    one(&keep, &unsaid, &[]);
+    let unsaid_and_missing = |t: &Path| {
+        unsaid(t);
+        missing(t);
+    };
+    one(
+        &keep,
+        &unsaid_and_missing,
+        &["S00 broken missing", "track note sum"],
+    );
+    // names and formats
+    let rename = |t: &Path, from: &str, to: &str| fs::rename(t.join(from), t.join(to)).unwrap();
+    let upper = |t: &Path| {
+        rename(t, "stems/S00.wav", "stems/S00.WAV");
+        rename(t, "mix.wav", "MIX.WAV");
+    };
+    one(&keep, &upper, &[]);
+    let twice = |t: &Path| {
+        fs::copy(t.join("stems/S00.wav"), t.join("stems/S00.wave")).unwrap();
+    };
+    one(&keep, &twice, &["S00 note passed_over"]);
+    let opus = |t: &Path| rename(t, "stems/S00.wav", "stems/S00.opus");
+    one(&keep, &opus, &["S00 broken other_format", "track note sum"]);
+
     // One song in three splits and in `omitted`, twice in train: other names, another tempo, another order, other
     // instruments and lengths of notes.
     let song = song("train", 100);
@@ -343,7 +387,7 @@ fn every_planted_defect_is_found_and_no_other() {
             .join("; ")
     };
     assert!(
-        text("train/Track00003").contains("unreadable: S01.wav is neither"),
+        text("train/Track00003").contains("unreadable: S01.wav is no audio file"),
         "{}",
         text("train/Track00003")
     );
@@ -356,6 +400,19 @@ fn every_planted_defect_is_found_and_no_other() {
         "{}",
         text("train/Track00010")
     );
+
+    let drums = report
+        .tracks
+        .iter()
+        .find(|track| track.path() == "train/Track00032")
+        .unwrap();
+    assert!(drums.sounding[&Instrument::Drums] > 2.0);
+    assert_eq!(
+        text("train/Track00032"),
+        "is_drum is true, but program_num 0 is Acoustic Grand Piano: it counts as drums"
+    );
+    let opus = text("train/Track00039");
+    assert!(opus.contains("S00.opus is there"), "{opus}");
 
     let badly_named = text("train/Track00031");
     assert!(

@@ -52,7 +52,7 @@ fn wav(path: &Path) -> Vec<i32> {
 }
 
 fn metadata(track: &Path) -> Metadata {
-    serde_saphyr::from_str(&fs::read_to_string(track.join("metadata.yaml")).unwrap()).unwrap()
+    Metadata::parse(&fs::read_to_string(track.join("metadata.yaml")).unwrap()).unwrap()
 }
 
 fn stems(track: &Path) -> BTreeMap<String, Vec<i32>> {

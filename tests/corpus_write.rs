@@ -86,7 +86,7 @@ fn a_track_of_stems_that_cancel_does_not_clip() {
     new.write(folder.path()).unwrap();
     let written = new.folder(folder.path());
     let text = fs::read_to_string(written.join("metadata.yaml")).unwrap();
-    let metadata: Metadata = serde_saphyr::from_str(&text).unwrap();
+    let metadata = Metadata::parse(&text).unwrap();
     assert_eq!(
         (metadata.uuid.as_str(), metadata.stems["S01"].plugin_name.as_str()),
         ("0123", "no")

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
 };
 
@@ -16,7 +16,7 @@ use stemwise::{
     audio::{AudioReader, SampleFormat, WavWriter},
     corpus::Instrument,
     gpu::Device,
-    separate::{Report, SeparateError, Separators, WindowOptions, separate_file},
+    separate::{Report, SeparateError, Separators, WindowOptions, separate_file, separate_signal, sweep},
 };
 use tempfile::TempDir;
 
@@ -48,8 +48,8 @@ fn alone() -> MutexGuard<'static, ()> {
 }
 
 const WINDOWS: WindowOptions = WindowOptions {
-    frames: 64,
-    overlap: 16,
+    frames: 128,
+    overlap: 64,
 };
 
 fn load(models: &[PathBuf]) -> Separators {
@@ -98,25 +98,17 @@ fn a_mask_of_ones_gives_the_song_back_without_seams() {
     let model = untrained(&folder.path().join("model"), &recipe(Instrument::Bass), identity);
     let mut separators = load(&[model]);
     let song = folder.path().join("song.wav");
-    // around the ends of frames and windows: 64 frames begin 48 × 128 samples apart
+    // around the ends of frames and windows: 128 frames begin 64 × 128 samples apart
     for samples in [
-        1, 127, 128, 129, 6_143, 6_144, 8_063, 8_064, 8_191, 8_192, 14_336, 50_000,
+        1, 127, 128, 129, 8_191, 8_192, 16_127, 16_128, 16_255, 16_256, 16_383, 16_384, 24_448, 50_000,
     ] {
         let mono = noise(samples);
         write(&song, 44_100, 1, &mono);
         let report = separate(&mut separators, &folder, &song);
         let (rate, channels, stem) = read(&report.stems[0].path);
         assert_eq!((rate, channels), (44_100, 1));
-        // the last samples lie under the end of a single window, where the inverse divides by little
-        let inner = ..samples.saturating_sub(16);
-        let differences = (
-            largest_difference(&stem[inner], &mono[inner]),
-            largest_difference(&stem, &mono),
-        );
-        assert!(
-            differences.0 < 2e-6 && differences.1 < 1e-4,
-            "{samples} samples: {differences:?}"
-        );
+        let difference = largest_difference(&stem, &mono);
+        assert!(difference < 2e-6, "{samples} samples: {difference}");
         assert!(report.remainder.unwrap() < -100.0, "{report:?}");
         assert!(report.stems[0].level.unwrap().abs() < 0.01, "{report:?}");
     }
@@ -166,10 +158,76 @@ fn the_window_hardly_matters() {
         let report = separate(&mut separators, &folder, &song);
         stems.push(read(&report.stems[0].path).2);
     }
-    let energy = |samples: &[f32]| samples.iter().map(|x| f64::from(x * x)).sum::<f64>();
-    let difference: Vec<f32> = stems[0].iter().zip(&stems[1]).map(|(a, b)| a - b).collect();
-    let decibels = 10.0 * (energy(&difference) / energy(&stems[0])).log10();
+    let decibels = distance(&stems[1], &stems[0]);
     assert!(decibels < -30.0, "{decibels}");
+}
+
+/// The network as drawn, on a transform whose hop is half a window: its masks are about a half and differ everywhere.
+#[test]
+fn the_last_samples_are_no_louder_than_the_mix() {
+    let _turn = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let model = untrained(&folder.path().join("model"), &recipe(Instrument::Bass), |_, _| {});
+    let mut separators = load(&[model]);
+    for remainder in [0, 1, 64, 100, 120, 124, 126, 127] {
+        for frames in [1, 9, 150] {
+            let mix = noise(128 * frames + remainder);
+            let stem = separate_signal(&mut separators, &mix).unwrap().remove(0);
+            let peak = largest_difference(&stem, &vec![0.0; mix.len()]);
+            assert!(peak < 0.5, "{frames} hops and {remainder} samples: {peak}");
+        }
+    }
+}
+
+fn energy(samples: &[f32]) -> f64 {
+    samples.iter().map(|x| f64::from(x * x)).sum()
+}
+
+/// How far `a` lies from `b`, in dB of `b`.
+fn distance(a: &[f32], b: &[f32]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    let difference: Vec<f32> = a.iter().zip(b).map(|(a, b)| a - b).collect();
+    10.0 * (energy(&difference) / energy(b)).log10()
+}
+
+/// With more context than the network sees (252 frames on either side), windows are one pass to the last digits: all
+/// of them begin on its grid, and the last one ends where the song does, whatever the song's length.
+#[test]
+fn windows_with_enough_context_are_one_pass() {
+    let _turn = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = common::small("separator", Some(Instrument::Bass), &["network.width=0.0625"]);
+    // masks from 0 to 1 instead of around a half
+    let lively = |name: &str, values: &mut [f32]| match name {
+        "decoder.5.deconv.weight" => values.iter_mut().for_each(|x| *x *= 20.0),
+        _ => {}
+    };
+    let model = untrained(&folder.path().join("model"), &recipe, lively);
+    let open = |frames, overlap| {
+        let options = WindowOptions { frames, overlap };
+        Separators::load(std::slice::from_ref(&model), &Device::Cpu, options).unwrap()
+    };
+    let (mut whole, mut ample, mut few) = (open(10_000, 0), open(1408, 704), open(256, 128));
+    for frames in [
+        1408, 1409, 1410, 1439, 1471, 1472, 1473, 2111, 2112, 2113, 2114, 2119, 2143,
+    ] {
+        let mix = noise(128 * (frames - 1) + 77);
+        let [expected, ample, few] =
+            [&mut whole, &mut ample, &mut few].map(|s| separate_signal(s, &mix).unwrap().remove(0));
+        let end = mix.len() - 128 * 64..;
+        let found = [
+            distance(&ample, &expected),
+            distance(&ample[end.clone()], &expected[end.clone()]),
+            distance(&few, &expected),
+            distance(&few[end.clone()], &expected[end]),
+        ];
+        println!("{frames} frames: {found:.1?} dB");
+        assert!(
+            found[0] < -100.0 && found[1] < -100.0,
+            "{frames} frames: {found:?}"
+        );
+        assert!(found[2] < -40.0 && found[3] < -40.0, "{frames} frames: {found:?}");
+    }
 }
 
 #[test]
@@ -243,5 +301,132 @@ fn memory_does_not_grow_with_the_song() {
     assert!(
         long < short + (1 << 18),
         "{short} bytes for 12 s, {long} for 72 s"
+    );
+}
+
+/// What is in a folder of songs, below it.
+fn below(folder: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> = walkdir::WalkDir::new(folder)
+        .min_depth(1)
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.into_path())
+        .collect();
+    paths.sort();
+    paths
+}
+
+#[test]
+fn what_a_killed_run_left_is_removed() {
+    let _turn = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let model = untrained(&folder.path().join("model"), &recipe(Instrument::Bass), identity);
+    let mut separators = load(&[model]);
+    let (song, out) = (folder.path().join("song.wav"), folder.path().join("out"));
+    write(&song, 44_100, 1, &noise(1000));
+    let left = |name: &str| {
+        let path = out.join(name).join(".partial-a1b2c3");
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "half").unwrap();
+    };
+    let stem = out.join("song").join("bass.wav");
+    left("song");
+    separate(&mut separators, &folder, &song);
+    assert_eq!(below(&out.join("song")), std::slice::from_ref(&stem));
+    // even where there is nothing to do
+    left("song");
+    let error = separate_file(&mut separators, &song, &out, false, &mut |_, _| {}).unwrap_err();
+    assert!(matches!(error, SeparateError::Exists { .. }));
+    assert_eq!(below(&out.join("song")), std::slice::from_ref(&stem));
+    left("another");
+    sweep(&out);
+    assert_eq!(below(&out), [out.join("song"), stem]);
+}
+
+#[test]
+fn a_separation_that_is_stopped_leaves_nothing() {
+    static STOP: AtomicBool = AtomicBool::new(false);
+    let _turn = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let model = untrained(&folder.path().join("model"), &recipe(Instrument::Bass), identity);
+    let mut separators = load(&[model]);
+    separators.stop_at(&STOP);
+    let (song, out) = (folder.path().join("song.wav"), folder.path().join("out"));
+    write(&song, 44_100, 1, &noise(100_000));
+    let mut heard = 0;
+    let stopped = separate_file(&mut separators, &song, &out, false, &mut |_, _| {
+        heard += 1;
+        STOP.store(heard >= 10, Relaxed);
+    });
+    assert!(matches!(stopped, Err(SeparateError::Interrupted)), "{stopped:?}");
+    assert_eq!(below(&out), [] as [PathBuf; 0]);
+    STOP.store(false, Relaxed);
+    separate(&mut separators, &folder, &song);
+}
+
+/// The program on a song of a quarter of an hour, once it writes.
+#[cfg(unix)]
+fn at_work(model: &Path, song: &Path, out: &Path) -> std::process::Child {
+    let options = ["--device", "cpu", "--model"].map(std::ffi::OsStr::new);
+    let arguments = [std::ffi::OsStr::new("separate"), song.as_os_str()]
+        .into_iter()
+        .chain(options);
+    let arguments = arguments.chain([model.as_os_str(), "--out".as_ref(), out.as_os_str()]);
+    let child = common::program::command(arguments)
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let begun = std::time::Instant::now();
+    while !below(out).iter().any(|path| path.is_file()) {
+        assert!(begun.elapsed().as_secs() < 60, "it does not begin");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    child
+}
+
+#[cfg(unix)]
+#[test]
+fn signals_end_the_program_with_nothing_left() {
+    let _turn = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let model = untrained(&folder.path().join("model"), &recipe(Instrument::Bass), identity);
+    let (song, out) = (folder.path().join("song.wav"), folder.path().join("out"));
+    write(&song, 8_000, 1, &noise(900 * 8_000));
+    let signal = |child: &std::process::Child, name: &str| {
+        let id = child.id().to_string();
+        let sent = std::process::Command::new("kill")
+            .args(["-s", name, &id])
+            .status();
+        assert!(sent.unwrap().success());
+    };
+    for name in ["INT", "TERM"] {
+        let child = at_work(&model, &song, &out);
+        signal(&child, name);
+        let told = std::time::Instant::now();
+        let output = child.wait_with_output().unwrap();
+        let seconds = told.elapsed().as_secs_f64();
+        common::program::refused(&output, 1, &["stopping", "stopped in", "nothing was written"]);
+        // a window of this network takes a fraction of a second; the song takes half a minute
+        assert!(seconds < 5.0, "{name}: {seconds} s");
+        assert_eq!(below(&out), [] as [PathBuf; 0], "{name}");
+    }
+    let child = at_work(&model, &song, &out);
+    signal(&child, "KILL");
+    assert!(!child.wait_with_output().unwrap().status.success());
+    assert!(!below(&out).is_empty());
+    let short = folder.path().join("short.wav");
+    write(&short, 8_000, 1, &noise(8_000));
+    let (model, short, folder) = (
+        model.to_str().unwrap(),
+        short.to_str().unwrap(),
+        out.to_str().unwrap(),
+    );
+    let arguments = [
+        "separate", short, "--device", "cpu", "--model", model, "--out", folder,
+    ];
+    common::program::done(&common::program::stemwise(&arguments));
+    assert_eq!(
+        below(&out),
+        [out.join("short"), out.join("short").join("bass.wav")]
     );
 }

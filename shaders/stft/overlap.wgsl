@@ -1,4 +1,4 @@
-// out[s] = Σ_t windowed[t, n] / Σ_t window[n]², where n = s + size / 2 − t · hop
+// out[s] = Σ_t windowed[t, n] / max(Σ_t window[n]², LEAST_WEIGHT), where n = s + size / 2 − t · hop
 // Grid: one invocation per sample, which adds the frames that cover it in order.
 #import shared/grid
 
@@ -30,6 +30,5 @@ fn main(
         sum += windowed[(item * params.frames + t) * params.size + n];
         weight += window[n] * window[n];
     }
-    // no sample lies under the one weight of 0, a window's first, alone: the window before reaches over it
-    out[i] = sum / weight;
+    out[i] = sum / max(weight, LEAST_WEIGHT);
 }

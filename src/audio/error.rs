@@ -19,24 +19,16 @@ pub enum AudioError {
         /// The file.
         path: PathBuf,
     },
-    /// The content is neither WAV nor FLAC, whatever the name says.
-    #[error("{} is neither a WAV nor a FLAC file: {reason}", path.display())]
+    /// The content is no audio in a format that is known, whatever the name says.
+    #[error("{} is no audio file: {reason}", path.display())]
     NotAudio {
-        /// The file.
-        path: PathBuf,
-        /// What its first bytes show instead.
-        reason: String,
-    },
-    /// The content is no music in a format that is read, whatever the name says.
-    #[error("{} is no WAV, FLAC, MP3, OGG or M4A file: {reason}", path.display())]
-    NotMusic {
         /// The file.
         path: PathBuf,
         /// What is there instead.
         reason: String,
     },
-    /// WAV or FLAC, but of a kind this crate does not read.
-    #[error("{}: {what} is not supported; convert it to 16-bit WAV or FLAC", path.display())]
+    /// Audio, but of a kind this crate does not read.
+    #[error("{}: {what} is not supported; convert it to FLAC or WAV", path.display())]
     Unsupported {
         /// The file.
         path: PathBuf,

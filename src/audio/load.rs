@@ -20,7 +20,7 @@ pub fn read_mono_at(path: &Path, rate: u32) -> Result<Vec<f32>, AudioError> {
     }
 }
 
-/// Length of the file `path` at `rate` Hz, in frames. Decodes the file only if its header is silent.
+/// Length of the file `path` at `rate` Hz, in frames. Decodes the file if its header does not tell.
 ///
 /// # Errors
 /// As [`AudioReader::open`] and [`AudioReader::next_chunk`].
@@ -76,7 +76,7 @@ fn resampled_range(
 fn own_frames(path: &Path) -> Result<(u32, u64), AudioError> {
     let mut reader = AudioReader::open(path)?;
     let (rate, channels) = (reader.rate(), reader.channels());
-    let frames = match reader.frames() {
+    let frames = match reader.exact_frames() {
         Some(frames) => frames,
         None => {
             let mut frames = 0;

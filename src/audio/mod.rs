@@ -3,19 +3,28 @@
 //!
 //! Samples are `f32` with full scale ±1; a *frame* of a file is one sample of every channel.
 
+mod adts;
+mod blocks;
+mod bytes;
+mod coded;
 mod error;
+mod flac;
+mod format;
 mod load;
-mod music;
+mod mp4;
+mod mpeg;
+mod names;
 mod read;
 mod resample;
-mod sniff;
 mod stft;
 mod stream;
+mod tags;
+mod wav;
 mod write;
 
 pub use error::AudioError;
+pub use format::{EXTENSIONS, UNREAD_EXTENSIONS};
 pub use load::{frames_at, read_mono_at, read_mono_range_at};
-pub use music::MusicReader;
 pub use read::{Audio, AudioReader, read_mono, read_mono_range};
 pub use resample::{Resampler, resample, resampled_len};
 pub use stft::{Spectrogram, Stft};

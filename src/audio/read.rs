@@ -1,31 +1,16 @@
-//! Decoding WAV and FLAC, chunk by chunk.
+//! Decoding music, chunk by chunk.
 
-use std::{
-    fs::File,
-    path::{Path, PathBuf},
-};
-
-use symphonia::{
-    core::{
-        codecs::audio::{AudioDecoder, AudioDecoderOptions},
-        errors::Error,
-        formats::{FormatOptions, FormatReader, SeekMode, SeekTo},
-        io::MediaSourceStream,
-        units::Timestamp,
-    },
-    default::{
-        formats::{FlacReader, WavReader},
-        get_codecs,
-    },
-};
+use std::path::{Path, PathBuf};
 
 use super::{
     AudioError,
-    sniff::{Kind, check_wav_channels, flac_frames, is_end, open_error, sniff},
+    blocks::{Blocks, Fault, Spec},
+    format,
 };
+use crate::{files, guard};
 
 /// Sample rates that are taken for a rate rather than for a damaged header, in Hz.
-pub(super) const RATES: std::ops::RangeInclusive<u32> = 1_000..=768_000;
+const RATES: std::ops::RangeInclusive<u32> = 1_000..=768_000;
 
 /// A mono signal.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,15 +21,15 @@ pub struct Audio {
     pub samples: Vec<f32>,
 }
 
-/// A WAV or FLAC file (8, 16, 24 or 32-bit integers, or floats), decoded in chunks: memory does not grow
-/// with its length.
+/// A file of music, decoded in chunks: memory does not grow with its length.
+///
+/// WAV (with RF64, BW64 and Wave64), FLAC and AIFF are read as strictly as they promise: not one sample less than the
+/// header says, and no broken block. Coded music (MP3, Ogg Vorbis, AAC and ALAC in MP4, CAF) promises little, and a
+/// block that cannot be decoded is passed over, as long as there are few. All are read to the end of the file.
 pub struct AudioReader {
     path: PathBuf,
-    format: Box<dyn FormatReader>,
-    decoder: Box<dyn AudioDecoder>,
-    rate: u32,
-    channels: usize,
-    frames: Option<u64>,
+    blocks: Box<dyn Blocks>,
+    spec: Spec,
     /// The frame after the last one decoded.
     position: u64,
     /// Frames before this one are decoded and dropped: a seek lands on a block, not on a frame.
@@ -59,66 +44,23 @@ impl AudioReader {
     /// A missing, empty or unsupported file, or one that is no audio; [`AudioError::NoFrames`] if its header
     /// says that it holds nothing.
     pub fn open(path: &Path) -> Result<Self, AudioError> {
-        let mut file = File::open(path).map_err(|source| AudioError::Read {
-            path: path.into(),
-            source,
-        })?;
-        let kind = sniff(&mut file, path)?;
-        let promised = match kind {
-            Kind::Flac => flac_frames(&mut file, path)?,
-            Kind::Wav => {
-                check_wav_channels(&mut file, path)?;
-                None
-            }
-        };
-        let stream = MediaSourceStream::new(Box::new(file), Default::default());
-        let opened: Result<Box<dyn FormatReader>, Error> = match kind {
-            Kind::Wav => WavReader::try_new(stream, FormatOptions::default()).map(|r| Box::new(r) as _),
-            Kind::Flac => FlacReader::try_new(stream, FormatOptions::default()).map(|r| Box::new(r) as _),
-        };
-        let format = opened.map_err(|error| match (error, kind, promised) {
-            // A FLAC reader looks for the first block at once.
-            (error, Kind::Flac, Some(promised)) if is_end(&error) => AudioError::Truncated {
-                path: path.into(),
-                found: 0,
-                promised,
-            },
-            (error, Kind::Flac, None) if is_end(&error) => AudioError::NoFrames { path: path.into() },
-            (error, ..) => open_error(path, error),
-        })?;
-
-        let unsupported = |what: String| AudioError::Unsupported {
-            path: path.into(),
-            what,
-        };
-        let track = format
-            .tracks()
-            .first()
-            .ok_or_else(|| unsupported("a file without a track".into()))?;
-        let frames = track.num_frames;
-        let parameters = track.codec_params.as_ref().and_then(|p| p.audio());
-        let parameters = parameters.ok_or_else(|| unsupported("an unknown codec".into()))?;
-        let rate = parameters.sample_rate.unwrap_or(0);
-        if !RATES.contains(&rate) {
-            return Err(unsupported(format!("a sample rate of {rate} Hz")));
-        }
-        let channels = parameters.channels.as_ref().map_or(0, |c| c.count());
-        if channels == 0 {
-            return Err(unsupported("audio without channels".into()));
-        }
-        if frames == Some(0) {
+        let opened = guarded(|| {
+            let blocks = format::open(files::open(path)?)?;
+            let spec = blocks.spec();
+            Ok((blocks, spec))
+        });
+        let (blocks, spec) = opened.map_err(|fault| fault.of(path, 0))?;
+        let unsupported = |what: String| Fault::Unsupported(what).of(path, 0);
+        if spec.channels == 0 || spec.frames == Some(0) {
             return Err(AudioError::NoFrames { path: path.into() });
         }
-        let decoder = get_codecs()
-            .make_audio_decoder(parameters, &AudioDecoderOptions::default())
-            .map_err(|error| open_error(path, error))?;
+        if !RATES.contains(&spec.rate) {
+            return Err(unsupported(format!("a sample rate of {} Hz", spec.rate)));
+        }
         Ok(Self {
             path: path.into(),
-            format,
-            decoder,
-            rate,
-            channels,
-            frames,
+            blocks,
+            spec,
             position: 0,
             target: 0,
             chunk: Vec::new(),
@@ -127,31 +69,42 @@ impl AudioReader {
 
     /// Sample rate in Hz.
     pub fn rate(&self) -> u32 {
-        self.rate
+        self.spec.rate
     }
 
     /// Number of channels, at least 1.
     pub fn channels(&self) -> usize {
-        self.channels
+        self.spec.channels
     }
 
-    /// Number of frames that the header promises, if it does.
+    /// Number of frames that the header promises, if it does. Coded music may have more.
     pub fn frames(&self) -> Option<u64> {
-        self.frames
+        self.spec.frames
+    }
+
+    /// Number of frames that the header promises, if that promise is kept to the frame.
+    pub(super) fn exact_frames(&self) -> Option<u64> {
+        self.spec.frames.filter(|_| self.spec.exact)
     }
 
     /// The next frames, interleaved, a few thousand at most a time; `None` after the last one.
     ///
     /// # Errors
-    /// [`AudioError::Truncated`] where the file ends before the promised number of frames,
-    /// [`AudioError::Damaged`] for a broken block, [`AudioError::NotFinite`] for NaN or infinity in a float
-    /// file, [`AudioError::NoFrames`] if there was nothing at all.
+    /// [`AudioError::Truncated`] where the file ends before the promised number of frames (of coded music, by more than
+    /// a second), [`AudioError::Damaged`] for a broken block (of coded music, for more than one in ten),
+    /// [`AudioError::Unsupported`] where rate, channels or codec change on the way, [`AudioError::NotFinite`] for NaN or
+    /// infinity, [`AudioError::NoFrames`] if there was nothing at all.
     pub fn next_chunk(&mut self) -> Result<Option<&[f32]>, AudioError> {
         loop {
-            let Some(start) = self.decode_block()? else {
-                return Ok(None);
-            };
-            let skipped = self.target.saturating_sub(start) as usize * self.channels;
+            let Self { blocks, chunk, .. } = self;
+            let more =
+                guarded(|| blocks.decode(chunk)).map_err(|fault| fault.of(&self.path, self.position))?;
+            if !more {
+                return self.end().map(|()| None);
+            }
+            let start = self.position;
+            self.position += (self.chunk.len() / self.spec.channels) as u64;
+            let skipped = self.target.saturating_sub(start) as usize * self.spec.channels;
             if skipped < self.chunk.len() {
                 self.check_finite(start)?;
                 return Ok(Some(&self.chunk[skipped..]));
@@ -159,12 +112,12 @@ impl AudioReader {
         }
     }
 
-    /// Makes `frame` the next one to be read, exactly.
+    /// Makes `frame` the next one to be read, exactly. Of coded music everything before it is decoded.
     ///
     /// # Errors
     /// [`AudioError::OutOfRange`] past the end, or what opening and reading can give.
     pub fn seek(&mut self, frame: u64) -> Result<(), AudioError> {
-        if let Some(frames) = self.frames.filter(|&frames| frame >= frames) {
+        if let Some(frames) = self.exact_frames().filter(|&frames| frame >= frames) {
             return Err(AudioError::OutOfRange {
                 path: self.path.clone(),
                 start: frame,
@@ -173,61 +126,25 @@ impl AudioReader {
             });
         }
         self.target = frame;
-        if frame >= self.position && frame - self.position < u64::from(self.rate) {
+        if frame >= self.position && frame - self.position < u64::from(self.spec.rate) {
             return Ok(()); // Near enough to decode up to it.
         }
-        let to = SeekTo::Timestamp {
-            ts: Timestamp::new(frame as i64),
-            track_id: 0,
-        };
-        match self.format.seek(SeekMode::Accurate, to) {
-            Ok(at) if (0..=frame as i64).contains(&at.actual_ts.get()) => {
-                self.decoder.reset();
-                self.position = at.actual_ts.get() as u64;
-                Ok(())
-            }
-            // FLAC is searched for block headers, and a header can be imitated by chance: begin at the
-            // beginning, which is slow and always right.
+        let blocks = &mut self.blocks;
+        match guarded(|| blocks.seek(frame)) {
+            Ok(Some(start)) => self.position = start,
             _ => {
-                let mut fresh = Self::open(&self.path)?;
-                fresh.target = frame;
-                *self = fresh;
-                Ok(())
+                let fresh = Self::open(&self.path)?;
+                *self = Self {
+                    target: frame,
+                    ..fresh
+                };
             }
         }
+        Ok(())
     }
 
-    /// Decodes one block into `chunk` and returns the position of its first frame; `None` at the end.
-    fn decode_block(&mut self) -> Result<Option<u64>, AudioError> {
-        let packet = match self.format.next_packet() {
-            Ok(Some(packet)) => packet,
-            Ok(None) => return self.end(),
-            Err(error) if is_end(&error) => return self.end(),
-            Err(error) => return Err(self.block_error(error)),
-        };
-        if packet.pts.get() as u64 != self.position {
-            let reason = format!("the next intact block starts at frame {}", packet.pts.get());
-            return Err(self.damaged(reason));
-        }
-        let decoded = match self.decoder.decode(&packet) {
-            Ok(decoded) => decoded,
-            Err(error) => return Err(self.damaged(error.to_string())),
-        };
-        if decoded.spec().channels().count() != self.channels {
-            return Err(self.damaged("the number of channels changes".into()));
-        }
-        decoded.copy_to_vec_interleaved(&mut self.chunk);
-        let frames = (self.chunk.len() / self.channels) as u64;
-        if frames == 0 {
-            return self.end();
-        }
-        let start = self.position;
-        self.position += frames;
-        Ok(Some(start))
-    }
-
-    fn end(&self) -> Result<Option<u64>, AudioError> {
-        match self.frames {
+    fn end(&self) -> Result<(), AudioError> {
+        match self.exact_frames() {
             Some(promised) if self.position < promised => Err(AudioError::Truncated {
                 path: self.path.clone(),
                 found: self.position,
@@ -236,7 +153,7 @@ impl AudioReader {
             _ if self.position == 0 => Err(AudioError::NoFrames {
                 path: self.path.clone(),
             }),
-            _ => Ok(None),
+            _ => Ok(()),
         }
     }
 
@@ -246,29 +163,16 @@ impl AudioReader {
         };
         Err(AudioError::NotFinite {
             path: self.path.clone(),
-            frame: start + (i / self.channels) as u64,
-            channel: i % self.channels,
+            frame: start + (i / self.spec.channels) as u64,
+            channel: i % self.spec.channels,
             value: self.chunk[i],
         })
     }
+}
 
-    fn damaged(&self, reason: String) -> AudioError {
-        AudioError::Damaged {
-            path: self.path.clone(),
-            frame: self.position,
-            reason,
-        }
-    }
-
-    fn block_error(&self, error: Error) -> AudioError {
-        match error {
-            Error::IoError(source) => AudioError::Read {
-                path: self.path.clone(),
-                source,
-            },
-            error => self.damaged(error.to_string()),
-        }
-    }
+/// A decoder that panics at some file is an error of that file: it must not end the work on a thousand others.
+fn guarded<T>(decode: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    guard::guarded(decode).unwrap_or_else(|| Err(Fault::Damaged("its decoder failed".into())))
 }
 
 /// The whole file `path` as the mean of its channels, at its own rate.
@@ -277,9 +181,9 @@ impl AudioReader {
 /// As [`AudioReader::open`] and [`AudioReader::next_chunk`].
 pub fn read_mono(path: &Path) -> Result<Audio, AudioError> {
     let mut reader = AudioReader::open(path)?;
-    let (rate, channels) = (reader.rate, reader.channels);
+    let Spec { rate, channels, .. } = reader.spec;
     // A header may promise anything; what it says is only a hint for the first allocation.
-    let mut samples = Vec::with_capacity(reader.frames.unwrap_or(0).min(1 << 26) as usize);
+    let mut samples = Vec::with_capacity(reader.frames().unwrap_or(0).min(1 << 26) as usize);
     while let Some(chunk) = reader.next_chunk()? {
         append_mono(&mut samples, chunk, channels);
     }
@@ -294,7 +198,7 @@ pub fn read_mono(path: &Path) -> Result<Audio, AudioError> {
 /// within the range are noticed.
 pub fn read_mono_range(path: &Path, start: u64, len: usize) -> Result<Audio, AudioError> {
     let mut reader = AudioReader::open(path)?;
-    let (rate, channels) = (reader.rate, reader.channels);
+    let Spec { rate, channels, .. } = reader.spec;
     let end = start.saturating_add(len as u64);
     let out_of_range = |frames| AudioError::OutOfRange {
         path: path.into(),
@@ -302,7 +206,7 @@ pub fn read_mono_range(path: &Path, start: u64, len: usize) -> Result<Audio, Aud
         end,
         frames,
     };
-    if let Some(frames) = reader.frames.filter(|&frames| end > frames) {
+    if let Some(frames) = reader.exact_frames().filter(|&frames| end > frames) {
         return Err(out_of_range(frames));
     }
     let mut samples = Vec::new();

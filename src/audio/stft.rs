@@ -36,6 +36,10 @@ impl Spectrogram {
 ///
 /// A signal of at most `size / 2` samples is too short to be reflected: it is continued with zeros up to
 /// `size / 2 + 1` samples first. Its number of frames still follows from its own length.
+///
+/// The samples behind the centre of the last of these frames may lie under the foot of its window only, from where
+/// no inverse can bring them back. One frame more, the *closing* one, sees them whole: with it every sample lies
+/// between two centres, and is reconstructed. Models do not see it.
 #[derive(Clone)]
 pub struct Stft {
     pub(super) fft: RealFft<f32>,
@@ -96,11 +100,25 @@ impl Stft {
         if samples == 0 { 0 } else { 1 + samples / self.hop }
     }
 
+    /// Number of frames with the closing one; none for an empty signal.
+    pub fn closed_frames(&self, samples: usize) -> usize {
+        self.frames(samples) + usize::from(samples > 0)
+    }
+
     /// The spectrogram of `samples`: `[size / 2 + 1, frames(samples.len())]`.
     pub fn forward(&self, samples: &[f32]) -> Spectrogram {
-        let (bins, frames) = (self.bins(), self.frames(samples.len()));
+        self.spectrogram(samples, self.frames(samples.len()))
+    }
+
+    /// The spectrogram of `samples` with the closing frame behind its end. Beyond the reflection are zeros.
+    pub fn forward_closed(&self, samples: &[f32]) -> Spectrogram {
+        self.spectrogram(samples, self.closed_frames(samples.len()))
+    }
+
+    fn spectrogram(&self, samples: &[f32], frames: usize) -> Spectrogram {
+        let bins = self.bins();
         let mut data = vec![Complex32::ZERO; bins * frames];
-        self.transform(samples, &mut data, |x| x);
+        self.transform(samples, frames, &mut data, |x| x);
         Spectrogram { bins, frames, data }
     }
 
@@ -117,22 +135,25 @@ impl Stft {
             );
             return Err(AudioError::Invalid { message });
         }
-        self.transform(samples, out, |x| x.norm());
+        self.transform(samples, frames, out, |x| x.norm());
         Ok(())
     }
 
     /// The `samples` samples whose spectrogram this is, by overlap-add: each sample is the mean of what the frames
-    /// say about it, weighted by the squared window.
+    /// say about it, weighted by the squared window. A spectrogram without its closing frame is taken, too; then the
+    /// last samples fade where they lie under the foot of one window.
     ///
     /// # Errors
     /// [`AudioError::Invalid`] if a signal of that length has another number of bins or frames.
     pub fn inverse(&self, spectrogram: &Spectrogram, samples: usize) -> Result<Vec<f32>, AudioError> {
-        let (bins, frames) = (self.bins(), self.frames(samples));
-        let given = (spectrogram.bins, spectrogram.frames, spectrogram.data.len());
-        if given != (bins, frames, bins * frames) {
+        let (bins, frames) = (self.bins(), spectrogram.frames);
+        let fits = self.are_frames_of(frames, samples) && spectrogram.bins == bins;
+        if !fits || spectrogram.data.len() != bins * frames {
             let message = format!(
-                "{samples} samples have a spectrogram of [{bins}, {frames}], this one is [{}, {}] with {} numbers",
-                given.0, given.1, given.2
+                "{samples} samples have a spectrogram of [{bins}, {}], this one is [{}, {frames}] with {} numbers",
+                self.frames(samples),
+                spectrogram.bins,
+                spectrogram.data.len()
             );
             return Err(AudioError::Invalid { message });
         }
@@ -149,13 +170,26 @@ impl Stft {
         Ok(out)
     }
 
+    /// Whether a signal of that length has so many frames, with or without the closing one.
+    pub(super) fn are_frames_of(&self, frames: usize, samples: usize) -> bool {
+        frames == self.frames(samples) || frames == self.closed_frames(samples)
+    }
+
     /// Writes `f(X)`, `[bins, frames]`, to `out`.
-    fn transform<T: Copy + Default>(&self, samples: &[f32], out: &mut [T], f: impl Fn(Complex32) -> T) {
-        let (bins, frames) = (self.bins(), self.frames(samples.len()));
+    fn transform<T: Copy + Default>(
+        &self,
+        samples: &[f32],
+        frames: usize,
+        out: &mut [T],
+        f: impl Fn(Complex32) -> T,
+    ) {
         if frames == 0 {
             return;
         }
-        let padded = self.pad(samples);
+        let bins = self.bins();
+        let mut padded = self.pad(samples);
+        // what the closing frame sees beyond the reflection
+        padded.resize(padded.len() + self.hop, 0.0);
         let mut analysis = Analysis::new(self);
         let mut tile = vec![T::default(); bins * TILE];
         for start in (0..frames).step_by(TILE) {

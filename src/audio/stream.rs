@@ -6,7 +6,7 @@ use super::{
     AudioError,
     stft::{Analysis, Stft},
 };
-use crate::signal::Scratch;
+use crate::signal::{LEAST_WEIGHT, Scratch};
 
 /// [`Stft::forward`] in pieces: samples go in, complete frames come out. Holds a few windows at most, besides
 /// the piece being pushed.
@@ -51,9 +51,19 @@ impl StftStream {
 
     /// Ends the signal: reflects its end and hands the last frames to `on_frame`. Returns the number of samples
     /// that were pushed, for [`IstftStream::finish`].
-    pub fn finish(mut self, mut on_frame: impl FnMut(&[Complex32])) -> u64 {
-        let padding = self.stft.padding();
+    pub fn finish(self, on_frame: impl FnMut(&[Complex32])) -> u64 {
         let frames = self.stft.frames(self.samples);
+        self.end(frames, on_frame)
+    }
+
+    /// As [`finish`](Self::finish), and the closing frame comes last; see [`Stft`].
+    pub fn finish_closed(self, on_frame: impl FnMut(&[Complex32])) -> u64 {
+        let frames = self.stft.closed_frames(self.samples);
+        self.end(frames, on_frame)
+    }
+
+    fn end(mut self, frames: usize, mut on_frame: impl FnMut(&[Complex32])) -> u64 {
+        let padding = self.stft.padding();
         if frames > 0 {
             if self.samples <= padding {
                 self.buffer.resize(padding + 1, 0.0);
@@ -63,6 +73,8 @@ impl StftStream {
             for i in 1..=padding {
                 self.buffer.push(self.buffer[last - i]);
             }
+            // what the closing frame sees beyond the reflection
+            self.buffer.resize(self.buffer.len() + self.stft.hop(), 0.0);
             self.emit(frames, &mut on_frame);
         }
         self.samples as u64
@@ -129,9 +141,13 @@ impl IstftStream {
         }
     }
 
-    /// Adds a frame of `size / 2 + 1` bins and appends to `out` the samples that no later frame can change.
+    /// Adds a frame of `size / 2 + 1` bins and appends to `out` the samples that no later frame can change. They
+    /// wait for the next frame: a closing one reaches further than the signal.
     pub fn push(&mut self, frame: &[Complex32], out: &mut Vec<f32>) {
         debug_assert_eq!(frame.len(), self.stft.bins());
+        if self.frames > 0 {
+            self.advance(out);
+        }
         self.stft.fft.inverse(frame, &mut self.time, &mut self.scratch);
         let terms = self
             .sum
@@ -144,21 +160,16 @@ impl IstftStream {
             *weight += w * w;
         }
         self.frames += 1;
-        let hop = self.stft.hop();
-        self.emit(hop, out);
-        self.sum.drain(..hop);
-        self.sum.resize(self.stft.size(), 0.0);
-        self.weight.drain(..hop);
-        self.weight.resize(self.stft.size(), 0.0);
     }
 
-    /// Ends the signal, which has `samples` samples in all, and appends the rest of them to `out`.
+    /// Ends the signal, which has `samples` samples in all, and appends the rest of them to `out`. Its closing frame
+    /// may have been pushed, or not; see [`Stft::inverse`].
     ///
     /// # Errors
     /// [`AudioError::Invalid`] if a signal of that length has another number of frames than were pushed.
     pub fn finish(mut self, samples: u64, out: &mut Vec<f32>) -> Result<(), AudioError> {
-        let frames = self.stft.frames(samples as usize);
-        if frames != self.frames {
+        if !self.stft.are_frames_of(self.frames, samples as usize) {
+            let frames = self.stft.frames(samples as usize);
             let message = format!("{samples} samples have {frames} frames, not {}", self.frames);
             return Err(AudioError::Invalid { message });
         }
@@ -168,13 +179,23 @@ impl IstftStream {
         Ok(())
     }
 
+    /// Goes on to the next frame's window.
+    fn advance(&mut self, out: &mut Vec<f32>) {
+        let hop = self.stft.hop();
+        self.emit(hop, out);
+        for numbers in [&mut self.sum, &mut self.weight] {
+            numbers.drain(..hop);
+            numbers.resize(self.stft.size(), 0.0);
+        }
+    }
+
     /// Appends the first `count` samples of the window to `out`, less what lies before the signal.
     fn emit(&mut self, count: usize, out: &mut Vec<f32>) {
         let count = count.min(self.sum.len());
         let skipped = self.leading.min(count);
         self.leading -= skipped;
         let finished = self.sum[skipped..count].iter().zip(&self.weight[skipped..count]);
-        out.extend(finished.map(|(sum, weight)| if *weight > 0.0 { sum / weight } else { 0.0 }));
+        out.extend(finished.map(|(sum, weight)| sum / weight.max(LEAST_WEIGHT as f32)));
         self.emitted += (count - skipped) as u64;
     }
 }

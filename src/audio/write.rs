@@ -1,8 +1,8 @@
-//! Writing WAV files that appear only when they are finished.
+//! Writing WAV files that appear only when they are finished; RF64 beyond 4 GiB.
 
 use std::{
     fs::File,
-    io::{self, BufWriter, Seek, Write},
+    io::{self, BufWriter, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
@@ -20,8 +20,8 @@ pub enum SampleFormat {
     Float32,
 }
 
-/// Streams a WAV file to a temporary name beside `path`; [`WavWriter::finish`] gives it its own. Dropped before
-/// that, it leaves nothing behind.
+/// Streams a WAV file, or an RF64 file if it passes 4 GiB, to a temporary name beside `path`; [`WavWriter::finish`]
+/// gives it its own. Dropped before that, it leaves nothing behind.
 pub struct WavWriter {
     path: PathBuf,
     // Declared before the file, so that it is dropped while the file is still there.
@@ -52,7 +52,7 @@ impl WavWriter {
     ///
     /// # Errors
     /// [`AudioError::File`] if the disk takes no more, [`AudioError::NotFinite`] for NaN or infinity,
-    /// [`AudioError::Invalid`] for a part of a frame, or beyond the 4 GiB that a WAV file can hold.
+    /// [`AudioError::Invalid`] for a part of a frame.
     pub fn write(&mut self, samples: &[f32]) -> Result<(), AudioError> {
         self.encoder.write(samples)
     }
@@ -67,14 +67,23 @@ impl WavWriter {
     }
 }
 
-/// The format itself, over anything that can be written to.
+/// Bytes of a `ds64` chunk without a table, less its own header.
+const DS64: usize = 28;
+
+/// The largest sizes that the header of a WAV file holds; one that says so has its sizes elsewhere.
+const MOST: u64 = u32::MAX as u64 - 1;
+
+/// The format itself, over anything that can be written to: RIFF with room for 64-bit sizes, which are filled in (and
+/// make an RF64 of it, EBU Tech 3306) only if 32 bits do not do.
 struct Encoder<W: Write + Seek> {
-    inner: hound::WavWriter<W>,
+    inner: W,
     path: PathBuf,
     format: SampleFormat,
     channels: usize,
     frames: u64,
-    max_frames: u64,
+    /// Bytes before the samples.
+    head: u64,
+    most: u64,
 }
 
 impl<W: Write + Seek> Encoder<W> {
@@ -89,27 +98,23 @@ impl<W: Write + Seek> Encoder<W> {
             let message = format!("a WAV file of {channels} channels at {rate} Hz cannot be written");
             return Err(AudioError::Invalid { message });
         }
-        let (bits_per_sample, sample_format) = match format {
-            SampleFormat::Pcm16 => (16, hound::SampleFormat::Int),
-            SampleFormat::Float32 => (32, hound::SampleFormat::Float),
-        };
-        let spec = hound::WavSpec {
-            channels,
-            sample_rate: rate,
-            bits_per_sample,
-            sample_format,
-        };
-        let frame_bytes = u64::from(channels) * u64::from(bits_per_sample / 8);
-        let inner = hound::WavWriter::new(writer, spec).map_err(|error| failed(path, error))?;
-        Ok(Self {
-            inner,
+        let described = format.described(rate, channels).map_err(|error| match error {
+            hound::Error::IoError(source) => failed(path, source),
+            other => failed(path, io::Error::other(other)),
+        })?;
+        let size = (DS64 as u32).to_le_bytes();
+        let head = [b"RIFF\0\0\0\0WAVEJUNK", size.as_slice(), &[0; DS64], &described].concat();
+        let mut encoder = Self {
+            inner: writer,
             path: path.into(),
             format,
             channels: channels.into(),
             frames: 0,
-            // The header counts in 32 bits and includes itself.
-            max_frames: (u64::from(u32::MAX) - 128) / frame_bytes,
-        })
+            head: head.len() as u64,
+            most: MOST,
+        };
+        encoder.bytes(&head)?;
+        Ok(encoder)
     }
 
     fn write(&mut self, samples: &[f32]) -> Result<(), AudioError> {
@@ -122,10 +127,6 @@ impl<W: Write + Seek> Encoder<W> {
             );
             return Err(AudioError::Invalid { message });
         }
-        if self.frames + frames > self.max_frames {
-            let message = format!("{}: a WAV file cannot be longer than 4 GiB", self.path.display());
-            return Err(AudioError::Invalid { message });
-        }
         if let Some(i) = samples.iter().position(|x| !x.is_finite()) {
             return Err(AudioError::NotFinite {
                 path: self.path.clone(),
@@ -136,25 +137,71 @@ impl<W: Write + Seek> Encoder<W> {
         }
         for &sample in samples {
             match self.format {
-                SampleFormat::Pcm16 => self.inner.write_sample((sample * 32768.0).round() as i16),
-                SampleFormat::Float32 => self.inner.write_sample(sample),
-            }
-            .map_err(|error| failed(&self.path, error))?;
+                SampleFormat::Pcm16 => self.bytes(&((sample * 32768.0).round() as i16).to_le_bytes()),
+                SampleFormat::Float32 => self.bytes(&sample.to_le_bytes()),
+            }?;
         }
         self.frames += frames;
         Ok(())
     }
 
-    fn finish(self) -> Result<(), AudioError> {
-        self.inner.finalize().map_err(|error| failed(&self.path, error))
+    fn finish(mut self) -> Result<(), AudioError> {
+        // an even number: no byte has to be added
+        let data = self.frames * self.channels as u64 * self.format.bytes();
+        let whole = self.head - 8 + data;
+        let unknown = u32::MAX.to_le_bytes();
+        if whole <= self.most {
+            self.at(4, &(whole as u32).to_le_bytes())?;
+            self.at(self.head - 4, &(data as u32).to_le_bytes())?;
+        } else {
+            self.at(0, &[b"RF64".as_slice(), &unknown].concat())?;
+            self.at(12, b"ds64")?;
+            self.at(20, &[whole, data, self.frames].map(u64::to_le_bytes).concat())?;
+            self.at(self.head - 4, &unknown)?;
+        }
+        self.inner.flush().map_err(|error| failed(&self.path, error))
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) -> Result<(), AudioError> {
+        let written = self.inner.write_all(bytes);
+        written.map_err(|error| failed(&self.path, error))
+    }
+
+    fn at(&mut self, position: u64, bytes: &[u8]) -> Result<(), AudioError> {
+        let moved = self.inner.seek(SeekFrom::Start(position));
+        moved.map_err(|error| failed(&self.path, error))?;
+        self.bytes(bytes)
     }
 }
 
-fn failed(path: &Path, error: hound::Error) -> AudioError {
-    let source = match error {
-        hound::Error::IoError(source) => source,
-        other => io::Error::other(other),
-    };
+impl SampleFormat {
+    /// Bytes of a sample.
+    fn bytes(self) -> u64 {
+        match self {
+            SampleFormat::Pcm16 => 2,
+            SampleFormat::Float32 => 4,
+        }
+    }
+
+    /// The `fmt ` chunk, and the header of a `data` chunk.
+    fn described(self, rate: u32, channels: u16) -> hound::Result<Vec<u8>> {
+        let spec = hound::WavSpec {
+            channels,
+            sample_rate: rate,
+            bits_per_sample: 8 * self.bytes() as u16,
+            sample_format: match self {
+                SampleFormat::Pcm16 => hound::SampleFormat::Int,
+                SampleFormat::Float32 => hound::SampleFormat::Float,
+            },
+        };
+        let mut empty = io::Cursor::new(Vec::new());
+        hound::WavWriter::new(&mut empty, spec)?.finalize()?;
+        // behind RIFF, size and WAVE
+        Ok(empty.into_inner().split_off(12))
+    }
+}
+
+fn failed(path: &Path, source: io::Error) -> AudioError {
     FileError::Write {
         path: path.into(),
         source,
@@ -164,8 +211,6 @@ fn failed(path: &Path, error: hound::Error) -> AudioError {
 
 #[cfg(test)]
 mod tests {
-    use std::io::SeekFrom;
-
     use super::*;
 
     /// A disk of limited size.
@@ -214,9 +259,9 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_an_error_wherever_it_strikes() {
-        let whole = 44 + 100 * 1024;
+        let whole = 80 + 100 * 1024;
         write_to(whole).unwrap();
-        for space in [0, 20, 44, 5000, whole / 2, whole - 1] {
+        for space in [0, 20, 80, 5000, whole / 2, whole - 1] {
             let error = write_to(space).unwrap_err();
             let full = |source: &io::Error| source.kind() == io::ErrorKind::StorageFull;
             assert!(
@@ -252,13 +297,48 @@ mod tests {
             ),
             "{error}"
         );
-        encoder.frames = encoder.max_frames;
-        assert!(
-            encoder
-                .write(&[0.0; 2])
-                .unwrap_err()
-                .to_string()
-                .contains("4 GiB")
+    }
+
+    /// What a reader finds in a file of 3 frames of two 16-bit channels, if 32-bit sizes reach up to `most`: the first
+    /// chunk and its content, the sizes in the header, and the samples.
+    fn written(most: u64) -> (Vec<u8>, Vec<u8>, [u32; 2], Vec<u8>) {
+        let mut content = io::Cursor::new(Vec::new());
+        let path = Path::new("x.wav");
+        let mut encoder = Encoder::new(&mut content, path, 8_000, 2, SampleFormat::Pcm16).unwrap();
+        encoder.most = most;
+        encoder.write(&[0.0, 0.5, -0.5, 1.0, -1.0, 0.25]).unwrap();
+        encoder.finish().unwrap();
+        let bytes = content.into_inner();
+        assert_eq!(bytes.len(), 92);
+        assert_eq!(
+            (&bytes[8..12], &bytes[16..20]),
+            (&b"WAVE"[..], &[28, 0, 0, 0][..])
         );
+        assert_eq!(
+            (&bytes[48..56], &bytes[72..76]),
+            (&b"fmt \x10\0\0\0"[..], &b"data"[..])
+        );
+        let size = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        let names = [&bytes[..4], &bytes[12..16]].concat();
+        (
+            names,
+            bytes[20..48].to_vec(),
+            [size(4), size(76)],
+            bytes[80..].to_vec(),
+        )
+    }
+
+    #[test]
+    fn sizes_beyond_32_bits_make_it_an_rf64_file() {
+        let (names, room, sizes, samples) = written(84);
+        assert_eq!(names, b"RIFFJUNK");
+        assert_eq!((room, sizes), (vec![0; 28], [84, 12]));
+        let (names, room, sizes, same) = written(83);
+        assert_eq!(names, b"RF64ds64");
+        assert_eq!(sizes, [u32::MAX; 2]);
+        // sizes of all but the first eight bytes and of the samples, frames, and no table
+        let expected = [84u64, 12, 3].map(u64::to_le_bytes).concat();
+        assert_eq!((&room[..24], &room[24..]), (&expected[..], &[0; 4][..]));
+        assert_eq!(same, samples);
     }
 }

@@ -7,7 +7,11 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{output::note, table::bytes};
+use super::{
+    interrupt,
+    output::{note, printable},
+    table::bytes,
+};
 use crate::train::Event;
 
 /// Seconds between lines where there is no terminal.
@@ -50,9 +54,11 @@ struct State {
 impl Training {
     /// `name` stands in front of every line.
     pub fn new(name: &str) -> Self {
+        interrupt::idle(true); // until the first step
         let bar = ProgressBar::new(0);
         bar.set_style(style("{prefix} {bar:30} {pos}/{len} {msg}"));
-        bar.set_prefix(name.to_string());
+        let name = printable(name).into_owned();
+        bar.set_prefix(name.clone());
         let state = State {
             loss: None,
             validation: None,
@@ -62,7 +68,7 @@ impl Training {
             logged: Instant::now(),
         };
         Training {
-            name: name.to_string(),
+            name,
             bar,
             state: Mutex::new(state),
         }
@@ -91,6 +97,7 @@ impl Training {
                 step,
                 steps,
             } => {
+                interrupt::idle(false);
                 self.line(format!(
                     "{}: {parameters} parameters on {device}, {}",
                     self.name,
@@ -168,13 +175,14 @@ impl Training {
 
     /// Removes the bar.
     pub fn finish(&self) {
+        interrupt::idle(false);
         self.bar.finish_and_clear();
     }
 
     fn line(&self, text: String) {
         match self.bar.is_hidden() {
             true => note(text),
-            false => self.bar.println(text),
+            false => self.bar.println(printable(&text)),
         }
     }
 }

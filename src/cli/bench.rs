@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::{
     dump,
-    output::{Misuse, note, say},
+    output::{Misuse, may_replace, note, say},
     recipe::RecipeArguments,
     table::table,
 };
@@ -66,6 +66,9 @@ pub struct Arguments {
     recipe: RecipeArguments,
 }
 
+/// How that begins which `--json` writes.
+const JSON: &str = "{\n  \"stemwise\": ";
+
 /// What `--json` writes.
 #[derive(Serialize)]
 struct Measurements<'a> {
@@ -89,6 +92,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         (Some(folder), Some(what)) => return dump::recipe(folder, what, &arguments.recipe),
         (Some(folder), None) => return dump::all(folder, &arguments.size(ON_GPU)?),
         (None, _) => {}
+    }
+    if let Some(path) = &arguments.json {
+        may_replace("--json", path, JSON)?;
     }
     let device = Device::open(arguments.device.as_deref())?;
     let real = matches!(&device, Device::Gpu(gpu) if !gpu.traits().software);

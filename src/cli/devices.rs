@@ -4,11 +4,15 @@ use super::{
     output::say,
     table::{bytes, table},
 };
-use crate::gpu::{AdapterKind, Choice, DEVICE_VARIABLE, DRIVER_ADVICE, adapters, choose};
+use crate::gpu::{AdapterKind, Choice, DEVICE_VARIABLE, DRIVER_ADVICE, adapters_for, choose};
 
 pub fn run() -> anyhow::Result<()> {
-    let found = adapters();
     let variable = std::env::var(DEVICE_VARIABLE).ok();
+    // what is there is listed, whatever the variable says
+    let asked = variable
+        .as_deref()
+        .filter(|asked| !asked.trim().eq_ignore_ascii_case("cpu"));
+    let found = adapters_for(asked);
     let chosen = choose(&found, variable.as_deref());
     let used = |choice: Choice| {
         if chosen.as_ref().is_ok_and(|c| *c == choice) {

@@ -2,7 +2,7 @@
 
 use std::{
     num::NonZeroUsize,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Mutex,
     thread::available_parallelism,
     time::{Duration, Instant},
@@ -15,7 +15,7 @@ use super::{
     bar::{count, counter},
     device::DeviceArguments,
     interrupt,
-    output::{note, say},
+    output::{name, note, say},
 };
 use crate::{
     describe::Describer,
@@ -29,7 +29,7 @@ const TOLD: usize = 10;
 
 #[derive(Args)]
 pub struct Arguments {
-    /// Music, and folders of music: WAV, FLAC, MP3, OGG Vorbis, M4A
+    /// Music, and folders of music: WAV, FLAC, MP3, OGG Vorbis, M4A, AIFF, CAF
     #[arg(required = true, value_name = "FILES-OR-FOLDERS")]
     paths: Vec<PathBuf>,
     /// A run that describes all instruments, or several of one instrument each, that hear mixes: cascade, direct, h25
@@ -41,6 +41,9 @@ pub struct Arguments {
     /// Drop files that are gone from the given folders
     #[arg(long)]
     prune: bool,
+    /// Read every file and compare its content, also of those that seem to be as they were
+    #[arg(long)]
+    verify: bool,
     /// Files that are decoded at once [default: one a processor, at most 4]
     #[arg(long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
@@ -59,6 +62,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let options = EmbedOptions {
         jobs,
         prune: arguments.prune,
+        verify: arguments.verify,
     };
     let bar = counter("files");
     let logged = Mutex::new(Instant::now());
@@ -86,13 +90,29 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 fn report(arguments: &Arguments, summary: &Summary) -> anyhow::Result<()> {
-    let library = arguments.out.display();
+    let library = name(&arguments.out);
     for failure in summary.failures.iter().take(TOLD) {
         note(format!("{}: {}", failure.path.display(), failure.reason));
     }
     let failed = summary.failures.len();
     if failed > TOLD {
         note(format!("and {} others", failed - TOLD));
+    }
+    if !summary.passed.is_empty() {
+        let kinds = summary
+            .passed
+            .iter()
+            .map(|(kind, count)| format!("{count} {kind}"));
+        note(format!(
+            "passed over, as they are not read: {}",
+            kinds.collect::<Vec<_>>().join(", ")
+        ));
+    }
+    for (path, channel) in summary.by_channel.iter().take(TOLD) {
+        note(cancelled(path, *channel));
+    }
+    if summary.by_channel.len() > TOLD {
+        note(format!("and {} others", summary.by_channel.len() - TOLD));
     }
     for folder in &summary.spared {
         note(format!(
@@ -118,18 +138,32 @@ fn report(arguments: &Arguments, summary: &Summary) -> anyhow::Result<()> {
         parts.join(", "),
         summary.entries
     ))?;
-    if failed > 0 {
+    if failed > 0 || !summary.passed.is_empty() {
         say(format!(
-            "what failed, and why, is in {}",
-            arguments.out.join("errors.jsonl").display()
+            "what {}, and why, is in {}",
+            if failed > 0 {
+                "failed or was passed over"
+            } else {
+                "was passed over"
+            },
+            name(&arguments.out.join("errors.jsonl"))
         ))?;
     }
     if summary.interrupted {
         bail!("stopped; what was finished is kept, and the same command goes on");
     }
     match (summary.described + summary.kept + summary.known, failed) {
-        (0, 0) => bail!("no music was found in what was given"),
+        (0, 0) => bail!("no music that can be read was found in what was given"),
         (0, _) => bail!("nothing could be described"),
         _ => Ok(()),
     }
+}
+
+/// That a file is described by a channel, from 0.
+pub fn cancelled(path: &Path, channel: usize) -> String {
+    format!(
+        "{}: its channels cancel one another; it is described by channel {}, the loudest",
+        name(path),
+        channel + 1
+    )
 }

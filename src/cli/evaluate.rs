@@ -13,7 +13,6 @@ use clap::Args;
 use super::{
     bar,
     device::DeviceArguments,
-    interrupt,
     output::{note, say},
 };
 use crate::{
@@ -76,13 +75,12 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         judgements: arguments.judgements,
         untrained: arguments.untrained,
     };
-    let stop = interrupt::flag()?;
     // found out now, not after hours
     if let Some(out) = &arguments.out {
         fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
     }
     let device = arguments.device.open()?;
-    let evaluation = evaluated(&options, &device, stop)?;
+    let evaluation = evaluated(&options, &device, &AtomicBool::new(false))?; // Ctrl-C ends the program
     if let Some(out) = &arguments.out {
         write(&evaluation, out)?;
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{
-    output::{note, say},
+    output::{name, note, say},
     recipe::RecipeArguments,
 };
 use crate::train::exchange::{Imported, export, import};
@@ -39,7 +39,7 @@ pub struct Import {
 pub fn export_run(arguments: &Export) -> anyhow::Result<()> {
     let files = export(&arguments.run, &arguments.out, &arguments.licence)?;
     for path in [files.weights, files.card, files.recipe] {
-        say(path.display())?;
+        say(name(&path))?;
     }
     Ok(())
 }
@@ -55,7 +55,7 @@ pub fn import_run(arguments: &Import) -> anyhow::Result<()> {
     }
     say(format!(
         "{} is a run of '{}' now",
-        run.folder().display(),
+        name(run.folder()),
         recipe.name
     ))
 }

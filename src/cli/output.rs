@@ -1,9 +1,13 @@
 //! Text for whoever sits in front of it.
 
 use std::{
-    fmt::Display,
-    io::{self, ErrorKind, Write},
+    borrow::Cow,
+    fmt::{Display, Write as _},
+    io::{self, ErrorKind, Read, Write},
+    path::Path,
 };
+
+use crate::files;
 
 /// Standard output was closed by its reader.
 #[derive(Debug, thiserror::Error)]
@@ -15,20 +19,74 @@ pub struct Closed;
 #[error("{0}")]
 pub struct Misuse(pub String);
 
-/// Writes a line to standard output.
+/// Text in one line that a terminal shows as it is. Names of files may hold anything: what would break the line, change
+/// colours or turn the order of letters round is written as JSON writes it, `\u001b`.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    escaped(text, false)
+}
+
+/// The same of a path.
+pub fn name(path: &Path) -> String {
+    printable(&path.display().to_string()).into_owned()
+}
+
+fn escaped(text: &str, lines: bool) -> Cow<'_, str> {
+    let hidden = |c: char| is_hidden(c) && !(lines && c == '\n');
+    if !text.contains(hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::new();
+    for c in text.chars() {
+        match c {
+            '\n' if !lines => shown.push_str("\\n"),
+            '\r' => shown.push_str("\\r"),
+            '\t' => shown.push_str("\\t"),
+            // writing to a string does not fail
+            c if hidden(c) => drop(write!(shown, "\\u{:04x}", u32::from(c))),
+            c => shown.push(c),
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// Control characters, ends of lines, and what sets the direction of writing.
+fn is_hidden(c: char) -> bool {
+    let directed =
+        matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || directed || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// Writes a line, or several, to standard output. Names in it are [`printable`], or [`table`](super::table)'s.
 ///
 /// # Errors
 /// [`Closed`] for a broken pipe.
 pub fn say(text: impl Display) -> anyhow::Result<()> {
-    match writeln!(io::stdout().lock(), "{text}") {
+    match writeln!(io::stdout().lock(), "{}", escaped(&text.to_string(), true)) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Closed.into()),
         other => Ok(other?),
     }
 }
 
-/// Writes a line to standard error, and does not mind if nobody reads it.
+/// Writes one line to standard error, and does not mind if nobody reads it.
 pub fn note(text: impl Display) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let _ = writeln!(io::stderr().lock(), "{}", printable(&text.to_string()));
+}
+
+/// Refuses a file for an `option` to write if it is there already and does not begin as this program's do.
+///
+/// # Errors
+/// [`Misuse`].
+pub fn may_replace(option: &str, path: &Path, begins: &str) -> anyhow::Result<()> {
+    let mut start = Vec::new();
+    let read = files::open(path).and_then(|file| file.take(begins.len() as u64).read_to_end(&mut start));
+    let why = match read {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Ok(_) if start == begins.as_bytes() => return Ok(()),
+        Ok(_) => "it is there already, and this command did not write it".to_string(),
+        Err(error) => error.to_string(),
+    };
+    let path = name(path);
+    Err(Misuse(format!("{option} {path}: {why}; give another name, or remove it")).into())
 }
 
 /// Writes `error: what` and its causes to standard error.
@@ -48,4 +106,25 @@ pub fn describe(error: &anyhow::Error) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_a_name_reaches_the_terminal() {
+        let (tricks, shown) = (
+            "a\n\r\t\u{1b}[31m\u{9b}\u{202e}\u{2028}\u{7f}",
+            "a\\n\\r\\t\\u001b[31m\\u009b\\u202e\\u2028\\u007f",
+        );
+        assert_eq!(printable(tricks), shown);
+        assert_eq!(escaped("a\nb\u{1b}", true), "a\nb\\u001b");
+        let usual = "Ænima – 例 👩‍🎤 \\ it's";
+        assert!(matches!(printable(usual), Cow::Borrowed(text) if text == usual));
+        // what is hidden in JSON is still the same JSON
+        let json = serde_json::to_string(tricks).unwrap();
+        let read: String = serde_json::from_str(&escaped(&json, true)).unwrap();
+        assert_eq!(read, tricks);
+    }
 }

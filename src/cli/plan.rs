@@ -11,7 +11,7 @@ use super::{
     table::bytes,
 };
 use crate::{
-    gpu::{Choice, DEVICE_VARIABLE, adapters, choose},
+    gpu::{Choice, DEVICE_VARIABLE, adapters_for, choose},
     optim::Adam,
     tape::Plan,
     train::{Footprint, Network, Recipe, Run},
@@ -46,11 +46,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
     let variable = std::env::var(DEVICE_VARIABLE).ok();
     let asked = arguments.device.as_deref().or(variable.as_deref());
-    let found = if asked == Some("cpu") {
-        Vec::new()
-    } else {
-        adapters()
-    };
+    let found = adapters_for(asked);
     let adapter = match choose(&found, asked)? {
         Choice::Cpu => None,
         Choice::Adapter(index) => found.get(index),

@@ -5,8 +5,8 @@ use std::{path::PathBuf, sync::atomic::AtomicBool};
 use clap::Args;
 
 use super::{
-    bar, interrupt,
-    output::{note, say},
+    bar,
+    output::{name, note, say},
     table::bytes,
 };
 use crate::{
@@ -40,12 +40,12 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         seed: arguments.seed,
         audio: !arguments.no_audio,
     };
-    let stop = interrupt::flag()?;
     let device = match options.audio {
         true => Device::open(arguments.device.as_deref())?,
         false => Device::Cpu,
     };
-    write(&options, &device, stop)
+    // Ctrl-C ends the program: the page is written in the end, whole
+    write(&options, &device, &AtomicBool::new(false))
 }
 
 /// Writes a report, with a bar, and says where it is.
@@ -67,7 +67,7 @@ pub fn write(options: &ReportOptions, device: &Device, stop: &AtomicBool) -> any
     }
     say(format!(
         "{}: {} runs, {} evaluations, {}",
-        done.path.display(),
+        name(&done.path),
         done.runs,
         done.evaluations,
         bytes(done.bytes)

@@ -7,7 +7,10 @@ use std::{
 
 use clap::Args;
 
-use super::{output::say, table::table};
+use super::{
+    output::{name, say},
+    table::table,
+};
 use crate::train::{Checkpoint, Run, TrainError, checkpoint::State, recipe::Best};
 
 /// Folders below one another that are searched.
@@ -37,7 +40,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
             .try_for_each(|folder| say(json(folder, &read(folder))?));
     }
     match folders.is_empty() {
-        true => say(format!("no runs in {}", arguments.dir.display())),
+        true => say(format!("no runs in {}", name(&arguments.dir))),
         false => list(&folders),
     }
 }
@@ -103,7 +106,7 @@ fn find(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> std::io::Resul
     Ok(())
 }
 
-fn name(run: &Run) -> String {
+fn title(run: &Run) -> String {
     let recipe = &run.config.recipe;
     match recipe.instrument {
         Some(instrument) => format!("{} of {instrument}", recipe.name),
@@ -131,7 +134,7 @@ fn row(folder: &Path, state: Option<&State>, run: &Run) -> Vec<String> {
         });
     vec![
         folder.display().to_string(),
-        name(run),
+        title(run),
         state.map_or("0".into(), |state| state.step.to_string()),
         format!("{standing}{simulated}"),
         state.map_or(String::new(), score),

@@ -1,13 +1,18 @@
 //! `stemwise search`
 
-use std::{fmt::Write as _, num::NonZeroUsize, path::PathBuf};
+use std::{
+    fmt::Write as _,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+};
 
 use anyhow::bail;
 use clap::Args;
 use serde_json::json;
 
 use super::{
-    output::{Misuse, note, say},
+    embed::cancelled,
+    output::{Misuse, may_replace, name, note, printable, say},
     table::table,
 };
 use crate::{
@@ -38,7 +43,7 @@ pub struct Arguments {
     /// As JSON
     #[arg(long)]
     json: bool,
-    /// Also write a playlist
+    /// Also write a playlist; one that was found by an earlier search is replaced
     #[arg(long, value_name = "FILE")]
     m3u: Option<PathBuf>,
     /// The library's runs, if they are not where they were
@@ -52,6 +57,9 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if !(arguments.fold >= 0.0 && arguments.fold.is_finite()) {
         bail!(Misuse("--fold takes a distance: 0 or more".into()));
+    }
+    if let Some(path) = &arguments.m3u {
+        may_replace("--m3u", path, PLAYLIST)?;
     }
     let library = Library::open(&arguments.library)?;
     let focus = focus(&arguments.focus, library.header())?;
@@ -72,7 +80,24 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut finder = Queries::new(&library, load);
     let queries = arguments.queries.iter().map(|query| finder.find(query));
     let queries = queries.collect::<Result<Vec<_>, _>>()?;
+    for query in &queries {
+        if let Some(channel) = query.channel {
+            note(cancelled(&query.given, channel));
+        }
+    }
     let found = search(&library, &queries, &focus, arguments.count.get(), arguments.fold);
+    let gone = found.matches.iter().filter(|near| is_gone(near.entry)).count();
+    if gone > 0 {
+        let playlist = if arguments.m3u.is_some() {
+            ", and not in the playlist"
+        } else {
+            ""
+        };
+        note(format!(
+            "{gone} of the files found are not there any more{playlist}: 'stemwise embed' of the place that they are in \
+             now finds them again"
+        ));
+    }
     if let Some(path) = &arguments.m3u {
         let text = playlist(&found);
         write_atomically(path, |file| file.write_all(text.as_bytes()))?;
@@ -137,7 +162,8 @@ fn show(library: &Library, found: &Found<'_>) -> anyhow::Result<()> {
             0 => String::new(),
             n => format!(" (+{n} like it)"),
         };
-        row.push(format!("{}{like}", near.entry.file.path.display()));
+        let gone = if is_gone(near.entry) { " (gone)" } else { "" };
+        row.push(format!("{}{gone}{like}", near.entry.file.path.display()));
         rows.push(row);
     }
     if found.matches.is_empty() {
@@ -149,11 +175,11 @@ fn show(library: &Library, found: &Found<'_>) -> anyhow::Result<()> {
         [] => Ok(()),
         [one] => say(format!(
             "left out, as it is like the query: {}",
-            one.file.path.display()
+            name(&one.file.path)
         )),
         [first, others @ ..] => say(format!(
             "left out, as they are like the query: {} and {} more",
-            first.file.path.display(),
+            name(&first.file.path),
             others.len()
         )),
     }
@@ -182,6 +208,7 @@ fn as_json(
             "path": near.entry.file.path,
             "relative": near.entry.file.relative,
             "seconds": near.entry.seconds,
+            "gone": is_gone(near.entry),
             "distance": near.distance,
             "instruments": instruments,
             "like": near.like.iter().map(path).collect::<Vec<_>>(),
@@ -207,22 +234,49 @@ fn as_json(
     .to_string()
 }
 
-/// An extended M3U, in UTF-8.
+/// Whether the file is known not to be there: a disk that cannot be looked at may hold it.
+fn is_gone(entry: &Entry) -> bool {
+    !entry.file.path.try_exists().unwrap_or(true)
+}
+
+/// How playlists of this program begin.
+const PLAYLIST: &str = "#EXTM3U\n#PLAYLIST:found by stemwise\n";
+
+/// An extended M3U, in UTF-8, of the files that are there.
 fn playlist(found: &Found<'_>) -> String {
-    let mut text = "#EXTM3U\n".to_string();
-    for near in &found.matches {
-        let path = near.entry.file.path.display();
-        let title = near
-            .entry
-            .file
-            .path
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy();
+    let mut text = PLAYLIST.to_string();
+    for near in found.matches.iter().filter(|near| !is_gone(near.entry)) {
+        let path = &near.entry.file.path;
+        let title = path.file_stem().unwrap_or_default().to_string_lossy();
         // writing to a string does not fail
-        let _ = writeln!(text, "#EXTINF:{:.0},{title}\n{path}", near.entry.seconds.round());
+        let _ = writeln!(
+            text,
+            "#EXTINF:{:.0},{}\n{}",
+            near.entry.seconds.round(),
+            printable(&title),
+            place(path)
+        );
     }
     text
+}
+
+/// A path as a line of a playlist. One that would not stay one line, or lose its end, is written as a URL.
+fn place(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    if printable(&text) == text && text.trim() == text {
+        return text.into_owned();
+    }
+    let mut url = "file://".to_string();
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'.' | b'_' | b'~' => {
+                url.push(byte.into())
+            }
+            // writing to a string does not fail
+            byte => drop(write!(url, "%{byte:02X}")),
+        }
+    }
+    url
 }
 
 fn length(seconds: f64) -> String {

@@ -1,29 +1,33 @@
 //! `stemwise separate`
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
-use anyhow::{anyhow, bail};
+use anyhow::bail;
 use clap::Args;
 
 use super::{
     device::DeviceArguments,
+    interrupt,
     output::{describe, note, say},
 };
 use crate::{
     corpus::Instrument,
     metrics::decimals,
-    separate::{Report, Separators, WindowOptions, separate_file, stem_paths},
+    separate::{Report, SeparateError, Separators, WindowOptions, separate_file, stem_paths, sweep},
 };
 
 #[derive(Args)]
 pub struct Arguments {
-    /// Songs: WAV or FLAC, of any rate, length and number of channels
+    /// Songs: WAV, FLAC, MP3, OGG Vorbis, M4A, AIFF or CAF, of any rate, length and number of channels
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// A run of 'stemwise train separator'; several for several instruments
     #[arg(long = "model", required = true, value_name = "RUN")]
     models: Vec<PathBuf>,
-    /// Folder for the stems: DIR/<song>/<instrument>.wav
+    /// Folder for the stems: DIR/<song>/<instrument>.wav, RF64 beyond 4 GiB
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Overwrite stems that are there already
@@ -36,31 +40,24 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let device = arguments.device.open()?;
     let mut separators = Separators::load(&arguments.models, &device, WindowOptions::default())?;
-    let mut failures = Vec::new();
+    separators.stop_at(interrupt::flag()?);
+    sweep(&arguments.out);
+    let (mut done, mut failures) = (0, Vec::new());
     let mut names = BTreeMap::new();
     for file in &arguments.files {
-        let done = (|| {
-            // two songs of one name would overwrite each other's stems
-            let paths = stem_paths(file, &arguments.out, &separators.instruments())?;
-            if let Some(other) = names.insert(paths, file) {
-                return Err(anyhow!(
-                    "its stems would have the names of those of {}",
-                    other.display()
-                ));
+        match separate(file, arguments, &mut separators, &mut names) {
+            Ok(report) => {
+                print(&file.display().to_string(), &report)?;
+                done += 1;
             }
-            let bar = super::bar::counter("seconds");
-            let report = separate_file(
-                &mut separators,
-                file,
-                &arguments.out,
-                arguments.force,
-                &mut |done, total| super::bar::count(&bar, done as usize, total.unwrap_or(done) as usize),
-            );
-            bar.finish_and_clear();
-            Ok(report?)
-        })();
-        match done {
-            Ok(report) => print(&file.display().to_string(), &report)?,
+            Err(error) if is_interruption(&error) => {
+                tell(&failures);
+                bail!(
+                    "stopped in {}, of which nothing was written; {done} of {} files are separated",
+                    file.display(),
+                    arguments.files.len()
+                )
+            }
             Err(error) => failures.push((file, error)),
         }
     }
@@ -75,15 +72,47 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
             })
         }
         _ => {
-            for (file, error) in &failures {
-                note(format!("{}: {}", file.display(), describe(error)));
-            }
+            tell(&failures);
             bail!(
                 "{} of {} files could not be separated",
                 failures.len(),
                 arguments.files.len()
             )
         }
+    }
+}
+
+/// Separates one file. `names` are the stems of those before it, and whose they are.
+fn separate<'a>(
+    file: &'a Path,
+    arguments: &Arguments,
+    separators: &mut Separators,
+    names: &mut BTreeMap<Vec<PathBuf>, &'a Path>,
+) -> anyhow::Result<Report> {
+    // two songs of one name would overwrite each other's stems
+    let paths = stem_paths(file, &arguments.out, &separators.instruments())?;
+    if let Some(other) = names.insert(paths, file) {
+        bail!("its stems would have the names of those of {}", other.display());
+    }
+    let bar = super::bar::counter("seconds");
+    let report = separate_file(
+        separators,
+        file,
+        &arguments.out,
+        arguments.force,
+        &mut |done, total| super::bar::count(&bar, done as usize, total.unwrap_or(done) as usize),
+    );
+    bar.finish_and_clear();
+    Ok(report?)
+}
+
+fn is_interruption(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(SeparateError::Interrupted))
+}
+
+fn tell(failures: &[(&PathBuf, anyhow::Error)]) {
+    for (file, error) in failures {
+        note(format!("{}: {}", file.display(), describe(error)));
     }
 }
 

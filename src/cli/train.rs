@@ -9,7 +9,7 @@ use super::{
     bar::Training,
     device::DeviceArguments,
     interrupt,
-    output::{Misuse, say},
+    output::{Misuse, name, say},
     recipe::RecipeArguments,
 };
 use crate::train::{self, RunConfig, Summary};
@@ -104,7 +104,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
 }
 
 fn report(folder: &Path, summary: &Summary) -> anyhow::Result<()> {
-    let folder = folder.display();
+    let folder = name(folder);
     if summary.interrupted {
         bail!(
             "stopped after step {} of {}; continue with: stemwise train --resume {folder}",

@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::Args;
 
 use super::{
-    output::{Misuse, note, say},
+    output::{Misuse, name, note, say},
     plan,
     recipe::RecipeArguments,
     table::table,
@@ -106,7 +106,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         "{} of {count} operations measured for {gpu_name}; {} choices in {}",
         measured.len(),
         choices.len(),
-        path.display(),
+        name(&path),
         gpu_name = gpu.name(),
     ))
 }

@@ -1,9 +1,9 @@
 //! What is left out of a corpus: tracks and stems, in a text file that a person can read and edit.
 
-use std::{fmt, fs, io, path::Path};
+use std::{fmt, io, path::Path};
 
 use super::{CorpusError, Split, layout::is_stem_name};
-use crate::files::write_atomically;
+use crate::files::{self, write_atomically};
 
 /// The list in the folder of a corpus that [`super::Corpus::open`] honours.
 pub const EXCLUDE_FILE: &str = "exclude.txt";
@@ -64,7 +64,7 @@ impl ExcludeList {
     }
 
     fn read_text(path: &Path) -> Result<(String, Self), CorpusError> {
-        let text = fs::read_to_string(path).map_err(CorpusError::io("read", path))?;
+        let text = files::read_to_string(path).map_err(CorpusError::io("read", path))?;
         let mut entries = Vec::new();
         for (line, number) in text.lines().zip(1..) {
             let parsed = parse(line).map_err(|what| {
@@ -84,10 +84,10 @@ impl ExcludeList {
     /// As [`ExcludeList::read`].
     pub fn of_corpus(root: &Path) -> Result<Self, CorpusError> {
         let path = root.join(EXCLUDE_FILE);
-        if path.exists() {
-            Self::read(&path)
-        } else {
-            Ok(Self::default())
+        // a link to nothing is not the same as no list
+        match path.symlink_metadata() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            _ => Self::read(&path),
         }
     }
 
@@ -180,6 +180,8 @@ fn parse(line: &str) -> Result<Option<Exclusion>, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -1,12 +1,17 @@
 //! The folders of a corpus: `<root>/{train,validation,test,omitted}/TrackNNNNN/stems/SXX.flac`.
 
 use std::{
-    fmt, fs, io,
+    fmt, io,
     path::{Path, PathBuf},
     str::FromStr,
 };
 
-use super::{CorpusError, ExcludeList, Instrument, Metadata, StemMetadata, exclude::EXCLUDE_FILE};
+use super::{
+    CorpusError, ExcludeList, Instrument, Metadata, StemMetadata,
+    exclude::EXCLUDE_FILE,
+    stem_files::{AudioFiles, list, named},
+};
+use crate::files;
 
 /// A part of a corpus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -177,14 +182,14 @@ pub struct Stem {
     pub name: String,
     /// Its entry in the track's `metadata.yaml`.
     pub metadata: StemMetadata,
-    /// A FLAC or WAV file that exists.
+    /// A file that exists, of one of the formats that are read.
     pub path: PathBuf,
 }
 
 impl Stem {
     /// The instrument that this stem is a part of.
     pub fn instrument(&self) -> Instrument {
-        Instrument::of_program(self.metadata.program_num)
+        self.metadata.instrument()
     }
 }
 
@@ -197,6 +202,8 @@ pub struct Stems {
     pub missing: Vec<String>,
     /// Audio files in the stems folder that the metadata does not list, by name.
     pub unlisted: Vec<PathBuf>,
+    /// Names of stems of which there are several files, and those that are not read.
+    pub passed_over: Vec<(String, PathBuf)>,
 }
 
 impl Track {
@@ -211,8 +218,8 @@ impl Track {
     /// [`CorpusError::Missing`], [`CorpusError::Io`], or [`CorpusError::Metadata`] with the line that does
     /// not read as it should, or the stem whose name cannot be that of a file.
     pub fn metadata(&self) -> Result<Metadata, CorpusError> {
-        let path = self.path.join("metadata.yaml");
-        let text = match fs::read_to_string(&path) {
+        let path = named(&self.path, "metadata.yaml");
+        let text = match files::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let hint = "without it the stems have no instruments; copy the track again";
@@ -225,22 +232,12 @@ impl Track {
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 return Err(CorpusError::Metadata {
                     path,
-                    message: "not UTF-8 text".into(),
+                    message: "it is not UTF-8 text: copy the track again".into(),
                 });
             }
             Err(error) => return Err(CorpusError::io("read", path)(error)),
         };
-        let refuse = |message| CorpusError::Metadata { path, message };
-        let metadata: Metadata = match serde_saphyr::from_str(&text) {
-            Ok(metadata) => metadata,
-            Err(error) => return Err(refuse(describe(&error))),
-        };
-        match metadata.stems.keys().find(|name| !is_stem_name(name)) {
-            None => Ok(metadata),
-            Some(name) => Err(refuse(format!(
-                "{name:?} cannot be the name of a stem: use letters, digits, '_', '-' and '.', as in S00"
-            ))),
-        }
+        Metadata::parse(&text).map_err(|message| CorpusError::Metadata { path, message })
     }
 
     /// The stems that exist as files, whatever the metadata's flags say, and those that do not. Without those
@@ -250,33 +247,32 @@ impl Track {
     /// As [`Track::metadata`]; [`CorpusError::Io`] if the stems folder cannot be listed. A missing stems folder is
     /// no error: all stems are missing.
     pub fn stems(&self) -> Result<Stems, CorpusError> {
-        let folder = self.path.join("stems");
+        let metadata = self.metadata()?;
+        let mut files = AudioFiles::of(&named(&self.path, "stems"))?;
         let mut stems = Stems::default();
-        let mut listed = Vec::new();
-        for (name, metadata) in self.metadata()?.stems {
+        for (name, metadata) in metadata.stems {
+            let found = files.take(&name);
             if self.excluded.contains(&name) {
-                listed.push(name);
                 continue;
             }
-            match audio_file(&folder, &name) {
-                Some(path) => stems.present.push(Stem {
-                    name: name.clone(),
-                    metadata,
-                    path,
-                }),
-                None => stems.missing.push(name.clone()),
-            }
-            listed.push(name);
+            let Some((path, others)) = found else {
+                stems.missing.push(name);
+                continue;
+            };
+            let others = others.into_iter().map(|path| (name.clone(), path));
+            stems.passed_over.extend(others);
+            stems.present.push(Stem { name, metadata, path });
         }
-        if folder.is_dir() {
-            for path in list(&folder)? {
-                let name = path.file_stem().map(|name| name.to_string_lossy().into_owned());
-                if is_audio(&path) && name.is_some_and(|name| !listed.contains(&name)) {
-                    stems.unlisted.push(path);
-                }
-            }
-        }
+        stems.unlisted = files.into_paths();
         Ok(stems)
+    }
+
+    /// A file of a stem in a format that is not read, if there is one.
+    pub fn stem_in_other_format(&self, stem: &str) -> Option<PathBuf> {
+        let files = list(&named(&self.path, "stems")).unwrap_or_default();
+        let name = |path: &Path| path.file_stem().map(|name| name.to_string_lossy().into_owned());
+        let same = |path: &PathBuf| name(path).is_some_and(|name| name.eq_ignore_ascii_case(stem));
+        files.into_iter().find(same)
     }
 
     /// The existing stems of one instrument, by name; empty if it does not play.
@@ -291,13 +287,18 @@ impl Track {
 
     /// Where the MIDI file of the whole piece is, if there is one: `all_src.mid`.
     pub fn midi_path(&self) -> PathBuf {
-        self.path.join("all_src.mid")
+        named(&self.path, "all_src.mid")
     }
 
-    /// The mixed song, `mix.flac` or `mix.wav`.
+    /// Where the MIDI file of a stem is, if there is one: `MIDI/S00.mid`.
+    pub fn stem_midi_path(&self, stem: &str) -> PathBuf {
+        named(&named(&self.path, "MIDI"), &format!("{stem}.mid"))
+    }
+
+    /// The mixed song: `mix.flac`, `mix.wav` or the like.
     ///
     /// # Errors
-    /// [`CorpusError::Missing`].
+    /// [`CorpusError::Missing`]; [`CorpusError::Io`] if the folder cannot be listed.
     pub fn mix_path(&self) -> Result<PathBuf, CorpusError> {
         let hint = "copy the track again, or use the sum of its stems";
         let missing = || CorpusError::Missing {
@@ -305,7 +306,8 @@ impl Track {
             path: self.path.clone(),
             hint,
         };
-        audio_file(&self.path, "mix").ok_or_else(missing)
+        let found = AudioFiles::of(&self.path)?.take("mix");
+        found.map(|(path, _)| path).ok_or_else(missing)
     }
 }
 
@@ -314,38 +316,6 @@ impl Track {
 pub(super) fn is_stem_name(name: &str) -> bool {
     let usable = |c: char| c.is_alphanumeric() || "_-.".contains(c);
     !name.is_empty() && !name.starts_with('.') && name.chars().all(usable)
-}
-
-/// The parser's message begins with the line, and continues with a picture of it that a log has no use for.
-fn describe(error: &serde_saphyr::Error) -> String {
-    let message = error.to_string();
-    let message = message
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .trim_start_matches("error: ");
-    match error.location() {
-        Some(at) if !message.contains("line") => {
-            format!("line {}, column {}: {message}", at.line(), at.column())
-        }
-        _ => message.to_string(),
-    }
-}
-
-const EXTENSIONS: [&str; 2] = ["flac", "wav"];
-
-fn audio_file(folder: &Path, name: &str) -> Option<PathBuf> {
-    EXTENSIONS
-        .iter()
-        .map(|extension| folder.join(format!("{name}.{extension}")))
-        .find(|path| path.is_file())
-}
-
-fn is_audio(path: &Path) -> bool {
-    path.extension()
-        .is_some_and(|e| EXTENSIONS.iter().any(|x| e == *x))
-        && path.is_file()
 }
 
 fn find_tracks(folder: &Path, split: Split, tracks: &mut Vec<Track>) -> Result<(), CorpusError> {
@@ -365,15 +335,4 @@ fn find_tracks(folder: &Path, split: Split, tracks: &mut Vec<Track>) -> Result<(
         }
     }
     Ok(())
-}
-
-/// The entries of a folder, by name.
-fn list(folder: &Path) -> Result<Vec<PathBuf>, CorpusError> {
-    let entries = fs::read_dir(folder).map_err(CorpusError::io("list", folder))?;
-    let mut paths = entries
-        .map(|entry| entry.map(|e| e.path()))
-        .collect::<io::Result<Vec<_>>>()
-        .map_err(CorpusError::io("list", folder))?;
-    paths.sort();
-    Ok(paths)
 }

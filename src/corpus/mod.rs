@@ -17,6 +17,7 @@ pub mod sample;
 pub mod segment;
 pub mod silence;
 pub mod source;
+mod stem_files;
 pub mod store;
 pub mod synth;
 pub mod tempo;

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use serde::Serialize;
 
 use super::CorpusError;
-use crate::files::write_atomically;
+use crate::files::{self, remove_partials, write_atomically};
 
 /// Makes `root` ours, or finds that it is: it is empty, or its file `name` says what `wanted` says. `made` is a word
 /// for how the corpus was made.
@@ -19,7 +19,7 @@ pub(super) fn claim(root: &Path, name: &str, made: &str, wanted: &impl Serialize
     let text = serde_json::to_string_pretty(wanted)
         .map_err(|e| CorpusError::invalid(format!("the options cannot be recorded: {e}")))?;
     if path.exists() {
-        let found = fs::read(&path).map_err(CorpusError::io("read", &path))?;
+        let found = files::read(&path).map_err(CorpusError::io("read", &path))?;
         if found == text.as_bytes() {
             return Ok(());
         }
@@ -29,6 +29,7 @@ pub(super) fn claim(root: &Path, name: &str, made: &str, wanted: &impl Serialize
             root.display()
         )));
     }
+    remove_partials(root); // of a process that was killed here
     if fs::read_dir(root)
         .map_err(CorpusError::io("list", root))?
         .next()

@@ -1,14 +1,11 @@
 //! What an evaluation found: `evaluation.json`.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::{Distances, EvalError, What, leak::Point};
-use crate::{corpus::Instrument, metrics::decimals};
+use crate::{corpus::Instrument, files, metrics::decimals};
 
 /// All scores of some runs on a corpus, and whatever they depend on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -143,12 +140,10 @@ impl Evaluation {
             path: path.into(),
             message,
         };
-        let bytes = fs::read(path).map_err(|error| failed(error.to_string()))?;
-        serde_json::from_slice(&bytes).map_err(|error| {
-            failed(format!(
-                "it is no evaluation of this version, or damaged ({error}): write it again with 'stemwise evaluate \
-                 --out'"
-            ))
+        let bytes = files::read(path).map_err(|error| failed(error.to_string()))?;
+        serde_json::from_slice(&bytes).map_err(|_| {
+            let message = "it is no evaluation of this version, or damaged: write it again with 'stemwise evaluate --out'";
+            failed(message.into())
         })
     }
 }

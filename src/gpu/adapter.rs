@@ -1,6 +1,6 @@
 //! The adapters of this machine, and which of them a command means.
 
-use std::fmt;
+use std::{fmt, path::Path};
 
 use crate::{
     error::{Error, Result},
@@ -178,27 +178,90 @@ impl fmt::Display for Adapter {
     }
 }
 
-/// All adapters, the preferred first: real GPUs before software. GL is looked at only where no native API
-/// has an adapter. The index in this list is the index that `--device` takes.
+/// All adapters, the preferred first: real GPUs before software. GL is looked at only where no native API has an
+/// adapter, but hardware may be there. The index in this list is the index that `--device` takes.
 pub fn adapters() -> Vec<Adapter> {
+    adapters_for(None)
+}
+
+/// The same, among which [`choose`] is to find what is `asked` for: `gl` means the adapters of GL alone, and `cpu` none,
+/// for which no API is opened.
+pub fn adapters_for(asked: Option<&str>) -> Vec<Adapter> {
     let native = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
-    let mut found = adapters_of(native);
-    if found.is_empty() {
-        found = adapters_of(wgpu::Backends::GL);
-    }
+    let mut found = match asked.map(|asked| asked.trim().to_lowercase()).as_deref() {
+        Some("cpu") => Vec::new(),
+        Some("gl") => adapters_of(wgpu::Backends::GL),
+        _ => {
+            let found = adapters_of(native);
+            match found.is_empty() && may_have_hardware() {
+                true => adapters_of(wgpu::Backends::GL),
+                false => found,
+            }
+        }
+    };
     found.sort_by_key(|a| (a.kind, a.unusable().is_some()));
     found
 }
 
+/// Whether GL may find a GPU. Where Linux has no node of one it is Mesa on the processor, which is for tests and, in
+/// some versions, complains on standard error that there is no screen.
+fn may_have_hardware() -> bool {
+    let nodes = ["/dev/dri", "/dev/nvidiactl", "/dev/dxg"];
+    !cfg!(target_os = "linux") || nodes.iter().any(|node| Path::new(node).exists())
+}
+
 fn adapters_of(backends: wgpu::Backends) -> Vec<Adapter> {
-    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
-    descriptor.backends = backends;
-    descriptor.flags = wgpu::InstanceFlags::empty();
-    let instance = wgpu::Instance::new(descriptor);
+    let Some(instance) = instance(backends) else {
+        return Vec::new();
+    };
     pollster::block_on(instance.enumerate_adapters(backends))
         .into_iter()
         .map(Adapter::new)
         .collect()
+}
+
+/// An instance without a screen: nothing is ever drawn.
+fn instance(backends: wgpu::Backends) -> Option<wgpu::Instance> {
+    #[cfg(target_os = "linux")]
+    if backends.contains(wgpu::Backends::VULKAN) {
+        return vulkan();
+    }
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = backends;
+    descriptor.flags = wgpu::InstanceFlags::empty();
+    Some(wgpu::Instance::new(descriptor))
+}
+
+/// Vulkan without the extensions for windows. With them, Mesa's layer for the selection of devices asks the desktop for
+/// its GPU whenever adapters are listed, and libwayland complains on standard error where there is none.
+#[cfg(target_os = "linux")]
+fn vulkan() -> Option<wgpu::Instance> {
+    use wgpu::hal::vulkan::Instance;
+    let descriptor = wgpu::hal::InstanceDescriptor {
+        name: "stemwise",
+        flags: wgpu::InstanceFlags::empty(),
+        memory_budget_thresholds: wgpu::MemoryBudgetThresholds::default(),
+        backend_options: wgpu::BackendOptions::default(),
+        telemetry: None,
+        display: None,
+    };
+    let windows = [
+        c"VK_KHR_wayland_surface",
+        c"VK_KHR_xcb_surface",
+        c"VK_KHR_xlib_surface",
+    ];
+    // SAFETY: a driver need not have these extensions, so that the instance is one of a driver that has none of them: it
+    // refuses to make surfaces for windows, which are never asked for.
+    let instance = unsafe {
+        Instance::init_with_callback(
+            &descriptor,
+            Some(Box::new(move |arguments| {
+                arguments.extensions.retain(|name| !windows.contains(name));
+            })),
+        )
+    };
+    // SAFETY: it is whole, and nobody else has it
+    Some(unsafe { wgpu::Instance::from_hal::<wgpu::hal::api::Vulkan>(instance.ok()?) })
 }
 
 /// What was chosen: the CPU, or the adapter at an index of the list.

@@ -4,7 +4,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Choice, DEVICE_VARIABLE, Gpu, Options, Tuning, adapters, choose};
+use super::{Choice, DEVICE_VARIABLE, Gpu, Options, Tuning, adapters_for, choose};
 use crate::{error::Result, kernel::Traits};
 
 /// What a tape runs on.
@@ -36,10 +36,7 @@ impl Device {
         let began = Instant::now();
         let variable = env::var(DEVICE_VARIABLE).ok();
         let asked = asked.or(variable.as_deref());
-        if asked.is_some_and(|asked| asked.trim().eq_ignore_ascii_case("cpu")) {
-            return Ok(Device::Cpu); // spares the drivers being loaded
-        }
-        let found = adapters();
+        let found = adapters_for(asked);
         match choose(&found, asked)? {
             Choice::Cpu => Ok(Device::Cpu),
             Choice::Adapter(index) => Ok(Device::Gpu(Gpu::open_since(began, &found[index], options)?)),

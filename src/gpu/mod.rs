@@ -19,7 +19,8 @@ use std::{
 };
 
 pub use adapter::{
-    Adapter, AdapterKind, Choice, DEVICE_VARIABLE, DRIVER_ADVICE, Features, Limits, adapters, choose,
+    Adapter, AdapterKind, Choice, DEVICE_VARIABLE, DRIVER_ADVICE, Features, Limits, adapters, adapters_for,
+    choose,
 };
 pub use buffer::{Buffer, Readback};
 pub use device::Device;

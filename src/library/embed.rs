@@ -1,7 +1,7 @@
 //! Describing the files of folders.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},
     sync::{
         Mutex,
@@ -14,7 +14,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Entry, FileInfo, Header, LibraryError, Writer,
+    Content, Entry, FileInfo, Header, LibraryError, Writer,
     mean::{Mean, TOGETHER, rows},
     scan::Scan,
     worker::{Message, News, Work},
@@ -31,6 +31,8 @@ pub struct EmbedOptions {
     pub jobs: usize,
     /// Drop files that are gone from the given folders.
     pub prune: bool,
+    /// Read the files that seem to be as they were, too.
+    pub verify: bool,
 }
 
 /// A file that could not be described: a line of `errors.jsonl`.
@@ -69,14 +71,18 @@ pub struct Summary {
     pub described: usize,
     /// Of those, silent.
     pub silent: usize,
-    /// As they were, by size and time.
+    /// Those that one channel describes, from 0, as their channels cancel one another.
+    pub by_channel: Vec<(PathBuf, usize)>,
+    /// As they were, by size, times and number; or by their content, if that was to be verified.
     pub kept: usize,
     /// Known by their content: touched, moved or copied.
     pub known: usize,
-    /// Dropped, as they are gone.
+    /// Dropped, as they are gone, or found under another name.
     pub dropped: usize,
     /// Folders in which no music was found, and of which nothing was dropped therefore.
     pub spared: Vec<PathBuf>,
+    /// What was passed over in folders: how many, by what they are called, as `.opus`, `named pipe`.
+    pub passed: BTreeMap<String, usize>,
     /// What could not be described.
     pub failures: Vec<Failure>,
     /// Files of the library in the end.
@@ -101,7 +107,7 @@ pub fn embed(
 ) -> Result<Summary, LibraryError> {
     let header = Header::of(describer)?;
     let writer = Writer::open(root, &header)?;
-    let scan = Scan::of(paths);
+    let scan = Scan::of(paths, stop);
     let mut run = Run {
         header: &header,
         describer,
@@ -119,9 +125,13 @@ pub fn embed(
     for failure in &scan.failures {
         run.fail(failure.clone())?;
     }
+    for passed in &scan.passed {
+        run.writer.note(&passed.why)?;
+        *run.summary.passed.entry(passed.kind.clone()).or_default() += 1;
+    }
     let unchanged = |info: &FileInfo| {
         let before = run.writer.entries().get(&info.path);
-        before.is_some_and(|entry| entry.file == *info)
+        !options.verify && before.is_some_and(|entry| entry.file == *info)
     };
     let files: Vec<&FileInfo> = scan.files.values().filter(|info| !unchanged(info)).collect();
     run.summary.kept = scan.files.len() - files.len();
@@ -132,7 +142,8 @@ pub fn embed(
     };
     observer(run.progress);
     run.all(&files, options.jobs.max(1), stop)?;
-    run.summary.interrupted = stop.load(Relaxed) && run.progress.done < run.progress.files;
+    let partly = scan.stopped || run.progress.done < run.progress.files;
+    run.summary.interrupted = stop.load(Relaxed) && partly;
     if options.prune && !run.summary.interrupted {
         run.prune()?;
     }
@@ -169,22 +180,16 @@ struct Song {
     mean: Mean,
     /// Segments in the batch.
     pending: usize,
-    /// Hash and length, once all segments are there.
-    end: Option<(String, f64)>,
+    /// What it is known by, once all segments are there.
+    end: Option<Content>,
 }
 
 impl Run<'_> {
     fn all(&mut self, files: &[&FileInfo], jobs: usize, stop: &AtomicBool) -> Result<(), LibraryError> {
-        let known: HashSet<String> = self
-            .writer
-            .entries()
-            .values()
-            .map(|entry| entry.hash.clone())
-            .collect();
         let work = Work {
             files,
             header: self.header,
-            taken: Mutex::new(known),
+            taken: Mutex::new(self.writer.hashes()),
             next: AtomicUsize::new(0),
             stop,
         };
@@ -213,8 +218,13 @@ impl Run<'_> {
                     _ => Ok(()),
                 }
             }
-            News::End { hash, seconds } => {
-                self.songs.entry(file).or_default().end = Some((hash, seconds));
+            News::Anew => {
+                self.songs.remove(&file);
+                self.batch.retain(|(of, _)| *of != file);
+                Ok(())
+            }
+            News::End(content) => {
+                self.songs.entry(file).or_default().end = Some(content);
                 self.end(files, file)
             }
             News::Known { hash } => match (self.writer.of_hash(&hash).cloned(), self.failed.get(&hash)) {
@@ -272,29 +282,25 @@ impl Run<'_> {
         }
         let Some(Song {
             mean,
-            end: Some((hash, seconds)),
+            end: Some(content),
             ..
         }) = self.songs.remove(&file)
         else {
             return Ok(());
         };
-        let vectors = mean.mean();
-        if vectors
-            .as_ref()
-            .is_some_and(|values| values.iter().any(|x| !x.is_finite()))
-        {
-            let reason = "the model describes it by what is no number".to_string();
-            return self.hear(
-                files,
-                file,
-                News::Failed {
-                    hash: Some(hash),
-                    reason,
-                },
-            );
+        let (vectors, hash) = (mean.mean(), content.hash.clone());
+        let infinite = |values: &Vec<f32>| values.iter().any(|x| !x.is_finite());
+        if vectors.as_ref().is_some_and(infinite) {
+            let news = News::Failed {
+                hash: Some(hash),
+                reason: "the model describes it by what is no number".to_string(),
+            };
+            return self.hear(files, file, news);
         }
+        let by_channel = content.channel.map(|channel| (files[file].path.clone(), channel));
+        self.summary.by_channel.extend(by_channel);
         self.writer
-            .add(files[file].clone(), hash.clone(), seconds, vectors.as_deref())?;
+            .add(files[file].clone(), content, vectors.as_deref())?;
         self.summary.described += 1;
         self.summary.silent += usize::from(vectors.is_none());
         self.done();
@@ -305,6 +311,12 @@ impl Run<'_> {
     /// Adds a file whose content is known. If it was moved, the old entry goes.
     fn again(&mut self, info: &FileInfo, known: Entry) -> Result<(), LibraryError> {
         let hash = known.hash.clone();
+        let before = self.writer.entries().get(&info.path);
+        if before.is_some_and(|before| before.file == *info && before.hash == hash) {
+            self.summary.kept += 1;
+            self.done();
+            return Ok(());
+        }
         self.writer.put(Entry {
             file: info.clone(),
             ..known
@@ -353,7 +365,8 @@ impl Run<'_> {
             .collect();
         let paths: Vec<PathBuf> = self.writer.entries().keys().cloned().collect();
         for path in paths {
-            if !self.scan.covers(&path) || path.try_exists().unwrap_or(true) {
+            let gone = !path.try_exists().unwrap_or(true) || self.scan.elsewhere(&path);
+            if !self.scan.covers(&path) || !gone {
                 continue;
             }
             match empty.iter().find(|folder| path.starts_with(folder)) {

@@ -2,17 +2,21 @@
 
 use std::{
     fs, io,
+    io::Read,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
     time::UNIX_EPOCH,
 };
 
 use serde::{Deserialize, Serialize};
 
 use super::LibraryError;
-use crate::{corpus::Instrument, describe::Describer};
+use crate::{corpus::Instrument, describe::Describer, files};
 
 /// Version of the format.
 pub(super) const FORMAT: u32 = 1;
+/// Numbers of a subspace; more are not learned.
+const MOST_DIMENSIONS: usize = 65_536;
 /// Names of the files.
 pub(super) const HEADER: &str = "library.json";
 pub(super) const LOG: &str = "files.jsonl";
@@ -102,7 +106,7 @@ impl Header {
     /// Reads the header of the library `root`; `None` if there is none.
     pub(super) fn read(root: &Path) -> Result<Option<Self>, LibraryError> {
         let path = root.join(HEADER);
-        let bytes = match fs::read(&path) {
+        let bytes = match files::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(LibraryError::io("read", &path)(error)),
@@ -113,7 +117,7 @@ impl Header {
         }
         let damaged = |error: serde_json::Error| LibraryError::Damaged {
             path: path.clone(),
-            message: error.to_string(),
+            message: format!("line {} is not what was written", error.line()),
         };
         let Format { format } = serde_json::from_slice(&bytes).map_err(damaged)?;
         if format != FORMAT {
@@ -125,11 +129,16 @@ impl Header {
             });
         }
         let header: Header = serde_json::from_slice(&bytes).map_err(damaged)?;
-        match header.segment > 0 && header.width() > 0 {
+        let dimensions = |subspace: &Subspace| (1..=MOST_DIMENSIONS).contains(&subspace.dimensions);
+        let subspaces = 1..=Instrument::ALL.len();
+        match header.segment > 0
+            && subspaces.contains(&header.subspaces.len())
+            && header.subspaces.iter().all(dimensions)
+        {
             true => Ok(Some(header)),
             false => Err(LibraryError::Damaged {
                 path,
-                message: "segments or vectors of no length".into(),
+                message: "segments or vectors of a length that no model has".into(),
             }),
         }
     }
@@ -171,40 +180,83 @@ pub struct FileInfo {
     pub relative: PathBuf,
     /// In bytes.
     pub size: u64,
-    /// Nanoseconds since 1970.
+    /// When its content was written, as it says: nanoseconds since 1970.
     pub modified: i64,
+    /// When content, name or rights were changed, as the system says: nanoseconds since 1970. None where no system says
+    /// so, and in libraries of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed: Option<i64>,
+    /// Its number in its file system; none in the same cases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inode: Option<u64>,
 }
 
 impl FileInfo {
     /// Looks at the file `path`.
     ///
     /// # Errors
-    /// What the system says.
+    /// What the system says, and [`io::ErrorKind::InvalidInput`] for what is no regular file.
     pub fn of(path: PathBuf, relative: PathBuf) -> io::Result<Self> {
-        let data = fs::metadata(&path)?;
+        let data = files::look(&path)?;
         let modified = match data.modified()?.duration_since(UNIX_EPOCH) {
             Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
             Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |n| -n),
         };
+        let (changed, inode) = identity(&data);
         Ok(FileInfo {
             path,
             relative,
             size: data.len(),
             modified,
+            changed,
+            inode,
         })
     }
 
-    /// Whether the file is probably as it was.
+    /// Whether the file is as it was, for all that the system says of it. If not, its content decides.
     pub fn unchanged(&self, before: &FileInfo) -> bool {
-        (self.size, self.modified) == (before.size, before.modified)
+        let stamps = |info: &FileInfo| (info.size, info.modified, info.changed, info.inode);
+        stamps(self) == stamps(before)
     }
 }
 
-/// BLAKE3 of a file's bytes.
-pub(super) fn hash_file(path: &Path) -> io::Result<String> {
-    let mut hash = blake3::Hasher::new();
-    hash.update_reader(fs::File::open(path)?)?;
-    Ok(hash.finalize().to_hex().to_string())
+/// Time of the last change, and number.
+#[cfg(unix)]
+fn identity(data: &fs::Metadata) -> (Option<i64>, Option<u64>) {
+    use std::os::unix::fs::MetadataExt;
+    let seconds = data.ctime().saturating_mul(1_000_000_000);
+    (Some(seconds.saturating_add(data.ctime_nsec())), Some(data.ino()))
+}
+
+#[cfg(not(unix))]
+fn identity(_: &fs::Metadata) -> (Option<i64>, Option<u64>) {
+    (None, None)
+}
+
+/// BLAKE3 of a file's bytes; `None` if it was stopped.
+pub(super) fn hash_file(path: &Path, stop: &AtomicBool) -> io::Result<Option<String>> {
+    let (mut file, mut hash) = (files::open(path)?, blake3::Hasher::new());
+    let mut bytes = vec![0; 1 << 18];
+    while !stop.load(Relaxed) {
+        match file.read(&mut bytes) {
+            Ok(0) => return Ok(Some(hash.finalize().to_hex().to_string())),
+            Ok(count) => drop(hash.update(&bytes[..count])),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+/// What a content is known and described by, beside its vectors.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Content {
+    /// BLAKE3 of its bytes.
+    pub hash: String,
+    /// Its length.
+    pub seconds: f64,
+    /// The channel that describes it, from 0, where the channels cancel one another; else all of them do.
+    pub channel: Option<usize>,
 }
 
 /// A file of a library.
@@ -216,9 +268,19 @@ pub struct Entry {
     pub hash: String,
     /// Its length.
     pub seconds: f64,
+    /// The channel that describes it, from 0, where the channels cancel one another; else all of them do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<usize>,
     /// Its row of the matrix, and the first half of that row's BLAKE3; none for a silent file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub row: Option<Row>,
+}
+
+impl Entry {
+    /// Whether silence is what an earlier version said, which also said it of channels that cancel one another.
+    pub(super) fn doubtful(&self) -> bool {
+        cfg!(unix) && self.row.is_none() && self.file.changed.is_none()
+    }
 }
 
 /// A row of the matrix.

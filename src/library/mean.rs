@@ -1,8 +1,11 @@
 //! The vectors of a file: the means of its segments'.
 
-use std::path::Path;
+use std::{path::Path, sync::atomic::AtomicBool};
 
-use super::{Header, LibraryError, song::segments};
+use super::{
+    Header, LibraryError,
+    song::{Part, hear},
+};
 use crate::describe::{Describer, Heard};
 
 /// Segments that are described at once.
@@ -51,32 +54,44 @@ pub(super) fn rows(
     Ok((0..segments.len()).map(row).collect())
 }
 
-/// The vectors of one file; `None` if it is silent.
+/// The vectors of one file, none if it is silent, and the channel that gave them, if not all did.
 pub(super) fn describe_file(
     describer: &mut Describer,
     header: &Header,
     path: &Path,
-) -> Result<Option<Vec<f32>>, LibraryError> {
+) -> Result<(Option<Vec<f32>>, Option<usize>), LibraryError> {
     let (mut mean, mut waiting, mut failed) = (Mean::default(), Vec::new(), None);
-    let mut flush = |waiting: &mut Vec<Vec<i16>>| {
+    let mut flush = |mean: &mut Mean, waiting: &mut Vec<Vec<i16>>| {
         let items: Vec<&[i16]> = waiting.iter().map(Vec::as_slice).collect();
         let described = rows(describer, header, &items)?;
         described.iter().for_each(|row| mean.add(row));
         waiting.clear();
         Ok::<_, LibraryError>(())
     };
-    segments(path, header.rate, header.segment, &mut |segment| {
-        waiting.push(segment);
+    let on_part = &mut |part| {
+        match part {
+            Part::Segment(segment) => waiting.push(segment),
+            Part::Anew => {
+                waiting.clear();
+                mean = Mean::default();
+            }
+        }
         if waiting.len() == TOGETHER {
-            failed = flush(&mut waiting).err();
+            failed = flush(&mut mean, &mut waiting).err();
         }
         failed.is_none()
-    })?;
+    };
+    let heard = hear(
+        path,
+        (header.rate, header.segment),
+        &AtomicBool::new(false),
+        on_part,
+    )?;
     match failed {
         Some(error) => Err(error),
         None => {
-            flush(&mut waiting)?;
-            Ok(mean.mean())
+            flush(&mut mean, &mut waiting)?;
+            Ok((mean.mean(), heard.and_then(|heard| heard.channel)))
         }
     }
 }

@@ -10,11 +10,15 @@
 //! | `errors.jsonl` | path and reason of every file that could not be described |
 //! | `.lock` | held by the process that writes |
 //!
+//! **When a file is described.** If a file has the size, the times and the number that the log has of it, it is taken to
+//! be what it was. Else its content decides, by its hash: only one that is new is described.
+//!
 //! **What describes a file.** It is decoded to the mean of its channels, resampled to the model's rate, rounded to 16
 //! bits and cut into segments of the length that the model was trained on, one after another; a rest of at least half
 //! a segment gives one more, which ends with the music. A file shorter than a segment is filled up with silence. Segments
-//! without sound are left out, and a file without any other is *silent*: it has an entry, but no vectors and no
-//! neighbours. A file's vectors are the means of its segments', instrument by instrument. Segments' own vectors are not
+//! without sound in any channel are left out, and a file without any other is *silent*: it has an entry, but no vectors
+//! and no neighbours. If the mean lies more than 20 dB below its channels in any stretch of a segment's length, they
+//! cancel one another there, and the whole file is described by its loudest channel; its entry says so. A file's vectors are the means of its segments', instrument by instrument. Segments' own vectors are not
 //! kept: they would be a hundred times as many bytes as the means.
 //!
 //! **What a crash leaves.** A row is on the disk before the line that speaks of it. A line without its end and rows
@@ -32,6 +36,7 @@ mod embed;
 mod entry;
 mod error;
 mod mean;
+mod phase;
 mod query;
 mod reader;
 mod scan;
@@ -41,7 +46,7 @@ mod worker;
 mod writer;
 
 pub use embed::{EmbedOptions, Failure, Progress, Summary, embed};
-pub use entry::{Entry, FileInfo, Header, Row, RunName, Subspace};
+pub use entry::{Content, Entry, FileInfo, Header, Row, RunName, Subspace};
 pub use error::LibraryError;
 pub use query::{Queries, Query};
 pub use reader::Library;

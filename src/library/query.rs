@@ -1,12 +1,13 @@
 //! What is searched by.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
 };
 
 use super::{Entry, FileInfo, Header, Library, LibraryError, entry::hash_file, mean::describe_file};
-use crate::describe::Describer;
+use crate::{describe::Describer, files};
 
 /// A piece of music to search by.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +16,8 @@ pub struct Query {
     pub given: PathBuf,
     /// BLAKE3 of its bytes.
     pub hash: String,
+    /// The channel that describes it, from 0, where its channels cancel one another.
+    pub channel: Option<usize>,
     /// Its row.
     pub vectors: Vec<f32>,
 }
@@ -43,20 +46,26 @@ impl<'a, L: FnMut(&Header) -> Result<Describer, LibraryError>> Queries<'a, L> {
     /// [`LibraryError::Query`] for what is not there, means several files, or is silent; [`LibraryError::Unlike`] for a
     /// model other than the library's; what reading and describing give.
     pub fn find(&mut self, given: &Path) -> Result<Query, LibraryError> {
-        if let Some(entry) = self.entry(given)? {
-            return self.known(given, entry);
+        let entry = self.entry(given)?;
+        let path = match entry {
+            Some(entry) if trusted(entry) => return self.known(given, entry),
+            Some(entry) => &entry.file.path,
+            None => given,
+        };
+        if let Err(error) = files::look(path) {
+            return Err(match error.kind() {
+                io::ErrorKind::NotFound => query(
+                    given,
+                    "it is not in the library, and there is no file of that name",
+                ),
+                io::ErrorKind::InvalidInput => query(given, &error.to_string()),
+                _ => LibraryError::io("read", path)(error),
+            });
         }
-        if !given.is_file() {
-            return Err(query(
-                given,
-                match given.exists() {
-                    true => "it is no file",
-                    false => "it is not in the library, and there is no file of that name",
-                },
-            ));
-        }
-        let hash = hash_file(given).map_err(LibraryError::io("read", given))?;
-        if let Some(entry) = self.library.entries().iter().find(|entry| entry.hash == hash) {
+        let hash = hash_file(path, &AtomicBool::new(false)).map_err(LibraryError::io("read", path))?;
+        let hash = hash.unwrap_or_default(); // nobody stops it
+        let same = |entry: &&Entry| entry.hash == hash && !entry.doubtful();
+        if let Some(entry) = self.library.entries().iter().find(same) {
             return self.known(given, entry);
         }
         if self.describer.is_none() {
@@ -71,18 +80,19 @@ impl<'a, L: FnMut(&Header) -> Result<Describer, LibraryError>> Queries<'a, L> {
             self.library.header().check(self.library.root(), &header)?;
             self.describer = Some(describer);
         }
-        let vectors = match &mut self.describer {
-            Some(describer) => describe_file(describer, self.library.header(), given)?,
-            None => None,
+        let (vectors, channel) = match &mut self.describer {
+            Some(describer) => describe_file(describer, self.library.header(), path)?,
+            None => (None, None),
         };
         Ok(Query {
             given: given.into(),
             hash,
+            channel,
             vectors: vectors.ok_or_else(|| query(given, SILENT))?,
         })
     }
 
-    /// The entry of that path, if its file has not changed since.
+    /// The entry of that path.
     fn entry(&self, given: &Path) -> Result<Option<&'a Entry>, LibraryError> {
         let entries = self.library.entries();
         let absolute = [fs::canonicalize(given), std::path::absolute(given)];
@@ -90,10 +100,10 @@ impl<'a, L: FnMut(&Header) -> Result<Describer, LibraryError>> Queries<'a, L> {
             let place = entries.binary_search_by(|entry| entry.file.path.cmp(&path));
             place.ok().map(|place| &entries[place])
         });
-        let entry = match named {
-            Some(entry) => Some(entry),
+        match named {
+            Some(entry) => Ok(Some(entry)),
             // a file here goes before one of the same name there
-            None if given.is_file() => None,
+            None if given.is_file() => Ok(None),
             None => {
                 let mut named = entries.iter().filter(|entry| entry.file.relative == given);
                 let first = named.next();
@@ -104,14 +114,9 @@ impl<'a, L: FnMut(&Header) -> Result<Describer, LibraryError>> Queries<'a, L> {
                         &format!("it may be {a} or {b}: give the whole path"),
                     ));
                 }
-                first
+                Ok(first)
             }
-        };
-        Ok(entry.filter(|entry| {
-            let now = FileInfo::of(entry.file.path.clone(), entry.file.relative.clone());
-            // one that is gone is known all the same
-            now.map_or(true, |now| now.unchanged(&entry.file))
-        }))
+        }
     }
 
     fn known(&self, given: &Path, entry: &Entry) -> Result<Query, LibraryError> {
@@ -119,9 +124,20 @@ impl<'a, L: FnMut(&Header) -> Result<Describer, LibraryError>> Queries<'a, L> {
         Ok(Query {
             given: given.into(),
             hash: entry.hash.clone(),
+            channel: entry.channel,
             vectors: vectors.to_vec(),
         })
     }
+}
+
+/// Whether the entry's file has not changed since. One that is gone is known all the same.
+fn trusted(entry: &Entry) -> bool {
+    let now = FileInfo::of(entry.file.path.clone(), entry.file.relative.clone());
+    !entry.doubtful()
+        && match now {
+            Ok(now) => now.unchanged(&entry.file),
+            Err(error) => error.kind() != io::ErrorKind::InvalidInput,
+        }
 }
 
 const SILENT: &str = "it is silent, and silence is like nothing";

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
     io,
     path::{Path, PathBuf},
 };
@@ -13,6 +12,7 @@ use super::{
     Entry, Header, LibraryError,
     entry::{LOG, Line, check},
 };
+use crate::files;
 
 /// A library, opened to be searched.
 pub struct Library {
@@ -86,7 +86,7 @@ impl Vectors {
     /// Maps the file that `log` names.
     pub fn open(root: &Path, log: &Log, width: usize) -> Result<Self, LibraryError> {
         let path = root.join(&log.vectors);
-        let file = File::open(&path).map_err(LibraryError::io("read", &path))?;
+        let file = files::open(&path).map_err(LibraryError::io("read", &path))?;
         let bytes = file.metadata().map_err(LibraryError::io("read", &path))?.len();
         let needed = u64::from(log.rows) * width as u64 * 4;
         if bytes < needed {
@@ -143,7 +143,7 @@ pub(super) struct Log {
 impl Log {
     pub fn read(root: &Path) -> Result<Self, LibraryError> {
         let path = root.join(LOG);
-        let bytes = fs::read(&path).map_err(LibraryError::io("read", &path))?;
+        let bytes = files::read(&path).map_err(LibraryError::io("read", &path))?;
         // a writer may be in the middle of a line, or have been killed there
         let whole = bytes.iter().rposition(|&b| b == b'\n').map_or(0, |end| end + 1);
         let mut log = Log {
@@ -158,7 +158,8 @@ impl Log {
             message: format!("line {number}: {message}"),
         };
         for (number, line) in (1..).zip(bytes[..whole].split_inclusive(|&b| b == b'\n')) {
-            let line = serde_json::from_slice(line).map_err(|error| damaged(number, error.to_string()))?;
+            let line = serde_json::from_slice(line)
+                .map_err(|_| damaged(number, "it is not what was written".into()))?;
             log.lines += usize::from(number > 1);
             match line {
                 Line::Vectors(name) if number == 1 && is_vectors(&name) => log.vectors = name,

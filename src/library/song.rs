@@ -1,53 +1,105 @@
 //! From a file of music to the segments that models hear.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+};
 
-use crate::audio::{AudioError, MusicReader, Resampler};
+use super::phase::Phase;
+use crate::audio::{AudioError, AudioReader, Resampler};
 
-/// Least difference of the highest and lowest sample of a segment with sound: of 1e-4, full scale being 1.
-const SOUND: i32 = 4;
+/// What is heard of a file, in order.
+pub(super) enum Part {
+    /// The next segment with sound.
+    Segment(Vec<i16>),
+    /// The channels cancel one another: what was heard so far counts for nothing, and all comes anew from one channel.
+    Anew,
+}
+
+/// What a file turned out to be.
+pub(super) struct Heard {
+    /// Its length.
+    pub seconds: f64,
+    /// The channel that was heard, if not all of them were.
+    pub channel: Option<usize>,
+}
 
 /// Reads the file `path` and hands over its segments of `length` samples at `rate` Hz, those with sound, one after
-/// another. Returns its length in seconds; `None` if `on_segment` returned false, which ends the reading.
-pub(super) fn segments(
+/// another. `None` if `stop` was set, or `on_part` returned false, which ends the reading.
+pub(super) fn hear(
     path: &Path,
-    rate: u32,
-    length: usize,
-    on_segment: &mut dyn FnMut(Vec<i16>) -> bool,
-) -> Result<Option<f64>, AudioError> {
-    let mut reader = MusicReader::open(path)?;
+    (rate, length): (u32, usize),
+    stop: &AtomicBool,
+    on_part: &mut dyn FnMut(Part) -> bool,
+) -> Result<Option<Heard>, AudioError> {
+    let Some((seconds, phase)) = segments(path, (rate, length), None, stop, on_part)? else {
+        return Ok(None);
+    };
+    if !phase.cancelled() {
+        let channel = None;
+        return Ok(Some(Heard { seconds, channel }));
+    }
+    let channel = Some(phase.loudest());
+    if !on_part(Part::Anew) {
+        return Ok(None);
+    }
+    let heard = segments(path, (rate, length), channel, stop, on_part)?;
+    Ok(heard.map(|(seconds, _)| Heard { seconds, channel }))
+}
+
+/// The segments of one channel, or of the mean of all; of that no more once they cancel one another.
+fn segments(
+    path: &Path,
+    (rate, length): (u32, usize),
+    channel: Option<usize>,
+    stop: &AtomicBool,
+    on_part: &mut dyn FnMut(Part) -> bool,
+) -> Result<Option<(f64, Phase)>, AudioError> {
+    let mut reader = AudioReader::open(path)?;
     let (own, channels) = (reader.rate(), reader.channels());
+    // it may be another file by now
+    let channel = channel.map(|channel| channel.min(channels - 1));
+    let mut phase = Phase::new(channels, channel, own, length, rate);
     let mut resampler = Resampler::new(own, rate)?;
     let mut cutter = Cutter {
         length,
+        count: 0,
         before: Vec::new(),
         rest: Vec::with_capacity(length),
-        on_segment,
+        on_segment: &mut |segment| on_part(Part::Segment(segment)),
     };
-    let (mut frames, mut mono, mut resampled) = (0, Vec::new(), Vec::new());
+    let (mut frames, mut signal, mut resampled) = (0, Vec::new(), Vec::new());
     while let Some(chunk) = reader.next_chunk()? {
-        let scale = 1.0 / channels as f32;
-        mono.clear();
-        mono.extend(
-            chunk
-                .chunks_exact(channels)
-                .map(|frame| frame.iter().sum::<f32>() * scale),
-        );
-        frames += mono.len() as u64;
+        if stop.load(Relaxed) {
+            return Ok(None);
+        }
+        signal.clear();
+        phase.push(chunk, &mut signal);
+        frames += signal.len() as u64;
+        if phase.cancelled() {
+            continue; // which channel is the loudest remains to be heard
+        }
         resampled.clear();
-        resampler.push(&mono, &mut resampled)?;
-        if !cutter.push(&resampled) {
+        resampler.push(&signal, &mut resampled)?;
+        if !cutter.push(&resampled, &phase.sounding) {
             return Ok(None);
         }
     }
-    resampled.clear();
-    resampler.finish(&mut resampled)?;
-    let whole = cutter.push(&resampled) && cutter.finish();
-    Ok(whole.then_some(frames as f64 / f64::from(own)))
+    phase.finish();
+    if !phase.cancelled() {
+        resampled.clear();
+        resampler.finish(&mut resampled)?;
+        if !(cutter.push(&resampled, &phase.sounding) && cutter.finish(&phase.sounding)) {
+            return Ok(None);
+        }
+    }
+    Ok(Some((frames as f64 / f64::from(own), phase)))
 }
 
 struct Cutter<'a> {
     length: usize,
+    /// Whole segments so far.
+    count: usize,
     /// The segment before.
     before: Vec<i16>,
     /// What is not yet a segment.
@@ -56,13 +108,16 @@ struct Cutter<'a> {
 }
 
 impl Cutter<'_> {
-    fn push(&mut self, samples: &[f32]) -> bool {
+    /// `sounding` says which segments sound, as far as it is known: the others are taken to.
+    fn push(&mut self, samples: &[f32], sounding: &[bool]) -> bool {
         for &x in samples {
             self.rest.push((x * 32768.0).round() as i16); // saturates
             if self.rest.len() == self.length {
-                if !self.hand_over(&self.rest.clone()) {
+                let sounds = sounding.get(self.count).is_none_or(|&sounds| sounds);
+                if sounds && !self.hand_over(&self.rest.clone()) {
                     return false;
                 }
+                self.count += 1;
                 std::mem::swap(&mut self.before, &mut self.rest);
                 self.rest.clear();
             }
@@ -71,7 +126,7 @@ impl Cutter<'_> {
     }
 
     /// Hands over the last segment, if there is one.
-    fn finish(mut self) -> bool {
+    fn finish(mut self, sounding: &[bool]) -> bool {
         let (length, rest) = (self.length, self.rest.len());
         let mut last = std::mem::take(&mut self.rest);
         if self.before.is_empty() && rest > 0 {
@@ -81,14 +136,14 @@ impl Cutter<'_> {
         } else {
             return true;
         }
-        self.hand_over(&last)
+        let of = sounding.get(self.count.saturating_sub(1)..).unwrap_or_default();
+        let sounds = of.is_empty() || of.contains(&true);
+        !sounds || self.hand_over(&last)
     }
 
     fn hand_over(&mut self, segment: &[i16]) -> bool {
-        let (low, high) = segment
-            .iter()
-            .fold((i16::MAX, i16::MIN), |(l, h), &x| (l.min(x), h.max(x)));
-        i32::from(high) - i32::from(low) < SOUND || (self.on_segment)(segment.to_vec())
+        let constant = segment.windows(2).all(|pair| pair[0] == pair[1]);
+        constant || (self.on_segment)(segment.to_vec())
     }
 }
 
@@ -106,12 +161,13 @@ mod tests {
         };
         let mut cutter = Cutter {
             length: 100,
+            count: 0,
             before: Vec::new(),
             rest: Vec::new(),
             on_segment: &mut on_segment,
         };
         let ramp: Vec<f32> = (0..samples).map(|i| i as f32 / 32768.0).collect();
-        assert!(ramp.chunks(33).all(|chunk| cutter.push(chunk)) && cutter.finish());
+        assert!(ramp.chunks(33).all(|chunk| cutter.push(chunk, &[])) && cutter.finish(&[]));
         found
     }
 

@@ -9,7 +9,11 @@ use std::{
     },
 };
 
-use super::{FileInfo, Header, entry::hash_file, song::segments};
+use super::{
+    Content, FileInfo, Header,
+    entry::hash_file,
+    song::{Part, hear},
+};
 
 /// What a thread has to say about the file of that number.
 pub(super) struct Message {
@@ -20,8 +24,10 @@ pub(super) struct Message {
 pub(super) enum News {
     /// The next segment with sound.
     Segment(Vec<i16>),
+    /// What was sent so far counts for nothing: the file is heard anew.
+    Anew,
     /// All segments were sent.
-    End { hash: String, seconds: f64 },
+    End(Content),
     /// Its content is in the library, or is being described.
     Known { hash: String },
     /// It cannot be described.
@@ -60,8 +66,8 @@ impl Work<'_> {
     /// One file; `None` if the work was stopped in it.
     fn file(&self, file: usize, info: &FileInfo, out: &SyncSender<Message>) -> Option<News> {
         let failed = |hash, reason| Some(News::Failed { hash, reason });
-        let hash = match hash_file(&info.path) {
-            Ok(hash) => hash,
+        let hash = match hash_file(&info.path, self.stop) {
+            Ok(hash) => hash?,
             Err(error) => return failed(None, format!("cannot be read: {error}")),
         };
         let new = self
@@ -72,18 +78,31 @@ impl Work<'_> {
         if !new {
             return Some(News::Known { hash });
         }
-        let mut send = |segment| {
-            let news = News::Segment(segment);
+        let mut send = |part| {
+            let news = match part {
+                Part::Segment(segment) => News::Segment(segment),
+                Part::Anew => News::Anew,
+            };
             !self.stop.load(Relaxed) && out.send(Message { file, news }).is_ok()
         };
-        let (rate, length) = (self.header.rate, self.header.segment);
-        let seconds = match segments(&info.path, rate, length, &mut send) {
-            Ok(seconds) => seconds?,
+        let form = (self.header.rate, self.header.segment);
+        let heard = match hear(&info.path, form, self.stop, &mut send) {
+            Ok(heard) => heard?,
             Err(error) => return failed(Some(hash), error.to_string()),
         };
-        match FileInfo::of(info.path.clone(), info.relative.clone()) {
-            Ok(now) if now.unchanged(info) => Some(News::End { hash, seconds }),
-            _ => failed(Some(hash), "it changed while it was read: embed it again".into()),
+        let same = match FileInfo::of(info.path.clone(), info.relative.clone()) {
+            Ok(now) if now.unchanged(info) => true,
+            // it may have been renamed or linked only
+            Ok(_) => hash_file(&info.path, self.stop).is_ok_and(|now| now.as_ref() == Some(&hash)),
+            Err(_) => false,
+        };
+        match same {
+            true => Some(News::End(Content {
+                hash,
+                seconds: heard.seconds,
+                channel: heard.channel,
+            })),
+            false => failed(Some(hash), "it changed while it was read: embed it again".into()),
         }
     }
 }

@@ -1,18 +1,18 @@
 //! Adding to a library, so that a crash loses nothing that was finished.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
 };
 
 use super::{
-    Entry, Failure, FileInfo, Header, LibraryError, Row,
+    Content, Entry, Failure, FileInfo, Header, LibraryError, Row,
     entry::{ERRORS, HEADER, LOCK, LOG, Line},
     reader::{Log, Vectors, generation, is_vectors},
 };
-use crate::files::{Lock, PARTIAL_PREFIX, write_atomically};
+use crate::files::{self, Lock, PARTIAL_PREFIX, write_atomically};
 
 /// The one process that adds to a library.
 pub struct Writer {
@@ -87,6 +87,7 @@ impl Writer {
         let contents = log
             .entries
             .values()
+            .filter(|entry| !entry.doubtful())
             .map(|entry| (entry.hash.clone(), entry.clone()));
         Ok(Writer {
             root: root.into(),
@@ -107,6 +108,11 @@ impl Writer {
         &self.entries
     }
 
+    /// The contents that are in the library.
+    pub(super) fn hashes(&self) -> HashSet<String> {
+        self.contents.keys().cloned().collect()
+    }
+
     /// An entry of a content that is in the library, or was since this writer began.
     pub fn of_hash(&self, hash: &str) -> Option<&Entry> {
         self.contents.get(hash)
@@ -119,8 +125,7 @@ impl Writer {
     pub fn add(
         &mut self,
         file: FileInfo,
-        hash: String,
-        seconds: f64,
+        content: Content,
         values: Option<&[f32]>,
     ) -> Result<(), LibraryError> {
         let row = match values {
@@ -137,8 +142,9 @@ impl Writer {
         };
         self.put(Entry {
             file,
-            hash,
-            seconds,
+            hash: content.hash,
+            seconds: content.seconds,
+            channel: content.channel,
             row,
         })
     }
@@ -182,7 +188,8 @@ impl Writer {
     /// What the system says.
     pub fn begin_errors(&mut self, again: impl Fn(&Path) -> bool) -> Result<(), LibraryError> {
         let path = self.root.join(ERRORS);
-        let text = fs::read_to_string(&path).map_err(LibraryError::io("read", &path))?;
+        let text = files::read(&path).map_err(LibraryError::io("read", &path))?;
+        let text = String::from_utf8_lossy(&text);
         // a line that a killed process cut off is no loss: its file is tried again
         let kept: Vec<&str> = text
             .lines()
@@ -240,7 +247,8 @@ impl Writer {
             path: self.root.join(&self.vectors.0),
             message: "a row is missing".into(),
         })?;
-        let name = format!("vectors-{}.f32", generation(&self.vectors.0).unwrap_or(0) + 1);
+        let next = generation(&self.vectors.0).unwrap_or(0).wrapping_add(1);
+        let name = format!("vectors-{next}.f32");
         new_log(&self.root, &name, &entries, &rows)?;
         drop(vectors);
         let _ = fs::remove_file(self.root.join(&self.vectors.0)); // the next writer tries again
@@ -250,7 +258,7 @@ impl Writer {
     /// Whether the log's lines are in the order of their paths.
     fn in_order(&self) -> Result<bool, LibraryError> {
         let path = self.root.join(LOG);
-        let text = fs::read_to_string(&path).map_err(LibraryError::io("read", &path))?;
+        let text = files::read_to_string(&path).map_err(LibraryError::io("read", &path))?;
         let lines = text.lines().skip(1).map(|line| match serde_json::from_str(line) {
             Ok(Line::Entry(entry)) => Some(entry.file.path),
             _ => None,

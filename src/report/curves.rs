@@ -1,6 +1,6 @@
 //! How training went: losses and neighbour scores over the steps, from `metrics.jsonl`.
 
-use std::{collections::BTreeMap, fs, io::ErrorKind};
+use std::{collections::BTreeMap, io::ErrorKind};
 
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +8,7 @@ use super::{
     chart::{Bucket, buckets, log_ticks, short, ticks},
     gather::FoundRun,
 };
+use crate::files;
 
 /// Points of a curve.
 const POINTS: usize = 200;
@@ -50,7 +51,7 @@ impl Log {
     /// Reads the log of a run: none if it never began. A line that was cut short ends it.
     pub fn read(found: &FoundRun) -> Self {
         let mut log = Log::default();
-        let text = match fs::read_to_string(found.run.metrics()) {
+        let text = match files::read_to_string(&found.run.metrics()) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
             Err(error) => {

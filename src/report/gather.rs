@@ -131,7 +131,11 @@ pub(super) fn gather(folders: &[PathBuf]) -> Result<Found, ReportError> {
                 Ok(_) => {}
                 Err(error) => {
                     let path = error.path().unwrap_or(folder).display().to_string();
-                    found.left_out.push(LeftOut::new(path, error));
+                    let reason = match error.io_error() {
+                        Some(error) => format!("it cannot be searched: {error}"),
+                        None => "it cannot be searched".into(),
+                    };
+                    found.left_out.push(LeftOut::new(path, reason));
                 }
             }
         }

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::Read,
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -21,7 +22,10 @@ use super::{
     sound::{Sounds, sounds},
     tables::{Protocol, protocols},
 };
-use crate::{files::write_atomically, gpu::Device};
+use crate::{
+    files::{self, write_atomically},
+    gpu::Device,
+};
 
 macro_rules! templates {
     ($($name:literal),* $(,)?) => {
@@ -40,6 +44,9 @@ const TEMPLATES: &[(&str, &str)] = templates![
     "runs.html",
     "style.css",
 ];
+
+/// What every report begins with, somewhere in its head.
+const GENERATOR: &str = r#"<meta name="generator" content="stemwise "#;
 
 /// All that the templates are given.
 #[derive(Serialize)]
@@ -111,6 +118,9 @@ fn check(out: &Path) -> Result<(), ReportError> {
     if out.is_dir() {
         return unusable("it is a folder: give the name of a file, as --out report.html");
     }
+    if out.exists() && !is_report(out) {
+        return unusable("it is there already and is no report: give another name, or remove it");
+    }
     match out.parent() {
         _ if out.file_name().is_none() => unusable("it names no file: give one, as --out report.html"),
         Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
@@ -118,6 +128,13 @@ fn check(out: &Path) -> Result<(), ReportError> {
         }
         _ => Ok(()),
     }
+}
+
+/// Whether a file that is there may be replaced: it says in its head that this program wrote it.
+fn is_report(path: &Path) -> bool {
+    let mut head = Vec::new();
+    let read = files::open(path).and_then(|file| file.take(1024).read_to_end(&mut head));
+    read.is_ok() && String::from_utf8_lossy(&head).contains(GENERATOR)
 }
 
 fn page(options: &ReportOptions, found: &Found, tools: &Tools<'_>) -> Result<Page, ReportError> {

@@ -24,6 +24,9 @@ pub enum SeparateError {
         /// What the system said.
         source: io::Error,
     },
+    /// It was [told to stop](super::Separators::stop_at).
+    #[error("stopped; nothing of it was written")]
+    Interrupted,
     /// No model at all.
     #[error("no model was given")]
     NoModel,
@@ -79,7 +82,7 @@ pub enum SeparateError {
         /// The path that was given.
         path: PathBuf,
     },
-    /// More channels than a model's batch is meant for.
+    /// More channels than are separated.
     #[error("{} has {channels} channels; at most {most} are supported", path.display())]
     Channels {
         /// The file.

@@ -9,7 +9,7 @@ const CHUNK: usize = 1 << 16;
 /// The stems of a signal at the models' rate, as long as it is, in the order of [`Separators::instruments`].
 ///
 /// # Errors
-/// What the device gives.
+/// What the device gives, and [`SeparateError::Interrupted`].
 pub fn separate_signal(separators: &mut Separators, mix: &[f32]) -> Result<Vec<Vec<f32>>, SeparateError> {
     let stft = separators.stft().clone();
     let count = separators.instruments().len();
@@ -31,7 +31,7 @@ pub fn separate_signal(separators: &mut Separators, mix: &[f32]) -> Result<Vec<V
         transform.push(chunk, |frame| windows.push(0, frame));
         run(&mut windows, false)?;
     }
-    let samples = transform.finish(|frame| windows.push(0, frame));
+    let samples = transform.finish_closed(|frame| windows.push(0, frame));
     run(&mut windows, true)?;
     for (inverse, stem) in inverses.into_iter().zip(&mut stems) {
         inverse.finish(samples, stem)?;

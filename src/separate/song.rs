@@ -11,9 +11,10 @@ use super::{SeparateError, Separators, windows::Windows};
 use crate::{
     audio::{AudioReader, IstftStream, Resampler, SampleFormat, StftStream, WavWriter},
     corpus::Instrument,
+    files::remove_partials,
 };
 
-/// Channels of a file that are separated at once.
+/// Channels of a file, at most.
 const MAX_CHANNELS: usize = 8;
 
 /// What became of a file.
@@ -63,7 +64,7 @@ pub fn stem_paths(
 
 /// Separates the file `file` and writes its stems, 32-bit float WAV files of the file's own rate, length and
 /// channels, below `out`. All stems appear at the end, or none. `progress` is called with the seconds done, and
-/// those of the file if its header tells.
+/// those of the file if its header tells. Removes what a killed process left half-written of the song's stems.
 ///
 /// # Errors
 /// [`SeparateError`]; [`SeparateError::Exists`] for a stem that is there already, unless `overwrite`.
@@ -76,6 +77,8 @@ pub fn separate_file(
 ) -> Result<Report, SeparateError> {
     let instruments = separators.instruments();
     let paths = stem_paths(file, out, &instruments)?;
+    let folder = paths.first().and_then(|path| path.parent()).unwrap_or(out);
+    remove_partials(folder);
     if let Some(path) = paths
         .iter()
         .find(|path| !overwrite && path.symlink_metadata().is_ok())
@@ -91,19 +94,14 @@ pub fn separate_file(
             most: MAX_CHANNELS,
         });
     }
-    let folder = paths
-        .first()
-        .and_then(|path| path.parent())
-        .unwrap_or(out)
-        .to_path_buf();
-    fs::create_dir_all(&folder).map_err(|source| SeparateError::Io {
+    fs::create_dir_all(folder).map_err(|source| SeparateError::Io {
         what: "create",
-        path: folder.clone(),
+        path: folder.into(),
         source,
     })?;
     let done = separate(separators, reader, &paths, progress);
     if done.is_err() {
-        let _ = fs::remove_dir(&folder); // only if it is empty
+        let _ = fs::remove_dir(folder); // only if it is empty
     }
     let (stems, mut report) = done?;
     for (stem, (instrument, path)) in stems.into_iter().zip(instruments.into_iter().zip(paths)) {
@@ -116,6 +114,16 @@ pub fn separate_file(
         });
     }
     Ok(report)
+}
+
+/// Removes what killed processes left half-written of any song below `out`. Processes that are at work are spared.
+pub fn sweep(out: &Path) {
+    for entry in fs::read_dir(out).into_iter().flatten().flatten() {
+        let folder = entry.path();
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) && remove_partials(&folder) {
+            let _ = fs::remove_dir(&folder); // only if it is empty
+        }
+    }
 }
 
 struct Finished {
@@ -243,7 +251,7 @@ impl Input {
             resampler.finish(&mut self.resampled)?;
             self.energy += energy(&self.resampled);
             transform.push(&self.resampled, |frame| windows.push(channel, frame));
-            self.samples = transform.finish(|frame| windows.push(channel, frame));
+            self.samples = transform.finish_closed(|frame| windows.push(channel, frame));
         }
         Ok(())
     }

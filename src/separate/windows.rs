@@ -1,36 +1,71 @@
 //! Cutting spectra into windows, and joining the masks of neighbours.
+//!
+//! Near its ends a window lacks the context that a pass over the whole song would have. So of the frames that two
+//! neighbours share, the first belong to the one before, the last to the one behind, and only between them their masks
+//! fade over. Every window begins on the grid of the networks' halvings, and the last one is moved back, so that it
+//! ends where the song does and nothing but music is in it.
 
 use rustfft::num_complex::Complex32;
 
-use super::{SeparateError, Separators};
+use super::{SeparateError, Separators, WindowOptions};
+
+/// Frames after which the networks' six halvings repeat themselves: windows that begin so far apart meet the same
+/// arithmetic on the frames that they share.
+const GRID: usize = 64;
 
 /// Takes a finished frame: its channel, the mixture's bins, and the mask of every instrument.
 type OnFrame<'a> = &'a mut dyn FnMut(usize, &[Complex32], &[&[f32]]);
 
 /// The spectra of all channels that wait for a whole window.
 pub(super) struct Windows {
-    /// By channel: frames of `bins` numbers each.
-    pending: Vec<Vec<Complex32>>,
     bins: usize,
-    frames: usize,
-    overlap: usize,
+    layout: Layout,
+    /// By channel: frames of `bins` numbers each, from the beginning of the latest window on.
+    pending: Vec<Vec<Complex32>>,
     magnitude: Vec<f32>,
-    /// By model: the fading part of the window before, `[channel][frame][bin]` over the overlap.
-    tails: Vec<Vec<f32>>,
-    started: bool,
+    /// Frames of the latest window that were handed out.
+    finished: usize,
+    /// By instrument and channel: the latest window's masks of the frames after these.
+    tails: Vec<Vec<Vec<f32>>>,
+}
+
+/// Where windows begin, and what becomes of the frames that two of them share.
+#[derive(Clone, Copy)]
+struct Layout {
+    /// Length of a window.
+    frames: usize,
+    /// From one window to the next.
+    step: usize,
+    /// Shared frames that are the former's alone; about as many are the latter's.
+    edge: usize,
+    /// Shared frames over which the masks fade.
+    fade: usize,
+}
+
+impl Layout {
+    fn new(windows: WindowOptions) -> Self {
+        let step = windows.frames - windows.overlap;
+        let step = if step < GRID { step } else { step / GRID * GRID };
+        let overlap = windows.frames - step;
+        let fade = overlap / 8;
+        Layout {
+            frames: windows.frames,
+            step,
+            edge: (overlap - fade) / 2,
+            fade,
+        }
+    }
 }
 
 impl Windows {
     pub fn new(separators: &Separators, channels: usize) -> Self {
-        let (bins, windows) = (separators.stft().bins(), separators.windows());
         Windows {
+            bins: separators.stft().bins(),
+            layout: Layout::new(separators.windows()),
             pending: vec![Vec::new(); channels],
-            bins,
-            frames: windows.frames,
-            overlap: windows.overlap,
-            magnitude: vec![0.0; channels * bins * windows.frames],
-            tails: vec![vec![0.0; channels * windows.overlap * bins]; separators.instruments().len()],
-            started: false,
+            magnitude: Vec::new(),
+            finished: 0,
+            tails: vec![vec![Vec::new(); channels]; separators.instruments().len()],
         }
     }
 
@@ -39,93 +74,117 @@ impl Windows {
         self.pending[channel].extend_from_slice(frame);
     }
 
-    /// Separates all whole windows; with `last`, what remains, too. `on_frame` gets the frames that are
-    /// finished, channel by channel in order: the mixture's bins, and the mask of every instrument.
+    /// Separates all windows that are not the song's last; with `last`, that one, too: then the last frame pushed is
+    /// the closing one, which the networks do not see, and which gets the masks of the frame before. `on_frame` gets
+    /// the frames that are finished, channel by channel in order.
     pub fn separate(
         &mut self,
         separators: &mut Separators,
         last: bool,
         on_frame: OnFrame<'_>,
     ) -> Result<(), SeparateError> {
-        loop {
-            let waiting = self.pending.iter().map(Vec::len).min().unwrap_or(0) / self.bins;
-            if waiting < self.frames {
-                return if last && waiting > 0 {
-                    self.window(separators, waiting, true, on_frame)
-                } else {
-                    Ok(())
-                };
-            }
-            self.window(separators, self.frames, false, on_frame)?;
+        let Layout {
+            frames, step, edge, ..
+        } = self.layout;
+        let mut shift = self.shift();
+        while self.waiting(last) > shift + frames {
+            self.window(separators, shift, frames)?;
+            self.hand_out(step + edge, on_frame);
+            shift = self.shift();
         }
-    }
-
-    /// Separates one window, of whose frames the first `filled` are there; the rest is silence.
-    fn window(
-        &mut self,
-        separators: &mut Separators,
-        filled: usize,
-        last: bool,
-        on_frame: OnFrame<'_>,
-    ) -> Result<(), SeparateError> {
-        let (bins, frames, channels) = (self.bins, self.frames, self.pending.len());
-        self.fill_magnitude(filled);
-        let finished = if last { filled } else { frames - self.overlap };
-        let masks = separators.masks(channels, &self.magnitude)?;
-        let masks: Vec<Vec<f32>> = (0..)
-            .zip(&masks)
-            .map(|(index, mask)| self.join(index, mask))
-            .collect();
-        let size = frames * bins;
-        for (channel, pending) in self.pending.iter_mut().enumerate() {
-            for frame in 0..finished {
-                let at = channel * size + frame * bins;
-                let masks: Vec<&[f32]> = masks.iter().map(|mask| &mask[at..at + bins]).collect();
-                on_frame(channel, &pending[frame * bins..][..bins], &masks);
-            }
-            pending.drain(..finished * bins);
+        let waiting = self.waiting(last);
+        if last && waiting > 0 {
+            let shift = waiting.saturating_sub(frames).next_multiple_of(GRID).min(shift);
+            self.window(separators, shift, waiting - shift)?;
+            self.hand_out(waiting - shift + 1, on_frame);
         }
-        self.started = true;
         Ok(())
     }
 
-    /// Magnitudes as models take them: `[channel][bin][frame]`.
-    fn fill_magnitude(&mut self, filled: usize) {
-        self.magnitude.fill(0.0);
-        let items = self.magnitude.chunks_exact_mut(self.bins * self.frames);
-        for (item, pending) in items.zip(&self.pending) {
-            for (frame, spectrum) in pending.chunks_exact(self.bins).take(filled).enumerate() {
-                for (bin, x) in spectrum.iter().enumerate() {
-                    item[bin * self.frames + frame] = x.norm();
-                }
+    /// How far behind the latest window the next begins.
+    fn shift(&self) -> usize {
+        match self.finished {
+            0 => 0, // there is none
+            _ => self.layout.step,
+        }
+    }
+
+    /// Frames from the beginning of the latest window on, without the closing one.
+    fn waiting(&self, closed: bool) -> usize {
+        let frames = self.pending.iter().map(Vec::len).min().unwrap_or(0) / self.bins;
+        frames.saturating_sub(closed.into())
+    }
+
+    /// Separates the window that begins `shift` frames behind the latest one and has `frames` frames.
+    fn window(
+        &mut self,
+        separators: &mut Separators,
+        shift: usize,
+        frames: usize,
+    ) -> Result<(), SeparateError> {
+        for pending in &mut self.pending {
+            pending.drain(..shift * self.bins);
+        }
+        self.finished -= shift;
+        for channel in 0..self.pending.len() {
+            self.fill_magnitude(channel, frames);
+            let masks = separators.masks(frames, &self.magnitude)?;
+            for (tails, mask) in self.tails.iter_mut().zip(&masks) {
+                let tail = &mut tails[channel];
+                *tail = join(tail, mask, self.bins, self.finished, self.layout.fade);
+            }
+        }
+        Ok(())
+    }
+
+    /// A channel's magnitudes as models take them: `[bin][frame]`.
+    fn fill_magnitude(&mut self, channel: usize, frames: usize) {
+        self.magnitude.resize(self.bins * frames, 0.0);
+        let spectra = self.pending[channel].chunks_exact(self.bins).take(frames);
+        for (frame, spectrum) in spectra.enumerate() {
+            for (bin, x) in spectrum.iter().enumerate() {
+                self.magnitude[bin * frames + frame] = x.norm();
             }
         }
     }
 
-    /// Turns an instrument's mask round to `[channel][frame][bin]` and fades over from the window before.
-    fn join(&mut self, index: usize, mask: &[f32]) -> Vec<f32> {
-        let (bins, frames, overlap) = (self.bins, self.frames, self.overlap);
-        let mut joined = vec![0.0; mask.len()];
-        for (channel, item) in mask.chunks_exact(bins * frames).enumerate() {
-            let tail = &mut self.tails[index][channel * overlap * bins..][..overlap * bins];
-            for frame in 0..frames {
-                let row = &mut joined[(channel * frames + frame) * bins..][..bins];
-                for (bin, value) in row.iter_mut().enumerate() {
-                    *value = item[bin * frames + frame];
-                }
-                if frame < overlap && self.started {
-                    let fade = (frame + 1) as f32 / (overlap + 1) as f32;
-                    for (value, before) in row.iter_mut().zip(&tail[frame * bins..]) {
-                        *value = before + fade * (*value - before);
-                    }
-                }
+    /// Hands out the latest window's frames before frame `end`. Where there is no mask any more, the last one holds.
+    fn hand_out(&mut self, end: usize, on_frame: OnFrame<'_>) {
+        let bins = self.bins;
+        for (channel, pending) in self.pending.iter().enumerate() {
+            let frames = pending.chunks_exact(bins).take(end).skip(self.finished);
+            for (frame, mixture) in frames.enumerate() {
+                let masks = self.tails.iter().map(|tails| {
+                    let tail = &tails[channel];
+                    let at = (frame * bins).min(tail.len() - bins);
+                    &tail[at..at + bins]
+                });
+                on_frame(channel, mixture, &masks.collect::<Vec<_>>());
             }
-            // the last `overlap` frames, whole: the next window fades them out
-            let end = &joined[(channel * frames + frames - overlap) * bins..][..overlap * bins];
-            tail.copy_from_slice(end);
         }
-        joined
+        for tail in self.tails.iter_mut().flatten() {
+            tail.drain(..tail.len().min((end - self.finished) * bins));
+        }
+        self.finished = end;
     }
+}
+
+/// The frames from `from` on of a mask `[bin][frame]`, turned round to `[frame][bin]` and faded over from those of the
+/// window before, if there are any.
+fn join(before: &[f32], mask: &[f32], bins: usize, from: usize, fade: usize) -> Vec<f32> {
+    let frames = mask.len() / bins;
+    let mut joined = Vec::with_capacity((frames - from) * bins);
+    for frame in from..frames {
+        joined.extend(mask.iter().skip(frame).step_by(frames));
+    }
+    let fading = joined.chunks_exact_mut(bins).zip(before.chunks_exact(bins));
+    for (i, (row, before)) in fading.take(fade).enumerate() {
+        let weight = (i + 1) as f32 / (fade + 1) as f32;
+        for (value, before) in row.iter_mut().zip(before) {
+            *value = before + weight * (*value - before);
+        }
+    }
+    joined
 }
 
 #[cfg(test)]
@@ -135,21 +194,28 @@ mod tests {
     /// Two windows whose masks disagree: all 0, then all 1.
     #[test]
     fn neighbours_fade_into_each_other() {
-        let (bins, frames, overlap) = (2, 5, 3);
-        let mut windows = Windows {
-            pending: vec![Vec::new()],
-            bins,
-            frames,
-            overlap,
-            magnitude: vec![0.0; bins * frames],
-            tails: vec![vec![0.0; overlap * bins]],
-            started: false,
-        };
-        assert_eq!(windows.join(0, &[0.0; 10]), [0.0; 10]);
-        windows.started = true;
-        let joined = windows.join(0, &[1.0; 10]);
-        for (frame, expected) in [0.25, 0.5, 0.75, 1.0, 1.0].into_iter().enumerate() {
-            assert_eq!(joined[frame * bins..][..bins], [expected; 2], "frame {frame}");
+        let (bins, frames, from) = (2, 6, 1);
+        let before = join(&[], &[0.0; 12], bins, 2, 3);
+        assert_eq!(before, [0.0; 8]);
+        let joined = join(&before, &[1.0; 12], bins, from, 3);
+        assert_eq!(joined.len(), (frames - from) * bins);
+        for (row, expected) in joined.chunks_exact(bins).zip([0.25, 0.5, 0.75, 1.0, 1.0]) {
+            assert_eq!(row, [expected; 2]);
+        }
+    }
+
+    #[test]
+    fn windows_begin_on_the_grid_where_they_can() {
+        for (frames, overlap, step) in [
+            (1024, 256, 768),
+            (1000, 300, 640),
+            (128, 64, 64),
+            (64, 16, 48),
+            (1, 0, 1),
+        ] {
+            let layout = Layout::new(WindowOptions { frames, overlap });
+            assert_eq!(layout.step, step);
+            assert!(layout.step + 2 * layout.edge + layout.fade <= frames);
         }
     }
 }

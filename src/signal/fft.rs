@@ -12,6 +12,12 @@ pub(crate) fn hann(n: usize, size: usize) -> f64 {
     0.5 - 0.5 * (TAU * n as f64 / size as f64).cos()
 }
 
+/// The least sum of squared Hann windows that an inverse STFT divides by: that of a quarter of one window's height.
+/// Only samples behind the last frame's centre come below it, at hops of more than a third of a window; there the
+/// estimate fades, where else rounding errors and what a mask has spread would grow without bound. A sample between
+/// two centres has ½ at least.
+pub(crate) const LEAST_WEIGHT: f64 = 1.0 / 16.0;
+
 /// A number that f32 and f64 hold, rounded.
 fn number<T: FftNum>(value: f64) -> T {
     // f32 and f64 take every f64

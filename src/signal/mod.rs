@@ -5,5 +5,5 @@ mod fft;
 mod mel;
 
 pub use banded::BandedMatrix;
-pub(crate) use fft::{Fft, RealFft, Scratch, hann};
+pub(crate) use fft::{Fft, LEAST_WEIGHT, RealFft, Scratch, hann};
 pub use mel::{MelFilters, MelScale};

@@ -9,7 +9,7 @@ use super::{
     layout::{Buffers, Colouring},
     liveness::{last_uses, live_entries},
     op::ErasedOp,
-    tune, verify,
+    tune,
 };
 use crate::{
     error::{Error, Result},
@@ -230,7 +230,14 @@ impl Plan {
             let var = tape.var(index);
             let shape = tape.shape_of(var);
             if op.is_view() || !op.mutates().is_empty() {
-                places[index] = Some(placed(&places, inputs[0])?);
+                let place = placed(&places, inputs[0])?;
+                if place.len != shape.len() {
+                    let (one, other) = (tape.describe(var), tape.describe(inputs[0]));
+                    return Err(Error::Tape(format!(
+                        "{one} has not as many elements as {other}, whose it is"
+                    )));
+                }
+                places[index] = Some(place);
             }
             if op.is_view() {
                 continue;
@@ -270,15 +277,7 @@ impl Plan {
             if let Some(choices) = choices {
                 step.choose(choices);
                 step.kernels = op.gpu(&step.io());
-                if step.kernels.dispatches.is_empty() {
-                    let message = "has no kernel, so a GPU would leave its result as it was";
-                    return Err(Error::Tape(format!("{} {message}", step.label)));
-                }
-            }
-            let lens = inputs.iter().zip(&step.shapes);
-            let lens = lens.map(|(&v, &shape)| verify::elements(tape, v, shape, plan.packed));
-            step.verify(&lens.collect::<Vec<_>>(), shape.len())?;
-            if plan.packed {
+                step.verify()?;
                 step.narrow();
                 for &len in &step.kernels.scratch {
                     tensors.push((len, format!("scratch of {}", step.label), shape));

@@ -171,7 +171,7 @@ impl GpuProgram {
                     param_offset += len.next_multiple_of(UNIFORM_ALIGNMENT);
                 }
                 // SAFETY: unchecked are only kernels of operations that are trusted to need no checks, on tensors of the
-                // very shapes that they were made for: `Step::verify` compared the two
+                // very shapes that they were made for: the plan gave each its place by its shape
                 dispatches.push(unsafe { gpu.prepare_by(dispatch, &bound, planned.checks()) }?);
             }
         }

@@ -1,10 +1,9 @@
 //! What an operation says of itself, held against what a plan makes of it: an operation may be anybody's.
 
-use super::{MAX_ELEMENTS, Node, Parameters, Place, Tape, Var, plan::Step};
+use super::{MAX_ELEMENTS, Node, Parameters, Tape, Var, plan::Step};
 use crate::{
     error::{Error, Result},
     kernel::{Binding, MAX_GROUPS, Slot},
-    shape::Shape,
 };
 
 impl Tape {
@@ -41,26 +40,20 @@ impl Tape {
 }
 
 impl Step {
-    /// An error if its tensors are not as large as their shapes say, or if its dispatches bind what is not there, write
-    /// what they may only read, or have no grid. `lens` are the elements that its inputs take, `len` its output.
-    pub(super) fn verify(&self, lens: &[usize], len: usize) -> Result<()> {
+    /// An error if no dispatch writes its result, or one binds what is not there, writes what it may only read, or has no
+    /// grid.
+    pub(super) fn verify(&self) -> Result<()> {
         let failed = |what: String| Err(Error::Tape(format!("{}: {what}", self.label)));
-        let placed = |place: &Place, len: usize| place.len == len;
-        let fit = self
-            .inputs
-            .iter()
-            .zip(lens)
-            .all(|(place, &len)| placed(place, len));
-        if !fit || !placed(&self.output, len) {
-            return failed(
-                "it says that a tensor is a view of another, or changes it, of another size".into(),
-            );
-        }
         let scratch = &self.kernels.scratch;
         if let Some(len) = scratch.iter().find(|len| !(1..=MAX_ELEMENTS).contains(*len)) {
             return failed(format!("a scratch buffer of {len} elements"));
         }
         let mutates = self.op.mutates();
+        let result = Binding::Write(mutates.first().map_or(Slot::Output, |&i| Slot::Input(i)));
+        let mut dispatches = self.kernels.dispatches.iter();
+        if !dispatches.any(|dispatch| dispatch.bindings.contains(&result)) {
+            return failed("none of its kernels writes its result".into());
+        }
         for dispatch in &self.kernels.dispatches {
             for binding in &dispatch.bindings {
                 let there = match *binding {
@@ -89,13 +82,5 @@ impl Step {
             }
         }
         Ok(())
-    }
-}
-
-/// Elements, or words of samples, that a tensor takes where it lies.
-pub(super) fn elements(tape: &Tape, var: Var, shape: Shape, packed: bool) -> usize {
-    match tape.node(var) {
-        Node::Input { format, .. } if packed => format.words(shape.len()),
-        _ => shape.len(),
     }
 }

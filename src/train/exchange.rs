@@ -16,10 +16,14 @@ use super::{
     weights::{Weights, kind},
 };
 use crate::{
-    files::write_atomically,
+    files::{PARTIAL_PREFIX, write_atomically},
     gpu::Device,
     tape::{Parameter, Session},
 };
+
+/// Names of the files that are exported first.
+const WEIGHTS: &str = "model.safetensors";
+const RECIPE: &str = "recipe.toml";
 
 /// What [`export`] writes.
 #[derive(Clone, Debug)]
@@ -47,7 +51,7 @@ pub fn export(folder: &Path, out: &Path, licence: &str) -> Result<Export, TrainE
             message,
         });
     }
-    if fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) {
+    if !is_unfinished(out) {
         let message = "the folder is not empty: choose a new one".into();
         return Err(TrainError::Run {
             path: out.into(),
@@ -56,14 +60,18 @@ pub fn export(folder: &Path, out: &Path, licence: &str) -> Result<Export, TrainE
     }
     let checkpoint = Checkpoint::read(&path)?;
     let state = checkpoint.state.clone();
+    state.recipe.check().map_err(|error| TrainError::Checkpoint {
+        path: path.clone(),
+        message: format!("its recipe cannot be used ({error}). Copy it again"),
+    })?;
     let network = Network::new(&state.recipe)?;
     let mut session = Session::new(&Device::Cpu, &network.parameters)?;
     checkpoint.restore_weights(&mut session)?;
     fs::create_dir_all(out).map_err(TrainError::io("create", out))?;
     let files = Export {
-        weights: out.join("model.safetensors"),
+        weights: out.join(WEIGHTS),
         card: out.join("README.md"),
-        recipe: out.join("recipe.toml"),
+        recipe: out.join(RECIPE),
     };
     Snapshot::take(&mut session, state.clone())?
         .weights_only()
@@ -75,6 +83,16 @@ pub fn export(folder: &Path, out: &Path, licence: &str) -> Result<Export, TrainE
     let card = card(&run, &state, &network, hash.as_str(), licence)?;
     write_atomically(&files.card, |file| file.write_all(card.as_bytes()))?;
     Ok(files)
+}
+
+/// Whether a folder may be exported into: it is new or empty, or an export was killed there, which writes the card last.
+fn is_unfinished(folder: &Path) -> bool {
+    let mut entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.all(|entry| {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        [WEIGHTS, RECIPE].contains(&name.as_ref()) || name.starts_with(PARTIAL_PREFIX)
+    })
 }
 
 /// The text of a model card.

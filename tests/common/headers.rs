@@ -13,7 +13,7 @@ pub fn flac_promising(frames: u64) -> Vec<u8> {
     flac
 }
 
-/// A mono 16-bit WAV file of 400 frames at 44,100 Hz that promises as many as given, below 2³¹.
+/// A mono 16-bit WAV file of 400 frames at 44,100 Hz that promises as many as given, in a size that no pipe writes.
 pub fn wav_promising(frames: u32) -> Vec<u8> {
     let mut wav = fs::read(format!("{FIXTURES}/s16.wav")).unwrap();
     assert_eq!(&wav[36..40], b"data");

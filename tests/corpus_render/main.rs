@@ -1,10 +1,14 @@
 //! A corpus rendered from MIDI files, as a reader of it sees it.
 
 mod corpora;
+mod drums;
 mod music;
+#[path = "../common/program.rs"]
+mod program;
 mod refusals;
 #[path = "../common/soundfont.rs"]
 mod soundfont;
+mod tolerance;
 
 use std::{
     collections::BTreeMap,
@@ -19,7 +23,7 @@ use rand_chacha::ChaCha8Rng;
 use stemwise::corpus::{
     Corpus, CorpusError, Instrument, Metadata, Split, Track,
     check::check,
-    midi::read_tempo,
+    midi::{read_content_hash, read_note_times, read_tempo},
     render::{RenderEvent, RenderOptions, Summary, render},
 };
 const RATE: f64 = 44_100.0;
@@ -47,7 +51,7 @@ fn off(channel: u8, key: u8) -> Kind {
     midi(channel, MidiMessage::NoteOff { key, vel })
 }
 
-fn program(channel: u8, program: u8) -> Kind {
+fn change(channel: u8, program: u8) -> Kind {
     let program = program.into();
     midi(channel, MidiMessage::ProgramChange { program })
 }
@@ -98,7 +102,7 @@ fn band(number: u8) -> Vec<u8> {
             let (tick, key) = (960 * u32::from(i), 36 + (i + number) % 12);
             [(tick, on(channel, key)), (tick + 900, off(channel, key))]
         });
-        [(0, program(channel, 33))]
+        [(0, change(channel, 33))]
             .into_iter()
             .chain(notes)
             .collect::<Vec<_>>()

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn what_cannot_be_used_is_reported_and_skipped() {
     let good = band(1);
-    // a track without the last bytes of its end mark, and one without all of it, which does no harm
+    // a track without its end mark, which does no harm
     let shortened = |by: usize| {
         let mut bytes = piece(&[vec![(0, on(0, 60)), (480, off(0, 60))]]);
         bytes.truncate(bytes.len() - by);
@@ -13,26 +13,24 @@ fn what_cannot_be_used_is_reported_and_skipped() {
         bytes[18..22].copy_from_slice(&length.to_be_bytes());
         bytes
     };
-    let mut sequential = good.clone();
-    sequential[9] = 2;
+    // an event without status where none has been given
+    let mut damaged = piece(&[vec![(0, on(0, 60)), (480, off(0, 60))]]);
+    damaged[23] = 0x3C;
     let mut riff = b"RIFF\0\0\0\0RMIDdata".to_vec();
     riff.extend((band(3).len() as u32).to_le_bytes());
     riff.extend(band(3));
-    let film = file(
-        Timing::Timecode(midly::Fps::Fps25, 40),
-        &[vec![(0, on(0, 60)), (99, off(0, 60))]],
-    );
+    let mut format = good.clone();
+    format[9] = 3;
     let cases: Vec<(&str, Vec<u8>, &str)> = vec![
         (
-            "cut.mid",
-            good[..good.len() - 30].to_vec(),
-            "cut short in track 5 of 5",
+            "damaged.mid",
+            damaged,
+            "track 1 is damaged 13 bytes before its end",
         ),
-        ("damaged.mid", shortened(2), "damaged 2 bytes before"),
         ("empty.mid", Vec::new(), "does not begin"),
-        ("film.mid", film, "film"),
+        ("format.mid", format, "its format is 3"),
         ("garbage.mid", vec![0xA5; 1000], "does not begin"),
-        ("header.mid", good[..14].to_vec(), "0 of 5 tracks"),
+        ("header.mid", good[..14].to_vec(), "none of its 5 tracks"),
         (
             "instant.mid",
             piece(&[vec![(0, on(0, 60)), (0, off(0, 60))]]),
@@ -45,10 +43,14 @@ fn what_cannot_be_used_is_reported_and_skipped() {
         ),
         (
             "mute.mid",
-            piece(&[vec![(0, tempo(500_000)), (99, program(0, 1))]]),
+            piece(&[vec![(0, tempo(500_000)), (99, change(0, 1))]]),
             "no notes",
         ),
-        ("sequential.mid", sequential, "format 2"),
+        (
+            "noise.rmi",
+            b"RIFF\x04\0\0\0WAVE".to_vec(),
+            "something else than MIDI",
+        ),
         ("twice.mid", good.clone(), "same music as good.mid"),
     ];
     let mut files: Vec<(&str, Vec<u8>)> = cases.iter().map(|(n, b, _)| (*n, b.clone())).collect();
@@ -98,7 +100,7 @@ fn what_cannot_be_used_is_reported_and_skipped() {
 #[test]
 fn a_soundfont_whose_bytes_lie_is_refused_or_played() {
     let short = piece(&[
-        vec![(0, program(0, 0)), (0, on(0, 69)), (240, off(0, 69))],
+        vec![(0, change(0, 0)), (0, on(0, 69)), (240, off(0, 69))],
         vec![
             (0, on(9, 36)),
             (100, on(9, 120)),
@@ -160,7 +162,21 @@ fn what_cannot_work_is_an_error_that_says_why() {
     let root = workshop.root();
 
     fs::write(&font, b"not a SoundFont at all").unwrap();
-    assert!(fails(&workshop, &root).contains("sine.sf2 is not a usable SoundFont"));
+    let said = fails(&workshop, &root);
+    assert!(
+        said.contains("sine.sf2 is not a usable SoundFont: it does not begin as one"),
+        "{said}"
+    );
+    // samples as those of an SF3 begin
+    let samples = whole.windows(4).position(|four| four == b"smpl").unwrap() + 8;
+    let mut compressed = whole.clone();
+    compressed[samples..samples + 4].copy_from_slice(b"OggS");
+    fs::write(&font, &compressed).unwrap();
+    let said = fails(&workshop, &root);
+    assert!(
+        said.contains("SF3") && said.contains("convert it to SF2"),
+        "{said}"
+    );
     // cut anywhere, a SoundFont is refused
     for length in (0..whole.len()).step_by(13) {
         fs::write(&font, &whole[..length]).unwrap();
@@ -201,4 +217,75 @@ fn what_cannot_work_is_an_error_that_says_why() {
     fs::remove_dir(workshop.midi()).unwrap();
     assert!(fails(&workshop, &root).contains("the folder of MIDI files is missing"));
     assert!(!root.exists(), "nothing was begun");
+}
+
+#[test]
+fn a_soundfont_at_which_the_synthesizer_panics_is_one_sentence() {
+    let workshop = Workshop::new(&[("a.mid", band(1))]);
+    let font = &workshop.fonts[0];
+    let mut bytes = fs::read(font).unwrap();
+    let headers = bytes.windows(4).position(|four| four == b"shdr").unwrap() + 8;
+    // the rate of its only sample, in Hz
+    bytes[headers + 36..headers + 40].copy_from_slice(&4_000_000_000u32.to_le_bytes());
+    fs::write(font, bytes).unwrap();
+    let mut command = program::command([
+        "corpus",
+        "render",
+        "--midi",
+        "midi",
+        "--soundfont",
+        "sine.sf2",
+        "--out",
+        "c",
+    ]);
+    let command = command
+        .current_dir(workshop.folder.path())
+        .env("RUST_BACKTRACE", "1");
+    let output = command.output().unwrap();
+    program::refused(
+        &output,
+        1,
+        &["cannot be played", "sine.sf2", "no track was written"],
+    );
+    let said = program::text(&output.stderr);
+    assert_eq!(said.trim().lines().count(), 2, "{said}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_cannot_be_listed_is_reported_and_the_others_are_rendered() {
+    use std::os::unix::{fs::PermissionsExt, process::CommandExt};
+    let workshop = Workshop::new(&[("a.mid", band(1)), ("locked/b.mid", band(2))]);
+    let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    let locked = workshop.midi().join("locked");
+    mode(&locked, 0o000);
+    let arguments = [
+        "corpus",
+        "render",
+        "--midi",
+        "midi",
+        "--soundfont",
+        "sine.sf2",
+        "--out",
+        "corpus",
+    ];
+    let mut command = program::command(arguments);
+    if fs::read_dir(&locked).is_ok() {
+        // nobody can lock out root: the program runs as somebody else, from where that may go
+        let here = workshop.folder.path();
+        let program = here.join("stemwise");
+        fs::copy(env!("CARGO_BIN_EXE_stemwise"), &program).unwrap();
+        mode(here, 0o777);
+        command = std::process::Command::new(program);
+        command.args(arguments).uid(65_534).gid(65_534);
+    }
+    let output = command.current_dir(workshop.folder.path()).output().unwrap();
+    mode(&locked, 0o700);
+    let said = program::done(&output);
+    assert!(
+        said.contains("1 tracks written") && said.contains("1 files or folders skipped"),
+        "{said}"
+    );
+    let noted = program::text(&output.stderr);
+    assert!(noted.contains("locked/ skipped: it cannot be listed"), "{noted}");
 }

@@ -86,6 +86,13 @@ fn what_a_crash_leaves_is_mended_and_damage_is_not() {
         relative: n.to_string().into(),
         size: 3,
         modified: -4,
+        changed: Some(5),
+        inode: Some(6),
+    };
+    let content = |n: usize| Content {
+        hash: n.to_string(),
+        seconds: 1.0,
+        channel: None,
     };
     let row = |n: usize| vec![n as f32; 10];
     let mut writer = Writer::open(&root, &header).unwrap();
@@ -94,7 +101,7 @@ fn what_a_crash_leaves_is_mended_and_damage_is_not() {
         Err(LibraryError::Locked { .. })
     ));
     for n in [2, 1] {
-        writer.add(file(n), n.to_string(), 1.0, Some(&row(n))).unwrap();
+        writer.add(file(n), content(n), Some(&row(n))).unwrap();
     }
     drop(writer); // killed before the end
     let append = |name: &str, bytes: &[u8]| {
@@ -115,7 +122,7 @@ fn what_a_crash_leaves_is_mended_and_damage_is_not() {
     };
     check(&[1, 2]); // a search does not mind
     let mut writer = Writer::open(&root, &header).unwrap();
-    writer.add(file(0), "0".into(), 1.0, Some(&row(0))).unwrap();
+    writer.add(file(0), content(0), Some(&row(0))).unwrap();
     check(&[0, 1, 2]);
     writer.remove(Path::new("/1")).unwrap();
     writer.finish().unwrap();

@@ -1,10 +1,14 @@
 //! A person's own music: described once, whatever happens, and searched.
 
+mod channels;
 #[path = "../common/mod.rs"]
 mod common;
 mod embedding;
 mod files;
+mod folders;
+mod names;
 mod searching;
+mod stamps;
 
 use std::{
     collections::BTreeMap,
@@ -29,8 +33,8 @@ use stemwise::{
     describe::Describer,
     gpu::{Device, Gpu, adapters},
     library::{
-        EmbedOptions, Entry, FOLD, FileInfo, Header, Library, LibraryError, Queries, Query, Subspace,
-        Summary, Writer, embed, search,
+        Content, EmbedOptions, Entry, FOLD, FileInfo, Header, Library, LibraryError, Queries, Query,
+        Subspace, Summary, Writer, embed, search,
     },
 };
 use tempfile::TempDir;
@@ -45,6 +49,14 @@ fn model(folder: &Path, seed: u32) -> PathBuf {
 fn wav(path: &Path, rate: u32, samples: &[f32]) {
     let mut writer = WavWriter::create(path, rate, 1, SampleFormat::Pcm16).unwrap();
     writer.write(samples).unwrap();
+    writer.finish().unwrap();
+}
+
+fn wav_of(path: &Path, channels: &[&[f32]]) {
+    let mut writer = WavWriter::create(path, RATE, channels.len() as u16, SampleFormat::Pcm16).unwrap();
+    let frames = 0..channels[0].len();
+    let samples: Vec<f32> = frames.flat_map(|i| channels.iter().map(move |c| c[i])).collect();
+    writer.write(&samples).unwrap();
     writer.finish().unwrap();
 }
 
@@ -91,6 +103,7 @@ fn music(folder: &Path, songs: usize) -> PathBuf {
 const OPTIONS: EmbedOptions = EmbedOptions {
     jobs: 3,
     prune: false,
+    verify: false,
 };
 
 fn embed_with(

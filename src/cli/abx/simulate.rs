@@ -8,7 +8,7 @@ use clap::Args;
 use crate::{
     cli::{
         bar,
-        output::{note, say},
+        output::{name, note, say},
     },
     corpus::{
         Corpus, Split, Store,
@@ -84,7 +84,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         "{} items in {} rows, SIMULATED, in {} and {}",
         simulation.items,
         simulation.rows,
-        arguments.out.join(CSV_FILE).display(),
-        arguments.out.join(JSON_FILE).display()
+        name(&arguments.out.join(CSV_FILE)),
+        name(&arguments.out.join(JSON_FILE))
     ))
 }

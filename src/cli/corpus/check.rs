@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use crate::{
     cli::{
-        bar, interrupt,
-        output::{note, say},
+        bar,
+        output::{name, note, say},
         table::table,
     },
     corpus::{
@@ -37,7 +37,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if let Some(path) = arguments.exclude.as_deref().filter(|path| path.exists()) {
         ExcludeList::read(path)?;
     }
-    let report = listen(&corpus, interrupt::flag()?)?;
+    let report = listen(&corpus)?;
     let summary = report.summary();
     match arguments.json {
         true => print_json(&report, &summary)?,
@@ -46,7 +46,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let found = report.exclude_list();
     if let Some(path) = &arguments.exclude {
         let added = found.add_to(path)?;
-        note(format!("{added} entries added to {}", path.display()));
+        note(format!("{added} entries added to {}", name(path)));
     }
     let left = found.without(&honoured).entries.len();
     if left > 0 {
@@ -59,9 +59,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn listen(corpus: &Corpus, stop: &AtomicBool) -> anyhow::Result<Report> {
+fn listen(corpus: &Corpus) -> anyhow::Result<Report> {
     let progress = bar::counter("tracks");
-    let report = check::check(corpus, stop, &|done, total| bar::count(&progress, done, total));
+    let never = AtomicBool::new(false); // Ctrl-C ends the program
+    let report = check::check(corpus, &never, &|done, total| bar::count(&progress, done, total));
     progress.finish_and_clear();
     match report {
         Some(report) => Ok(report),

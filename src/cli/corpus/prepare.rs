@@ -9,7 +9,7 @@ use crate::{
     audio::SAMPLE_RATE,
     cli::{
         bar, interrupt,
-        output::{note, say},
+        output::{name, note, say},
         table::bytes,
     },
     corpus::{
@@ -58,7 +58,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let summary = summary?;
     report(&summary);
 
-    let (out, total) = (arguments.out.display(), corpus.tracks().len());
+    let (out, total) = (name(&arguments.out), corpus.tracks().len());
     let (done, broken) = (summary.written + summary.kept, summary.failures.len());
     match summary.hash {
         Some(hash) => say(format!("{done} tracks in {out}, hash {hash}")),

@@ -8,7 +8,7 @@ use clap::Args;
 use crate::{
     cli::{
         bar, interrupt,
-        output::{note, say},
+        output::{name, note, say},
     },
     corpus::{
         Instrument,
@@ -110,16 +110,22 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
             written + kept
         );
     }
+    let skipped = notices.iter().filter(|notice| notice.skipped).count();
+    if written + kept == 0 {
+        bail!("no track was written, for the reasons above");
+    }
     let kept = match kept {
         0 => String::new(),
         kept => format!(", {kept} were there already"),
     };
-    say(format!("{written} tracks written to {}{kept}", out.display()))?;
+    say(format!("{written} tracks written to {}{kept}", name(&out)))?;
     say(format!(
         "{train} to train on, {validation} to validate, {test} to test"
     ))?;
-    match notices.iter().filter(|notice| notice.skipped).count() {
+    match skipped {
         0 => Ok(()),
-        skipped => say(format!("{skipped} files skipped, for the reasons above")),
+        skipped => say(format!(
+            "{skipped} files or folders skipped, for the reasons above"
+        )),
     }
 }

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::{
-    cli::{bar, output::say},
+    cli::{
+        bar,
+        output::{name, say},
+    },
     corpus::synth::{SynthOptions, synthesise},
 };
 
@@ -58,6 +61,6 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     say(format!(
         "{} tracks written to {}{kept}",
         summary.written,
-        dir.display()
+        name(&dir)
     ))
 }

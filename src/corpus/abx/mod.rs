@@ -14,7 +14,7 @@
 //! The papers use the items about which listeners agree: those where one side has strictly more than 75 % of the
 //! answers on the whole ([`Item::closer`]).
 
-use std::{fs::File, io::Read, path::Path};
+use std::{io::Read, path::Path};
 
 mod clips;
 mod error;
@@ -36,13 +36,15 @@ pub use sample::{Part, Sample};
 pub use simulate::{CSV_FILE, JSON_FILE, SimulateOptions, Simulation, simulate};
 pub use summary::{Row, Summary};
 
+use crate::files;
+
 /// Largest file that is read, in bytes: a hundred times the public ones. A larger one is something else.
 const MAX_BYTES: u64 = 400 << 20;
 
 /// The bytes of a file; `None` if it is too large.
 fn read_file(path: &Path) -> Result<Option<Vec<u8>>, AbxError> {
     let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes));
+    let read = files::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes));
     match read {
         Ok(length) => Ok((length as u64 <= MAX_BYTES).then_some(bytes)),
         Err(source) => Err(AbxError::Read {

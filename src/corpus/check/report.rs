@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Serialize, Serializer};
 
-use crate::corpus::{ExcludeList, Exclusion, Instrument, Split};
+use crate::corpus::{ExcludeList, Exclusion, Instrument, Split, general_midi, instrument::DRUM_PROGRAM};
 
 /// A checked corpus.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -103,8 +103,13 @@ pub enum Severity {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "defect", rename_all = "snake_case")]
 pub enum Defect {
-    /// There is no such file; of a stem, although the metadata says that it was rendered.
+    /// There is no such file; of a stem, although the metadata does not say that it was not rendered.
     Missing,
+    /// There is no such file, but one of that name in a format that is not read.
+    OtherFormat {
+        /// The file's name.
+        file: String,
+    },
     /// The file is damaged, or not what it should be.
     Unreadable {
         /// Why.
@@ -155,6 +160,23 @@ pub enum Defect {
     Flag,
     /// An audio file among the stems that the metadata does not list: nobody reads it.
     Unlisted,
+    /// There is another file of the stem, which is not read.
+    PassedOver {
+        /// Its name.
+        file: String,
+    },
+    /// `is_drum` and the program contradict each other: the stem counts as drums.
+    Contradiction {
+        /// What the metadata says.
+        is_drum: bool,
+        /// What the metadata says.
+        program: u16,
+    },
+    /// A program that General MIDI does not have: the stem counts as residuals.
+    Program {
+        /// What the metadata says.
+        program: u16,
+    },
     /// No stem can be read.
     NoStems,
     /// The stems do not sum to the mix. Broken from −40 dB, if nothing else that was found explains it.
@@ -182,6 +204,12 @@ impl fmt::Display for Defect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Defect::Missing => write!(f, "missing"),
+            Defect::OtherFormat { file } => {
+                write!(
+                    f,
+                    "missing: {file} is there, which is not read; convert it to FLAC or WAV"
+                )
+            }
             Defect::Unreadable { reason } => write!(f, "unreadable: {reason}"),
             Defect::Truncated { found, promised } => {
                 write!(f, "truncated: {found} of {promised} frames are there")
@@ -198,6 +226,21 @@ impl fmt::Display for Defect {
             }
             Defect::Flag => write!(f, "exists, but audio_rendered is false"),
             Defect::Unlisted => write!(f, "not in the metadata"),
+            Defect::PassedOver { file } => write!(f, "{file} is there, too, and not read"),
+            Defect::Contradiction { is_drum, program } => {
+                let name = match *program > DRUM_PROGRAM {
+                    true => "none of General MIDI",
+                    false => general_midi::program_name(*program),
+                };
+                write!(
+                    f,
+                    "is_drum is {is_drum}, but program_num {program} is {name}: it counts as drums"
+                )
+            }
+            Defect::Program { program } => write!(
+                f,
+                "program_num {program} is none of General MIDI (0 to 127, 128 for drums): it counts as residuals"
+            ),
             Defect::NoStems => write!(f, "no stem can be read"),
             Defect::Sum { remainder_db, peak } => write!(
                 f,

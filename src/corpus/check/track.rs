@@ -17,7 +17,8 @@ use super::{
 use crate::{
     audio::AudioReader,
     corpus::{
-        Instrument, Metadata, Stem, Track,
+        Instrument, Metadata, Stem, StemMetadata, Track,
+        instrument::DRUM_PROGRAM,
         midi::{read_content_hash, read_note_times, read_tempo},
     },
 };
@@ -156,10 +157,17 @@ impl Check<'_> {
             }
         };
         for name in stems.missing {
-            if metadata.stems.get(&name).is_some_and(|stem| stem.audio_rendered) {
-                self.found(Part::Stem(name), Severity::Broken, Defect::Missing);
+            let defect = self.missing(&name);
+            // of a stem that was not rendered nothing is missed
+            let rendered = metadata.stems.get(&name).and_then(|stem| stem.audio_rendered) != Some(false);
+            if rendered || defect != Defect::Missing {
+                self.found(Part::Stem(name), Severity::Broken, defect);
                 self.sum.partial = true;
             }
+        }
+        for (name, path) in stems.passed_over {
+            let file = file_name(&path);
+            self.found(Part::Stem(name), Severity::Note, Defect::PassedOver { file });
         }
         for path in stems.unlisted {
             let name = path.file_stem().unwrap_or_default().to_string_lossy();
@@ -174,11 +182,38 @@ impl Check<'_> {
         }
     }
 
-    fn stem(&mut self, stem: &Stem, mix_rate: Option<u32>) {
+    /// What there is instead of a stem's file.
+    fn missing(&self, stem: &str) -> Defect {
+        match self.track.stem_in_other_format(stem) {
+            Some(path) => Defect::OtherFormat {
+                file: file_name(&path),
+            },
+            None => Defect::Missing,
+        }
+    }
+
+    /// What the metadata says of a stem and cannot be so.
+    fn contradictions(&mut self, stem: &Stem) {
         let part = || Part::Stem(stem.name.clone());
-        if !stem.metadata.audio_rendered {
+        let StemMetadata {
+            audio_rendered,
+            is_drum,
+            program_num: program,
+            ..
+        } = stem.metadata;
+        if audio_rendered == Some(false) {
             self.found(part(), Severity::Note, Defect::Flag);
         }
+        if program > DRUM_PROGRAM && !is_drum {
+            self.found(part(), Severity::Note, Defect::Program { program });
+        } else if is_drum != (program == DRUM_PROGRAM) {
+            self.found(part(), Severity::Note, Defect::Contradiction { is_drum, program });
+        }
+    }
+
+    fn stem(&mut self, stem: &Stem, mix_rate: Option<u32>) {
+        let part = || Part::Stem(stem.name.clone());
+        self.contradictions(stem);
         let sum = &mut self.sum;
         let (mut at, mut rate) = (0, 0);
         let heard = hear(&stem.path, &mut self.planner, self.stop, |own_rate, samples| {
@@ -232,8 +267,7 @@ impl Check<'_> {
 
     /// Whether the notes of a stem are to be heard; without a MIDI file of its own that cannot be said.
     fn notes(&mut self, stem: &Stem, heard: &Heard) {
-        let path = self.track.path.join(format!("MIDI/{}.mid", stem.name));
-        let Ok(mut notes) = read_note_times(&path) else {
+        let Ok(mut notes) = read_note_times(&self.track.stem_midi_path(&stem.name)) else {
             return;
         };
         let slice = |time: f64| (time * f64::from(SLICES)) as usize;
@@ -360,6 +394,13 @@ impl Sum {
             *sum += x;
         }
     }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 fn seconds(frames: u64, rate: u32) -> f64 {

@@ -2,17 +2,18 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use rayon::prelude::*;
 
-use super::{Notice, RenderEvent, RenderOptions, piece::Piece};
-use crate::corpus::{CorpusError, Split};
+use super::{Notice, RenderEvent, RenderOptions, find::find, piece::Piece};
+use crate::{
+    corpus::{CorpusError, Split},
+    files,
+};
 
-const EXTENSIONS: [&str; 4] = ["mid", "midi", "kar", "rmi"];
 /// The largest number of a track.
 const MAX_TRACKS: usize = 99_999;
 
@@ -35,25 +36,25 @@ pub(super) struct Collection {
 /// What is remembered of a piece.
 struct Outline {
     content: [u8; 32],
-    endless: usize,
+    flaws: Vec<String>,
     lacks: Option<&'static str>,
 }
 
 impl Collection {
-    /// Reads all files below `folder`; `None` if it was stopped.
+    /// Reads all files below `folder` that are not below `root`; `None` if it was stopped.
     ///
     /// # Errors
     /// [`CorpusError::Missing`] without the folder; [`CorpusError::Invalid`] without a usable piece or with too many;
-    /// [`CorpusError::Io`] if a folder cannot be listed.
+    /// [`CorpusError::Io`] if the folder cannot be listed.
     pub fn read(
         folder: &Path,
+        root: &Path,
         options: &RenderOptions,
         stop: &AtomicBool,
         observer: &(dyn Fn(RenderEvent) + Sync),
     ) -> Result<Option<Self>, CorpusError> {
-        let mut files = Vec::new();
-        find(folder, "", &mut files)?;
-        files.sort();
+        let found = find(folder, root)?;
+        let files: Vec<(String, PathBuf)> = found.files.into_iter().collect();
         let (done, total) = (AtomicUsize::new(0), files.len());
         let outlines: Vec<Option<Result<Outline, String>>> = files
             .par_iter()
@@ -71,12 +72,15 @@ impl Collection {
             entries: Vec::new(),
             notices: Vec::new(),
         };
+        for (source, reason) in found.unread {
+            collection.skip(source, reason);
+        }
         let mut seen: BTreeMap<[u8; 32], String> = BTreeMap::new();
         for ((source, path), outline) in files.into_iter().zip(outlines) {
             let Some(outline) = outline else { return Ok(None) };
             let Outline {
                 content,
-                endless,
+                flaws,
                 lacks,
             } = match outline {
                 Ok(outline) => outline,
@@ -90,13 +94,11 @@ impl Collection {
             } else if let Some(first) = seen.get(&content) {
                 collection.skip(source, format!("it is the same music as {first}"));
             } else {
-                if endless > 0 {
-                    collection.notices.push(Notice {
-                        source: source.clone(),
-                        message: format!("notes without an end, held until the piece ends: {endless}"),
-                        skipped: false,
-                    });
-                }
+                collection.notices.extend(flaws.into_iter().map(|message| Notice {
+                    source: source.clone(),
+                    message,
+                    skipped: false,
+                }));
                 seen.insert(content, source.clone());
                 collection.entries.push(Entry {
                     number: 0,
@@ -121,14 +123,14 @@ impl Collection {
 
     fn number(&mut self, folder: &Path, total: usize, options: &RenderOptions) -> Result<(), CorpusError> {
         let folder = folder.display();
+        let reason = self.notices.first();
+        let reason = reason.map_or(String::new(), |n| format!("; {}: {}", n.source, n.message));
         if total == 0 {
             return Err(CorpusError::invalid(format!(
-                "there is no MIDI file (.mid, .midi, .kar, .rmi) in {folder}"
+                "there is no MIDI file (.mid, .midi, .kar, .rmi) in {folder}{reason}"
             )));
         }
         if self.entries.is_empty() {
-            let reason = self.notices.first();
-            let reason = reason.map_or(String::new(), |n| format!("; {}: {}", n.source, n.message));
             return Err(CorpusError::invalid(format!(
                 "none of the {total} MIDI files in {folder} can be used{reason}"
             )));
@@ -177,42 +179,14 @@ fn split(content: [u8; 32], shares: [u32; 3]) -> Split {
 }
 
 fn outline(path: &Path, options: &RenderOptions) -> Result<Outline, String> {
-    let bytes = fs::read(path).map_err(|error| format!("it cannot be read: {error}"))?;
+    let bytes = files::read(path).map_err(|error| format!("it cannot be read: {error}"))?;
     let piece = Piece::parse(&bytes)?;
     let lacks = options.require.iter().find(|i| !piece.has(**i));
     Ok(Outline {
         content: piece.content,
-        endless: piece.endless,
         lacks: lacks.map(|i| i.name()),
+        flaws: piece.flaws,
     })
-}
-
-/// Collects the MIDI files below a folder by their paths relative to the first. Links to folders are not followed.
-fn find(folder: &Path, prefix: &str, files: &mut Vec<(String, PathBuf)>) -> Result<(), CorpusError> {
-    let failed = |source: io::Error| match (source.kind(), prefix) {
-        (io::ErrorKind::NotFound, "") => CorpusError::Missing {
-            what: "the folder of MIDI files",
-            path: folder.into(),
-            hint: "give the folder that holds them, at any depth",
-        },
-        _ => CorpusError::io("list", folder)(source),
-    };
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let (path, name) = (entry.path(), entry.file_name());
-        let source = format!("{prefix}{}", name.to_string_lossy());
-        if entry.file_type().map_err(failed)?.is_dir() {
-            find(&path, &format!("{source}/"), files)?;
-        } else if is_midi(&path) && path.is_file() {
-            files.push((source, path));
-        }
-    }
-    Ok(())
-}
-
-fn is_midi(path: &Path) -> bool {
-    let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
-    extension.is_some_and(|e| EXTENSIONS.contains(&e.as_str()))
 }
 
 #[cfg(test)]

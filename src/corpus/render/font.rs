@@ -1,15 +1,19 @@
 //! SoundFonts, and which of them plays a stem.
 
-use std::{collections::BTreeSet, fs, io::Cursor, panic::catch_unwind, path::Path, sync::Arc};
+use std::{collections::BTreeSet, io::Cursor, path::Path, sync::Arc};
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use rustysynth::SoundFont;
+use rustysynth::{SoundFont, SoundFontError};
 
-use crate::corpus::{CorpusError, instrument::DRUM_PROGRAM};
+use crate::{
+    corpus::{CorpusError, instrument::DRUM_PROGRAM},
+    files,
+    guard::guarded,
+};
 
 /// The bank of a SoundFont that holds drum kits.
-const DRUM_BANK: i32 = 128;
+pub(super) const DRUM_BANK: i32 = 128;
 
 /// A SoundFont and what it has.
 pub(super) struct Font {
@@ -35,20 +39,24 @@ impl Font {
     /// # Errors
     /// [`CorpusError::Io`]; [`CorpusError::SoundFont`] for what is no SoundFont 2, or an empty one.
     pub fn load(path: &Path) -> Result<Self, CorpusError> {
-        let bytes = fs::read(path).map_err(CorpusError::io("read", path))?;
-        let unusable = |message: String| CorpusError::SoundFont {
+        let bytes = files::read(path).map_err(CorpusError::io("read", path))?;
+        let unusable = |message: &str| CorpusError::SoundFont {
             path: path.into(),
-            message,
+            message: message.into(),
         };
+        if let Some(reason) = of_another_kind(&bytes) {
+            return Err(unusable(reason));
+        }
         // the parser allocates what a chunk promises, and computes with what it reads, which may overflow
         if !chunks_fit(&bytes, 2) {
-            return Err(unusable("a part of it promises more bytes than there are".into()));
+            return Err(unusable(
+                "a part of it promises more bytes than there are; get it again",
+            ));
         }
-        let parsed = catch_unwind(|| SoundFont::new(&mut Cursor::new(&bytes)));
-        let data = match parsed {
-            Ok(parsed) => parsed.map_err(|error| unusable(error.to_string()))?,
-            Err(_) => return Err(unusable("its numbers make no sense".into())),
-        };
+        let parsed = guarded(|| SoundFont::new(&mut Cursor::new(&bytes)));
+        let data = parsed
+            .ok_or_else(|| unusable("its numbers make no sense; get it again"))?
+            .map_err(|error| unusable(reason(&error)))?;
         let of_bank = |bank| {
             let presets = data.get_presets().iter();
             let inside = presets.filter(move |preset| preset.get_bank_number() == bank);
@@ -58,7 +66,7 @@ impl Font {
         };
         let (programs, kits) = (of_bank(0), of_bank(DRUM_BANK));
         if programs.is_empty() && kits.is_empty() {
-            return Err(unusable("it has no General MIDI program and no drum kit".into()));
+            return Err(unusable("it has no General MIDI program and no drum kit"));
         }
         Ok(Font {
             name: path
@@ -95,7 +103,38 @@ impl Font {
     }
 }
 
+/// What a file is that is no SoundFont 2.
+fn of_another_kind(bytes: &[u8]) -> Option<&'static str> {
+    let samples = bytes.windows(12).find(|window| window.starts_with(b"smpl"));
+    match (bytes.get(..4), bytes.get(8..12)) {
+        (Some(b"RIFF"), Some(b"sfbk")) if samples.is_some_and(|head| head.ends_with(b"OggS")) => {
+            Some("it is compressed (SF3), which is not supported; convert it to SF2")
+        }
+        (Some(b"RIFF"), Some(b"sfbk")) => None,
+        (Some(b"RIFF"), Some(b"DLS ")) => Some("it is a DLS collection; convert it to SF2"),
+        _ => Some("it does not begin as one; a file in the format SF2 is needed"),
+    }
+}
+
+fn reason(error: &SoundFontError) -> &'static str {
+    use SoundFontError::*;
+    match error {
+        IoError(_) => "it is cut short; get it again",
+        InvalidPresetList | InvalidPreset(_) | PresetNotFound | InvalidInstrumentId { .. } => {
+            "its list of presets is damaged; get it again"
+        }
+        InvalidInstrumentList | InvalidInstrument(_) | InstrumentNotFound | InvalidSampleId { .. } => {
+            "its list of instruments is damaged; get it again"
+        }
+        SampleDataNotFound | InvalidSampleData | InvalidSampleHeaderList => {
+            "its samples are missing or damaged; get it again"
+        }
+        _ => "its parts are not those of a SoundFont 2; get it again",
+    }
+}
+
 /// Whether no chunk of a RIFF file, nor of the lists in it down to `depth`, promises more bytes than it has.
+/// Nor others than the parser reads of it: that reads on behind what it took, and takes the rest for promises.
 fn chunks_fit(mut bytes: &[u8], depth: usize) -> bool {
     while let Some((head, rest)) = bytes.split_at_checked(8) {
         let size = u32::from_le_bytes([head[4], head[5], head[6], head[7]]) as usize;
@@ -107,9 +146,14 @@ fn chunks_fit(mut bytes: &[u8], depth: usize) -> bool {
         if holds_chunks && !chunk.get(4..).is_some_and(|inner| chunks_fit(inner, depth - 1)) {
             return false;
         }
+        // of a version, four bytes are read
+        if matches!(&head[..4], b"ifil" | b"iver") && size != 4 {
+            return false;
+        }
         bytes = after;
     }
-    true
+    // nor may a few bytes be left, but behind the outermost
+    bytes.is_empty() || depth == 2
 }
 
 /// Draws the font of one stem of one piece, among those that have its program; if there is none, among those that
@@ -157,5 +201,16 @@ mod tests {
         }
         assert!(!chunks_fit(&whole[..whole.len() - 1], 2));
         assert!(!chunks_fit(&chunk(b"LIST", b"abc"), 1), "a list without a name");
+        let with = |inside: &[u8]| {
+            let list = chunk(b"LIST", &[b"INFO", inside].concat());
+            chunk(b"RIFF", &[b"sfbk".as_slice(), &list].concat())
+        };
+        assert!(chunks_fit(&with(&chunk(b"ifil", &[2, 0, 1, 0])), 2));
+        assert!(
+            !chunks_fit(&with(&chunk(b"ifil", &[2, 0, 1, 0, 0, 0])), 2),
+            "a version of six bytes"
+        );
+        let rest = [chunk(b"ifil", &[2, 0, 1, 0]).as_slice(), &[0; 2]].concat();
+        assert!(!chunks_fit(&with(&rest), 2), "a few bytes behind, in a list");
     }
 }

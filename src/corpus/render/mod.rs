@@ -1,6 +1,7 @@
 //! A corpus out of General MIDI files and SoundFonts, in the Slakh2100 layout.
 //!
-//! A stem is what one program of a piece plays, on whatever channels; channel 10 is the drum kit. Each is played by a
+//! A stem is what one program of a piece plays, on whatever channels. The drum kit is channel 10, and whatever the piece
+//! makes one by the means of GS, XG and General MIDI 2. Each is played by a
 //! synthesizer of its own, so that stems know nothing of each other, and the mix is their exact sum. `all_src.mid` is
 //! the piece as it was; a stem's MIDI file holds its events and the tempo map. A track is a pure function of (options,
 //! piece, SoundFonts): the corpus is the same, byte for byte, whatever the number of threads.
@@ -12,6 +13,7 @@
 //! Memory: each thread holds one piece, 4 bytes a sample and stem (a piece of 4 minutes and 12 stems: 0.5 GB).
 
 mod collection;
+mod find;
 mod font;
 mod perform;
 mod piece;
@@ -40,6 +42,7 @@ use super::{
     record,
     write::{Level, SAMPLE_RATE, StemContent, TrackContent, track_folder},
 };
+use crate::files;
 
 /// How to render a collection.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -175,7 +178,7 @@ pub fn render(
         notices: Vec::new(),
         interrupted: true,
     };
-    let Some(collection) = Collection::read(midi, options, stop, observer)? else {
+    let Some(collection) = Collection::read(midi, root, options, stop, observer)? else {
         return Ok(summary);
     };
     let digests = fonts
@@ -297,7 +300,7 @@ impl Studio<'_> {
         if self.stage.stop.load(Ordering::Relaxed) {
             return Ok(Outcome::Stopped);
         }
-        let bytes = fs::read(&entry.path).map_err(CorpusError::io("read", &entry.path))?;
+        let bytes = files::read(&entry.path).map_err(CorpusError::io("read", &entry.path))?;
         let parsed = Piece::parse(&bytes)
             .ok()
             .filter(|piece| piece.content == entry.content);
@@ -400,7 +403,7 @@ struct Rendered<'a> {
 impl Rendered<'_> {
     fn metadata(&self) -> StemMetadata {
         StemMetadata {
-            audio_rendered: self.samples.is_some(),
+            audio_rendered: Some(self.samples.is_some()),
             inst_class: general_midi::class(self.program).into(),
             integrated_loudness: 0.0,
             is_drum: self.program == DRUM_PROGRAM,

@@ -2,17 +2,22 @@
 
 use std::{
     collections::BTreeMap,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::atomic::{AtomicBool, Ordering},
 };
 
 use rustysynth::{Synthesizer, SynthesizerSettings};
 
 use super::{
-    font::Voicing,
-    piece::{Action, Channel, Event, Piece, is_drum},
+    font::{DRUM_BANK, Voicing},
+    piece::{Action, Event, Piece},
 };
-use crate::corpus::{midi::DRUM_CHANNEL, write::SAMPLE_RATE};
+use crate::{
+    corpus::{
+        midi::{Channel, DRUM_CHANNEL, is_drum_channel},
+        write::SAMPLE_RATE,
+    },
+    guard::guarded,
+};
 
 /// Samples between moments at which the synthesizer takes events and moves its envelopes: events are heard at the
 /// nearest one, at most 0.4 ms away.
@@ -60,11 +65,11 @@ impl Stage<'_> {
     /// it has rung out. Empty if nothing is heard.
     pub fn play(&self, piece: &Piece, program: u16, voicing: Voicing) -> Result<Vec<f32>, Failed> {
         // the synthesizer indexes samples by what the SoundFont says, and may leave them
-        let played = catch_unwind(AssertUnwindSafe(|| self.perform(piece, program, voicing)));
-        let samples = played.unwrap_or_else(|_| {
+        let played = guarded(|| self.perform(piece, program, voicing));
+        let samples = played.unwrap_or_else(|| {
             let name = &voicing.font.name;
             Err(Failed::Unplayable(format!(
-                "the synthesizer cannot play program {program} of {name}"
+                "program {program} of {name} cannot be played: the SoundFont is damaged there, use another one"
             )))
         })?;
         match samples.iter().all(|x| x.is_finite()) {
@@ -128,15 +133,14 @@ impl<'a> Player<'a> {
         settings.maximum_polyphony = POLYPHONY;
         settings.enable_reverb_and_chorus = effects;
         let synth = Synthesizer::new(&voicing.font.data, &settings);
-        let synth = synth.map_err(|error| Failed::Unplayable(error.to_string()))?;
+        let synth = synth.map_err(|_| Failed::Unplayable("the synthesizer cannot be set up".into()))?;
         // beyond fifteen channels with one program, slots are shared
-        let slots = piece
-            .channels(program)
-            .enumerate()
-            .map(|(i, channel)| match is_drum(channel) {
+        let slots = piece.channels(program).enumerate().map(|(i, channel)| {
+            match voicing.program.is_none() && is_drum_channel(channel) {
                 true => (channel, DRUM_SLOT),
                 false => (channel, MELODIC_SLOTS[i % MELODIC_SLOTS.len()]),
-            });
+            }
+        });
         let slots = slots.collect();
         let mut player = Player {
             synth,
@@ -175,8 +179,12 @@ impl<'a> Player<'a> {
             Some(mine) => (if mine == program { bank } else { 0 }, mine),
             None => (0, kits.get(&program).or(kits.first()).copied().unwrap_or(0)),
         };
-        self.synth
-            .process_midi_message(slot, CONTROL, BANK.into(), bank.into());
+        // the slot for drums adds their bank itself
+        let bank = match self.voicing.program.is_none() && slot != DRUM_SLOT {
+            true => DRUM_BANK,
+            false => bank.into(),
+        };
+        self.synth.process_midi_message(slot, CONTROL, BANK.into(), bank);
         self.synth.process_midi_message(slot, PROGRAM, program.into(), 0);
     }
 

@@ -2,19 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
-use midly::{Format, MetaMessage, MidiMessage, Smf, TrackEvent, TrackEventKind, num::u28};
+use midly::{MetaMessage, MidiMessage, Smf, TrackEvent, TrackEventKind, num::u28};
 
 use crate::corpus::{
     Instrument,
     instrument::DRUM_PROGRAM,
-    midi::{DRUM_CHANNEL, TempoMap, content_hash, is_end, ticks_per_beat},
+    midi::{Channel, MidiFile, Parts, TempoMap, content_hash, in_order, is_end},
 };
 
-/// A channel of a port: 16 port + channel. Most files have one port.
-pub(super) type Channel = u16;
-
-/// A piece of music. Notes belong to the stem of the program that their channel has at their onset, those of channel
-/// 10 to [`DRUM_PROGRAM`]; controllers belong to every stem that has notes on their channel.
+/// A piece of music. Notes belong to the stem of the program that their channel has at their onset, those of drum kits
+/// to [`DRUM_PROGRAM`]; controllers belong to every stem that has notes on their channel.
 pub(super) struct Piece<'a> {
     smf: Smf<'a>,
     bytes: &'a [u8],
@@ -25,8 +22,8 @@ pub(super) struct Piece<'a> {
     stems: BTreeMap<u16, BTreeSet<Channel>>,
     /// What identifies the music; see [`content_hash`].
     pub content: [u8; 32],
-    /// Notes without an end. They are held until the piece ends.
-    pub endless: usize,
+    /// What is wrong with it, for a reader; it is played all the same.
+    pub flaws: Vec<String>,
 }
 
 /// What a synthesizer is told.
@@ -79,35 +76,35 @@ struct Held {
     again: bool,
 }
 
-#[derive(Default)]
-struct ChannelState {
-    /// Selected, for the next change of program.
-    bank: u8,
-    program: u8,
-}
-
 impl<'a> Piece<'a> {
     /// Reads a Standard MIDI File, also in a RIFF.
     ///
     /// # Errors
-    /// Why it cannot be played, for a reader: damaged, without notes, counted in film frames, and the like.
+    /// Why it cannot be played, for a reader: damaged, without notes, and the like.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, String> {
-        let bytes = unwrap_riff(bytes);
-        check_chunks(bytes)?;
-        let smf = read(bytes)?;
-        let ticks_per_beat = ticks_per_beat(&smf)?;
-        if smf.header.format == Format::Sequential {
-            return Err("it holds several pieces, one a track (format 2)".into());
+        let file = MidiFile::parse(bytes)?;
+        if let Some(damage) = file.damage {
+            return Err(damage);
         }
-        let content = content_hash(&smf, ticks_per_beat)?;
-        let order = merge(&smf)?;
-        let mut reading = Reading::new(&smf, ticks_per_beat);
-        for (tick, track, index) in order {
+        let content = content_hash(&file)?;
+        let MidiFile {
+            smf,
+            bytes,
+            mut flaws,
+            ..
+        } = file;
+        let mut reading = Reading::new(&smf, TempoMap::new(&smf, file.ticks));
+        for (tick, track, index) in in_order(&smf) {
             reading.advance(tick);
             let owner = reading.read(track, &smf.tracks[track][index].kind);
             reading.owners[track][index] = owner;
         }
         let endless = reading.finish();
+        if endless > 0 {
+            flaws.push(format!(
+                "notes without an end, held until the piece ends: {endless}"
+            ));
+        }
         let Reading {
             events,
             owners,
@@ -125,7 +122,7 @@ impl<'a> Piece<'a> {
             owners,
             stems,
             content,
-            endless,
+            flaws,
         })
     }
 
@@ -200,19 +197,14 @@ impl<'a> Piece<'a> {
     }
 }
 
-/// Whether notes of the channel are drums.
-pub(super) fn is_drum(channel: Channel) -> bool {
-    channel % 16 == u16::from(DRUM_CHANNEL)
-}
-
 /// The state of a pass over all events in the order of time.
 struct Reading {
     tempos: TempoMap,
     tick: u64,
     seconds: f64,
-    /// Of each track.
-    ports: Vec<u16>,
-    channels: BTreeMap<Channel, ChannelState>,
+    parts: Parts,
+    /// Of each channel that has changed its own.
+    programs: BTreeMap<Channel, u8>,
     held: BTreeMap<(Channel, u8), Held>,
     events: Vec<Event>,
     owners: Vec<Vec<Owner>>,
@@ -220,13 +212,13 @@ struct Reading {
 }
 
 impl Reading {
-    fn new(smf: &Smf, ticks_per_beat: u64) -> Self {
+    fn new(smf: &Smf, tempos: TempoMap) -> Self {
         Reading {
-            tempos: TempoMap::new(smf, ticks_per_beat),
+            tempos,
             tick: 0,
             seconds: 0.0,
-            ports: vec![0; smf.tracks.len()],
-            channels: BTreeMap::new(),
+            parts: Parts::new(smf.tracks.len()),
+            programs: BTreeMap::new(),
             held: BTreeMap::new(),
             events: Vec::new(),
             owners: smf.tracks.iter().map(|t| vec![Owner::Nobody; t.len()]).collect(),
@@ -240,15 +232,8 @@ impl Reading {
     }
 
     fn read(&mut self, track: usize, kind: &TrackEventKind) -> Owner {
-        match *kind {
-            TrackEventKind::Midi { channel, message } => {
-                let channel = 16 * self.ports[track] + u16::from(channel.as_int());
-                self.message(channel, message)
-            }
-            TrackEventKind::Meta(MetaMessage::MidiPort(port)) => {
-                self.ports[track] = port.as_int().into();
-                Owner::Everybody
-            }
+        match (self.parts.hear(track, kind), kind) {
+            (Some(channel), TrackEventKind::Midi { message, .. }) => self.message(channel, *message),
             _ => Owner::Everybody,
         }
     }
@@ -261,10 +246,9 @@ impl Reading {
                 self.off(channel, key.as_int())
             }
             MidiMessage::ProgramChange { program } => {
-                let (state, program) = (self.channels.entry(channel).or_default(), program.as_int());
-                state.program = program;
-                let bank = state.bank;
-                let stem = stem_of(channel, program);
+                let (bank, program) = (self.parts.bank(channel), program.as_int());
+                self.programs.insert(channel, program);
+                let stem = self.stem_of(channel);
                 self.emit(
                     channel,
                     Action::Program { bank, program },
@@ -272,10 +256,7 @@ impl Reading {
                 )
             }
             // takes effect with the next change of program
-            MidiMessage::Controller { controller, value } if controller == 0 => {
-                self.channels.entry(channel).or_default().bank = value.as_int();
-                shared
-            }
+            MidiMessage::Controller { controller, .. } if controller == 0 => shared,
             MidiMessage::Controller { controller, value } => {
                 let (controller, value) = (controller.as_int(), value.as_int());
                 self.emit(channel, Action::Control { controller, value }, shared)
@@ -297,8 +278,7 @@ impl Reading {
     }
 
     fn on(&mut self, channel: Channel, key: u8, velocity: u8) -> Owner {
-        let program = self.channels.entry(channel).or_default().program;
-        let stem = stem_of(channel, program);
+        let stem = self.stem_of(channel);
         let since = self.tick;
         self.stems.entry(stem).or_default().insert(channel);
         let before = self.held.remove(&(channel, key));
@@ -334,103 +314,12 @@ impl Reading {
         }
         held.len()
     }
-}
 
-fn stem_of(channel: Channel, program: u8) -> u16 {
-    if is_drum(channel) {
-        DRUM_PROGRAM
-    } else {
-        program.into()
-    }
-}
-
-/// Reads whole tracks, or none; the parser alone would drop what follows bytes that are no event. A track may lack its
-/// end mark.
-fn read(bytes: &[u8]) -> Result<Smf<'_>, String> {
-    let (header, chunks) = midly::parse(bytes).map_err(|error| error.to_string())?;
-    let mut smf = Smf::new(header);
-    for chunk in chunks {
-        let mut events = chunk.map_err(|error| error.to_string())?;
-        let mut track = Vec::new();
-        loop {
-            let left = events.unread().len();
-            match events.next() {
-                Some(event) => track.push(event.map_err(|error| error.to_string())?),
-                None if left == 0 => break,
-                None => {
-                    let number = smf.tracks.len() + 1;
-                    return Err(format!("track {number} is damaged {left} bytes before its end"));
-                }
-            }
-            if track.last().is_some_and(is_end) {
-                break;
-            }
-        }
-        smf.tracks.push(track);
-    }
-    Ok(smf)
-}
-
-/// All events as (tick, track, index), in the order in which they are played.
-fn merge(smf: &Smf) -> Result<Vec<(u64, usize, usize)>, String> {
-    let mut order = Vec::with_capacity(smf.tracks.iter().map(Vec::len).sum());
-    for (t, track) in smf.tracks.iter().enumerate() {
-        let mut tick = 0u64;
-        for (i, event) in track.iter().enumerate() {
-            tick += u64::from(event.delta.as_int());
-            order.push((tick, t, i));
-        }
-        if tick > u64::from(u28::max_value().as_int()) {
-            return Err(format!("track {} is {tick} ticks long", t + 1));
+    /// The stem that plays what the channel plays now.
+    fn stem_of(&self, channel: Channel) -> u16 {
+        match self.parts.is_drum(channel) {
+            true => DRUM_PROGRAM,
+            false => self.programs.get(&channel).copied().unwrap_or(0).into(),
         }
     }
-    order.sort_unstable();
-    Ok(order)
-}
-
-/// The MIDI file in a RIFF file, or the bytes themselves.
-fn unwrap_riff(bytes: &[u8]) -> &[u8] {
-    match bytes {
-        [
-            b'R',
-            b'I',
-            b'F',
-            b'F',
-            _,
-            _,
-            _,
-            _,
-            b'R',
-            b'M',
-            b'I',
-            b'D',
-            rest @ ..,
-        ] if rest.len() > 8 => {
-            let length = u32::from_le_bytes([rest[4], rest[5], rest[6], rest[7]]) as usize;
-            let data = &rest[8..];
-            &data[..length.min(data.len())]
-        }
-        _ => bytes,
-    }
-}
-
-/// Finds that all tracks are there and whole; the parser would take what is there.
-fn check_chunks(bytes: &[u8]) -> Result<(), String> {
-    if !bytes.starts_with(b"MThd") || bytes.len() < 14 {
-        return Err("it does not begin as a MIDI file".into());
-    }
-    let promised = u16::from_be_bytes([bytes[10], bytes[11]]) as usize;
-    let (mut at, mut found) = (0, 0);
-    while found < promised {
-        let Some(head) = bytes.get(at..at + 8) else {
-            return Err(format!("it is cut short: {found} of {promised} tracks are there"));
-        };
-        let length = u32::from_be_bytes([head[4], head[5], head[6], head[7]]) as usize;
-        found += usize::from(head.starts_with(b"MTrk"));
-        at += 8 + length;
-        if at > bytes.len() {
-            return Err(format!("it is cut short in track {found} of {promised}"));
-        }
-    }
-    Ok(())
 }

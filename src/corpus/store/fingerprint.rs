@@ -1,12 +1,14 @@
 //! What a prepared track was made of, in one hash: so that a changed corpus is noticed.
 
 use std::{
-    fs::{self, File},
     io::{self, Read, Seek},
     path::Path,
 };
 
-use crate::corpus::{CorpusError, Track};
+use crate::{
+    corpus::{CorpusError, Track},
+    files,
+};
 
 /// Length of a FLAC file's signature and STREAMINFO block, the last 16 bytes of which are the MD5 of its samples.
 const FLAC_HEADER: usize = 42;
@@ -19,14 +21,14 @@ pub fn fingerprint(track: &Track) -> Result<String, CorpusError> {
         hasher.update(stem.instrument().name().as_bytes());
         hasher.update(content.as_bytes());
     }
-    let midi = fs::read(track.midi_path()).unwrap_or_default();
+    let midi = files::read(&track.midi_path()).unwrap_or_default();
     hasher.update(b"midi").update(&midi);
     Ok(hasher.finalize().to_hex().to_string())
 }
 
 /// Hash that changes with a file's audio. A FLAC file says itself what its audio is, which spares reading it all.
 fn content(path: &Path) -> io::Result<blake3::Hash> {
-    let mut file = File::open(path)?;
+    let mut file = files::open(path)?;
     let mut header = Vec::new();
     file.by_ref().take(FLAC_HEADER as u64).read_to_end(&mut header)?;
     let mut hasher = blake3::Hasher::new();

@@ -1,14 +1,17 @@
 //! The files of a store, and what is believed of them.
 
 use std::{
-    fs, io,
+    io,
     ops::Range,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 
-use crate::corpus::{CorpusError, Instrument, QuietStretches, Split, segment::MAX_FRAMES};
+use crate::{
+    corpus::{CorpusError, Instrument, QuietStretches, Split, segment::MAX_FRAMES},
+    files,
+};
 
 #[cfg(target_endian = "big")]
 compile_error!("a store holds little-endian samples and is mapped as it is");
@@ -252,7 +255,7 @@ fn other_version(version: u32) -> String {
 }
 
 fn read_json<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<T, CorpusError> {
-    let bytes = fs::read(path).map_err(absent("read", path))?;
+    let bytes = files::read(path).map_err(absent("read", path))?;
     serde_json::from_slice(&bytes).map_err(|error| {
         let message = format!("it is damaged ({error}); remove it and run 'stemwise corpus prepare' again");
         CorpusError::store(path, message)

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     audio::SAMPLE_RATE,
     corpus::{Corpus, CorpusError, Instrument, Split, Track, segment::StemFiles},
-    files::write_atomically,
+    files::{self, write_atomically},
 };
 
 /// How to prepare.
@@ -277,7 +277,7 @@ fn finish(
     });
     let manifest = Manifest::new(options.rate, contents, left_out.collect())?;
     let (path, json) = (folder.root().join(MANIFEST), manifest.json()?);
-    if fs::read(&path).ok().as_deref() != Some(json.as_bytes()) {
+    if files::read(&path).ok().as_deref() != Some(json.as_bytes()) {
         write_atomically(&path, |out| out.write_all(json.as_bytes()))?;
     }
     summary.hash = Some(manifest.hash);

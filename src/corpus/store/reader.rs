@@ -1,7 +1,6 @@
 //! A finished store, mapped.
 
 use std::{
-    fs::File,
     ops::Range,
     path::{Path, PathBuf},
     sync::atomic::{AtomicUsize, Ordering},
@@ -16,7 +15,10 @@ use super::{
         Content, Entry, LEAST_QUIET, MANIFEST, Manifest, Record, absent, name, pcm_path, record_path, stride,
     },
 };
-use crate::corpus::{CorpusError, Instrument, QuietStretches, Split};
+use crate::{
+    corpus::{CorpusError, Instrument, QuietStretches, Split},
+    files,
+};
 
 /// A prepared corpus. What it holds in memory is the index; samples are read from the disk as they are touched, and
 /// kept or dropped by the operating system.
@@ -243,7 +245,7 @@ impl StoredTrack {
 
 /// Maps a file that must have `bytes` bytes. The map outlives the open file.
 fn map(path: &Path, bytes: u64) -> Result<Mmap, CorpusError> {
-    let file = File::open(path).map_err(absent("open", path))?;
+    let file = files::open(path).map_err(absent("open", path))?;
     let found = file.metadata().map_err(CorpusError::io("read", path))?.len();
     if found != bytes {
         let message = format!("it has {found} bytes instead of {bytes}; run 'stemwise corpus prepare' again");

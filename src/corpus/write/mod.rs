@@ -214,7 +214,7 @@ impl NewStem {
 
     fn metadata(&self) -> StemMetadata {
         StemMetadata {
-            audio_rendered: true,
+            audio_rendered: Some(true),
             inst_class: self.inst_class.clone(),
             integrated_loudness: 0.0,
             is_drum: self.program == DRUM_PROGRAM,

@@ -109,7 +109,7 @@ impl TrackContent<'_> {
         for (i, stem) in self.stems.iter().enumerate() {
             let name = format!("S{i:02}");
             let mut metadata = stem.metadata.clone();
-            metadata.audio_rendered = stem.samples.is_some();
+            metadata.audio_rendered = Some(stem.samples.is_some());
             metadata.integrated_loudness = SILENCE;
             if let Some(samples) = stem.samples {
                 let steps = samples.iter().map(|x| (*x as f64 * gain).round() as i16);

@@ -5,7 +5,7 @@ use rustfft::num_complex::Complex;
 
 use super::{InverseStft, Stft, StftOutput};
 use crate::{
-    signal::hann,
+    signal::{LEAST_WEIGHT, hann},
     tape::{Real, with_scratch},
 };
 
@@ -90,7 +90,7 @@ fn overlap_add<T: Real>(op: &InverseStft, window: &[T], (re, im): (&[T], &[T]), 
         }
         let within = sum[op.size / 2..].iter().zip(&weight[op.size / 2..]);
         for (out, (&sum, &weight)) in out.iter_mut().zip(within) {
-            *out = sum / weight;
+            *out = sum / weight.max(T::of(LEAST_WEIGHT));
         }
     });
 }

@@ -4,6 +4,7 @@ use super::{InverseStft, Stft, StftOutput};
 use crate::{
     kernel::{Binding, Dispatch, Kernels, Shader, Slot, flat_grid, fold},
     shader,
+    signal::LEAST_WEIGHT,
     tape::Io,
 };
 
@@ -60,6 +61,7 @@ pub fn inverse(op: &InverseStft, io: &Io<'_>) -> Kernels {
     ];
     let len = io.output.len();
     let overlap = Dispatch::new(shader!("stft/overlap"), bindings, flat_grid(len))
+        .define("LEAST_WEIGHT", LEAST_WEIGHT)
         .params([len, op.samples, frames, op.hop, op.size]);
     Kernels {
         dispatches: vec![inverse, overlap],

@@ -38,8 +38,8 @@ pub struct Stft {
 }
 
 /// The signal whose complex [`Stft`] is given: each sample is the mean of what the frames say about it, weighted by
-/// the squared window. With hops near half a window the last samples may lie under the end of one window only, where
-/// the weight is next to nothing and rounding errors are divided by it: hops of a quarter of a window avoid that.
+/// the squared window. At hops of more than a third of a window the last samples may lie under the foot of one window
+/// only, from where no inverse can bring them back: there they fade.
 /// `X [B, 2, size / 2 + 1, 1 + samples / hop], window [size], circle [size, 2] → [B, 1, samples]`
 ///
 /// The constants, which [`inverse_stft`] records, are those of [`Stft`]. There is no gradient.

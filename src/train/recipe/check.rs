@@ -93,11 +93,13 @@ impl Recipe {
     }
 
     fn check_transform(&self) -> Result<(), TrainError> {
-        let size = self.front_end.stft()?.size();
+        // before a transform of that size is made
+        let size = self.front_end.stft_size;
         if !size.is_power_of_two() || !(256..=8192).contains(&size) {
             let message = format!("{size} is not a power of two from 256 to 8192");
             return Err(TrainError::setting("front_end.stft_size", message));
         }
+        self.front_end.stft()?;
         let lengths = [
             ("data.segment_seconds", self.data.segment_seconds),
             ("training.knn_seconds", self.training.knn_seconds),

@@ -159,7 +159,7 @@ fn traits(tracks: &[Track], catalogue: &Catalogue) -> Result<[Vec<Traits>; 5], C
             let playing = stems.iter().filter(|stem| stem.instrument() == instrument);
             traits[instrument as usize].push(Traits {
                 piece: piece.id,
-                programs: playing.map(|stem| stem.metadata.program_num).collect(),
+                programs: playing.map(|stem| stem.metadata.program()).collect(),
                 tempo: piece.tempo,
             });
         }

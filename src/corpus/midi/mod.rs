@@ -2,22 +2,28 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    fs,
     ops::Range,
     path::Path,
 };
 
-use midly::{MetaMessage, MidiMessage, Smf, Timing, TrackEvent, TrackEventKind};
+use midly::{MidiMessage, Smf, TrackEventKind};
 
+mod parts;
+mod reader;
+mod time;
+
+use self::time::tempo;
+pub(super) use self::{
+    parts::{Channel, DRUM_CHANNEL, Parts, in_order, is_drum_channel},
+    reader::{MidiFile, is_end},
+    time::TempoMap,
+};
 use super::CorpusError;
+use crate::files;
 
-/// Microseconds per quarter note where a file says nothing.
-const DEFAULT_TEMPO: u64 = 500_000;
 /// Steps of a quarter note to which onsets are rounded before they are compared: 24 has room for triplets of
 /// sixteenths.
 const GRID: u64 = 24;
-/// The channel of drums, from 0.
-pub(super) const DRUM_CHANNEL: u8 = 9;
 
 /// The tempo of a MIDI file in quarter notes a minute: of those it has, the one that holds for the longest time; of
 /// equals, the first.
@@ -26,7 +32,10 @@ pub(super) const DRUM_CHANNEL: u8 = 9;
 /// [`CorpusError::Io`]; [`CorpusError::Midi`] for what is no MIDI file, or has no tempo (its time is counted in
 /// frames of a film).
 pub fn read_tempo(path: &Path) -> Result<f64, CorpusError> {
-    read(path, |smf, _| Ok(tempo(smf)))
+    read(path, |file| match file.has_beats {
+        true => Ok(tempo(&file.smf)),
+        false => Err("it has no tempo: its time is counted in frames of a film, not in beats".into()),
+    })
 }
 
 /// A hash of what is played, by which one piece in two files is known: the set of its notes, each an onset in quarter
@@ -45,122 +54,35 @@ pub fn read_content_hash(path: &Path) -> Result<[u8; 32], CorpusError> {
 /// # Errors
 /// As [`read_tempo`].
 pub fn read_note_times(path: &Path) -> Result<Vec<Range<f64>>, CorpusError> {
-    read(path, |smf, ticks| Ok(note_times(smf, ticks)))
+    read(path, |file| Ok(note_times(file)))
 }
 
-/// What `get` makes of a file and its ticks a quarter note.
-fn read<T>(path: &Path, get: impl FnOnce(&Smf, u64) -> Result<T, String>) -> Result<T, CorpusError> {
-    let bytes = fs::read(path).map_err(CorpusError::io("read", path))?;
-    let got = parse(&bytes).and_then(|(smf, ticks)| get(&smf, ticks));
+/// What `get` makes of a file.
+fn read<T>(path: &Path, get: impl FnOnce(&MidiFile) -> Result<T, String>) -> Result<T, CorpusError> {
+    let bytes = files::read(path).map_err(CorpusError::io("read", path))?;
+    let got = MidiFile::parse(&bytes).and_then(|file| get(&file));
     got.map_err(|message| CorpusError::Midi {
         path: path.into(),
         message,
     })
 }
 
-/// The file, its tracks cut at their ends, and its ticks a quarter note.
-fn parse(bytes: &[u8]) -> Result<(Smf<'_>, u64), String> {
-    let mut smf = Smf::parse(bytes).map_err(|error| error.to_string())?;
-    for track in &mut smf.tracks {
-        // the parser goes on behind it, to the end of the chunk
-        let events = track.iter().position(is_end).map_or(track.len(), |end| end + 1);
-        track.truncate(events);
-    }
-    let ticks = ticks_per_beat(&smf)?;
-    Ok((smf, ticks))
-}
-
-/// Whether a track ends with this event.
-pub(super) fn is_end(event: &TrackEvent) -> bool {
-    event.kind == TrackEventKind::Meta(MetaMessage::EndOfTrack)
-}
-
-/// Ticks a quarter note; or why there are none, for a reader.
-pub(super) fn ticks_per_beat(smf: &Smf) -> Result<u64, String> {
-    match smf.header.timing {
-        Timing::Metrical(ticks) if ticks.as_int() > 0 => Ok(ticks.as_int().into()),
-        Timing::Metrical(_) => Err("its quarter notes have no ticks".to_string()),
-        Timing::Timecode(..) => Err("its time is counted in frames of a film, not in beats".to_string()),
-    }
-}
-
-fn tempo(smf: &Smf) -> f64 {
-    let (changes, end) = tempo_changes(smf);
-    // Time, in microseconds times the ticks of a quarter note, that each tempo holds for; and where it first does.
-    let mut held: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
-    let (mut since, mut tempo) = (0, DEFAULT_TEMPO);
-    for (tick, next) in changes.into_iter().chain([(end.max(1), DEFAULT_TEMPO)]) {
-        let until = tick.min(end.max(1));
-        if until > since {
-            let entry = held.entry(tempo).or_insert((0, since));
-            entry.0 = entry.0.saturating_add((until - since).saturating_mul(tempo));
-        }
-        (since, tempo) = (until, next);
-    }
-    let longest = held
-        .into_iter()
-        .max_by_key(|&(_, (time, first))| (time, std::cmp::Reverse(first)));
-    60e6 / longest.map_or(DEFAULT_TEMPO, |(tempo, _)| tempo) as f64
-}
-
-/// Microseconds a quarter note by the tick from which on they hold, and the tick at which the piece ends.
-fn tempo_changes(smf: &Smf) -> (BTreeMap<u64, u64>, u64) {
-    let mut changes = BTreeMap::new();
-    let mut end = 0u64;
-    for track in &smf.tracks {
-        let mut tick = 0u64;
-        for event in track {
-            tick += u64::from(event.delta.as_int());
-            if let TrackEventKind::Meta(MetaMessage::Tempo(tempo)) = event.kind
-                && tempo.as_int() > 0
-            {
-                changes.insert(tick, u64::from(tempo.as_int()));
-            }
-        }
-        end = end.max(tick);
-    }
-    (changes, end)
-}
-
-/// When each tick is, in seconds from the start.
-pub(super) struct TempoMap {
-    ticks_per_beat: f64,
-    /// First tick of every tempo, when that is in microseconds times the ticks of a quarter note, and the tempo.
-    tempos: Vec<(u64, f64, u64)>,
-}
-
-impl TempoMap {
-    pub fn new(smf: &Smf, ticks_per_beat: u64) -> Self {
-        let (mut since, mut time, mut tempo) = (0, 0.0, DEFAULT_TEMPO);
-        let mut tempos = vec![(since, time, tempo)];
-        for (tick, next) in tempo_changes(smf).0 {
-            time += (tick - since) as f64 * tempo as f64;
-            (since, tempo) = (tick, next);
-            tempos.push((since, time, tempo));
-        }
-        TempoMap {
-            ticks_per_beat: ticks_per_beat as f64,
-            tempos,
-        }
-    }
-
-    pub fn seconds(&self, tick: u64) -> f64 {
-        let (since, time, tempo) = self.tempos[self.tempos.partition_point(|t| t.0 <= tick) - 1];
-        (time + (tick - since) as f64 * tempo as f64) / self.ticks_per_beat / 1e6
-    }
-}
-
 /// As [`read_content_hash`]; or why there is none, for a reader.
-pub(super) fn content_hash(smf: &Smf, ticks_per_beat: u64) -> Result<[u8; 32], String> {
+pub(super) fn content_hash(file: &MidiFile) -> Result<[u8; 32], String> {
+    let mut parts = Parts::new(file.smf.tracks.len());
     let mut notes = Vec::new();
-    for_each_message(smf, |_, tick, channel, message| match message {
-        MidiMessage::NoteOn { key, vel } if vel > 0 => {
-            notes.push((tick, channel == DRUM_CHANNEL, key.as_int()));
+    for (tick, track, index) in in_order(&file.smf) {
+        let kind = &file.smf.tracks[track][index].kind;
+        let channel = parts.hear(track, kind);
+        if let (Some(channel), TrackEventKind::Midi { message, .. }) = (channel, kind)
+            && let MidiMessage::NoteOn { key, vel } = *message
+            && vel > 0
+        {
+            notes.push((tick, parts.is_drum(channel), key.as_int()));
         }
-        _ => {}
-    });
+    }
     let first = notes.iter().map(|note| note.0).min().ok_or("it has no notes")?;
-    let grid = |length: u64| (GRID * length + ticks_per_beat / 2) / ticks_per_beat;
+    let grid = |length: u64| (GRID * length + file.ticks / 2) / file.ticks;
     let notes = notes
         .into_iter()
         .map(|(tick, drum, key)| (grid(tick - first), drum, key));
@@ -173,9 +95,9 @@ pub(super) fn content_hash(smf: &Smf, ticks_per_beat: u64) -> Result<[u8; 32], S
     Ok(hash.finalize().into())
 }
 
-fn note_times(smf: &Smf, ticks_per_beat: u64) -> Vec<Range<f64>> {
-    let map = TempoMap::new(smf, ticks_per_beat);
-    let notes = notes(smf).into_iter();
+fn note_times(file: &MidiFile) -> Vec<Range<f64>> {
+    let map = TempoMap::new(&file.smf, file.ticks);
+    let notes = notes(&file.smf).into_iter();
     notes.map(|n| map.seconds(n.start)..map.seconds(n.end)).collect()
 }
 
@@ -222,7 +144,7 @@ fn for_each_message(smf: &Smf, mut on: impl FnMut(usize, u64, u8, MidiMessage)) 
 
 #[cfg(test)]
 mod tests {
-    use midly::{Format, Header};
+    use midly::{Format, Header, MetaMessage, Timing, TrackEvent};
 
     use super::*;
 
@@ -244,7 +166,7 @@ mod tests {
     #[test]
     fn the_tempo_that_holds_longest() {
         let timing = Timing::Metrical(480.into());
-        let of = |events: &[(u32, Option<u32>)]| tempo(&parse(&file(timing, events)).unwrap().0);
+        let of = |events: &[(u32, Option<u32>)]| tempo(&MidiFile::parse(&file(timing, events)).unwrap().smf);
         assert_eq!(of(&[(0, None)]), 120.0, "the default, even of an empty piece");
         assert_eq!(of(&[(0, Some(400_000)), (960, None)]), 150.0);
         // 120 for 3 beats (1.5 s), then 60 for 2 (2 s)
@@ -260,9 +182,6 @@ mod tests {
         assert_eq!(of(&same), 240.0);
         let beyond = [(0, Some(400_000)), (480, None), (0, Some(900_000)), (4800, None)];
         assert_eq!(of(&beyond), 150.0, "nothing is read behind a track's end");
-        assert!(parse(b"MThd").is_err());
-        let film = Timing::Timecode(midly::Fps::Fps25, 40);
-        assert!(parse(&file(film, &[(0, None)])).unwrap_err().contains("film"));
     }
 
     /// A format-1 file; a track is its events: ticks to wait, channel, message.
@@ -300,8 +219,7 @@ mod tests {
     fn a_piece_is_known_by_its_notes() {
         let hash = |ticks, tracks: &[&[_]]| {
             let bytes = piece(ticks, tracks);
-            let (smf, ticks) = parse(&bytes).unwrap();
-            content_hash(&smf, ticks)
+            content_hash(&MidiFile::parse(&bytes).unwrap())
         };
         let bass: &[_] = &[
             (0, 0, program(33)),
@@ -351,10 +269,7 @@ mod tests {
 
     #[test]
     fn notes_in_seconds() {
-        let times = |bytes: &[u8]| {
-            let (smf, ticks) = parse(bytes).unwrap();
-            note_times(&smf, ticks)
-        };
+        let times = |bytes: &[u8]| note_times(&MidiFile::parse(bytes).unwrap());
         let held: &[_] = &[
             (480, 0, note(40, 90)),
             (480, 0, note(40, 0)),
