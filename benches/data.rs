@@ -134,7 +134,7 @@ fn loader(path: &Path, batch: usize) -> Result<()> {
             sampling: Sampling::Fresh,
         };
         let sampler = Sampler::new(pieces.catalogue().clone(), options)?;
-        let (tape, sum) = recorded(batch, |tape, sources| {
+        let (tape, sources, sum) = recorded(batch, |tape, sources| {
             Ok(tape.push(Mixdown { first: 0, count: 1 }, &[sources])?)
         })?;
         let mut session = Session::new(&Device::Cpu, &Parameters::default())?;
@@ -142,7 +142,7 @@ fn loader(path: &Path, batch: usize) -> Result<()> {
         // the first pass finds pages on the disk that the others find in memory
         for (pass, workers) in [1, 1, 2].into_iter().enumerate() {
             let slots = Loader::slots(&session, &program, 1 << 30)?;
-            let fill = |step: u32, slot: &mut Slot| fill(&pieces, &sampler, batch, step, slot);
+            let fill = |step: u32, slot: &mut Slot| fill(&pieces, &sampler, batch, step, slot, sources);
             let steps = if note == " on disk" { 8 } else { 8 * STEPS };
             let started = Instant::now();
             thread::scope(|scope| -> Result<()> {
@@ -170,6 +170,7 @@ fn fill(
     batch: usize,
     step: u32,
     slot: &mut Slot,
+    input: Var,
 ) -> Result<(), TrainError> {
     let mut samples = vec![0; LEN];
     for index in 0..batch {
@@ -181,19 +182,19 @@ fn fill(
             .enumerate()
         {
             pieces.read(source, &mut samples)?;
-            slot.write_pcm16(0, (index * SOURCES + k) * LEN, &samples)?;
+            slot.write_pcm16(input, (index * SOURCES + k) * LEN, &samples)?;
         }
     }
     Ok(())
 }
 
-/// A tape of `[batch, 5, samples]` that ends in the sum of what `record` makes of them.
-fn recorded(batch: usize, record: impl FnOnce(&mut Tape, Var) -> Result<Var>) -> Result<(Tape, Var)> {
+/// A tape of `[batch, 5, samples]` that ends in the sum of what `record` makes of them; its input and the sum.
+fn recorded(batch: usize, record: impl FnOnce(&mut Tape, Var) -> Result<Var>) -> Result<(Tape, Var, Var)> {
     let mut tape = Tape::new();
     let sources = tape.pcm16("instruments", [batch, SOURCES, LEN]);
     let last = record(&mut tape, sources)?;
     let sum = tape.push(Sum, &[last])?;
-    Ok((tape, sum))
+    Ok((tape, sources, sum))
 }
 
 /// Segments a second through each part of the front end, with what comes before it.
@@ -226,7 +227,7 @@ fn time_front_end(
     name: &str,
     record: impl FnOnce(&mut Tape, Var) -> Result<Var>,
 ) -> Result<()> {
-    let (tape, sum) = recorded(batch, record)?;
+    let (tape, _, sum) = recorded(batch, record)?;
     let mut session = Session::new(device, &Parameters::default())?;
     let mut program = session.compile(&tape, &[sum])?;
     let noise = common::noise(1, batch * SOURCES * LEN);

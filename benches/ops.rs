@@ -156,7 +156,7 @@ fn convolution(
         variants.push(None);
     }
     for variant in variants {
-        session.pin(variant);
+        session.planner_mut().pin(variant);
         let program = session.compile(&tape, &[output])?;
         let variant = variant.map_or(String::new(), |variant| format!("/{variant}"));
         let place = Place {

@@ -597,7 +597,8 @@ fn lying_headers_take_no_memory() {
     writer.write(&[0.5; 20_000]).unwrap();
     writer.finish().unwrap();
     let mut bytes = fs::read(&path).unwrap();
-    bytes[40..44].copy_from_slice(&0xC000_0000u32.to_le_bytes());
+    let size = bytes.windows(4).position(|name| name == b"data").unwrap() + 4;
+    bytes[size..size + 4].copy_from_slice(&0xC000_0000u32.to_le_bytes());
     fs::write(&path, &bytes).unwrap();
     let mut reader = AudioReader::open(&path).unwrap();
     assert_eq!(reader.frames(), Some(0x3000_0000));

@@ -474,7 +474,7 @@ fn what_is_not_fused_is_named_exactly() {
         let mut session = Session::new(&Device::Cpu, &recorded.parameters).unwrap();
         let mut program = session.compile(&recorded.tape, &[y]).unwrap();
         let mut slot = session.slot(&program).unwrap();
-        slot.write(0, 0, &recorded.inputs[0]).unwrap();
+        slot.write(x, 0, &recorded.inputs[0]).unwrap();
         let found = session
             .find_not_finite(&mut program, Some(slot), &harness::step())
             .unwrap();

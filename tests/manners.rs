@@ -150,7 +150,6 @@ fn verbs_that_read_end_at_once() {
             );
         }
     }
-    assert!(!folder.path().join("report.html").exists());
 }
 
 #[test]
@@ -166,10 +165,10 @@ fn embed_keeps_what_is_done_and_ends_inside_a_file() {
     let (library, words) = (folder.path().join("library"), folder.path().join("words"));
     let mut embed = command(["embed", "--device", "cpu", "--jobs", "2", "--model"]);
     embed.arg(&run).arg("--out").arg(&library).arg(&music);
-    for (signal, held) in [("INT", 4), ("TERM", 4)] {
+    for signal in ["INT", "TERM"] {
         let mut child = started(&mut embed, &words);
-        until(&library.join("files.jsonl"), "3.wav");
-        thread::sleep(Duration::from_millis(500)); // into the file that takes seconds
+        until(&library.join("files.jsonl"), "0.wav");
+        thread::sleep(Duration::from_millis(300)); // into the file that takes seconds
         send(&child, signal);
         let (status, took) = ended(&mut child);
         let words = fs::read_to_string(&words).unwrap();
@@ -177,12 +176,10 @@ fn embed_keeps_what_is_done_and_ends_inside_a_file() {
             took < AT_ONCE && status.code() == Some(1),
             "{took:?} {status:?} {words}"
         );
-        assert!(
-            words.contains("stopping after this step") && words.contains("the same command goes on"),
-            "{words}"
-        );
+        let says = ["stopping after this step", "the same command goes on"];
+        assert!(says.iter().all(|says| words.contains(says)), "{words}");
         let log = fs::read_to_string(library.join("files.jsonl")).unwrap();
-        assert_eq!(log.lines().count(), 1 + held, "{log}");
+        assert!(log.contains("0.wav") && !log.contains("x.wav"), "{log}");
     }
 }
 
@@ -247,21 +244,22 @@ fn training_ends_after_its_update_and_at_once_if_it_must() {
     assert!(took < AT_ONCE && status.code() == Some(1), "{took:?} {status:?}");
 }
 
-/// The files below a folder, by relative path, but for those whose bytes tell the time.
+/// The files below a folder, by relative path, but for what tells the time or how often the work was begun.
 fn tree(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let files = walkdir::WalkDir::new(folder)
-        .into_iter()
-        .flatten()
-        .filter(|entry| entry.file_type().is_file());
+    let files = walkdir::WalkDir::new(folder).into_iter().flatten();
+    let files = files.filter(|entry| entry.file_type().is_file());
     let read = |entry: walkdir::DirEntry| {
         let path = entry.path().strip_prefix(folder).unwrap().to_path_buf();
         let name = entry.file_name().to_string_lossy();
-        let timed = ["metrics.jsonl", "run.json", "files.jsonl", ".lock"].contains(&name.as_ref());
-        // a killed process may have lost it since it was listed
-        let bytes = fs::read(entry.path()).unwrap_or_default();
-        match name.starts_with("events.out") {
-            true => (path.with_file_name("events"), Vec::new()),
-            false => (path, if timed { Vec::new() } else { bytes }),
+        if let Some(alike) = ["events.out", "vectors-"]
+            .iter()
+            .find(|start| name.starts_with(**start))
+        {
+            return (path.with_file_name(alike), Vec::new());
+        }
+        match ["metrics.jsonl", "run.json", "files.jsonl"].contains(&name.as_ref()) {
+            true => (path, Vec::new()),
+            false => (path, fs::read(entry.path()).unwrap()),
         }
     };
     files.map(read).collect()
@@ -344,6 +342,8 @@ fn what_is_killed_leaves_nothing_half_made() {
             &at("font.sf2"),
             "--seconds",
             "6",
+            "--pieces",
+            "4",
             "--out",
         ],
         &training,
@@ -424,6 +424,10 @@ fn what_is_killed_leaves_nothing_half_made() {
             }
         }
         assert!(kills > 0, "{verb:?} was never killed");
+        // an export that ended in time is not done again
+        if verb[0] == "export" && killed.join("README.md").exists() {
+            fs::remove_dir_all(&killed).unwrap();
+        }
         let last = match verb[0] == "train" && killed.join("config.toml").exists() {
             true => command(["train", "--device", "cpu", "--resume"])
                 .arg(&killed)
@@ -446,6 +450,7 @@ fn nobody_else_writes_to_standard_error() {
     let run = untrained(&folder.path().join("run"), &small("direct", None, &[]), |_, _| {});
     fs::create_dir(folder.path().join("music")).unwrap();
     song(&folder.path().join("music/a.wav"), 0);
+    song(&folder.path().join("music/c.wav"), 2);
     song(&folder.path().join("b.wav"), 1);
     let at = |name: &str| folder.path().join(name).display().to_string();
     let (run, library) = (run.display().to_string(), at("library"));
@@ -511,19 +516,27 @@ fn no_driver_is_loaded_without_need() {
         &["report", &run, "--no-audio", "--out", &at("report.html")],
         &["export", &run, "--out", &at("export")],
     ];
-    for verb in verbs {
-        // the loader of Vulkan tells what it does, if it is loaded at all
-        let mut told = command(verb);
-        told.env("VK_LOADER_DEBUG", "all").env("EGL_LOG_LEVEL", "debug");
-        let output = told.output().unwrap();
+    // the loader of Vulkan tells what it does, if it is loaded at all
+    let told = |verb: &[&str]| {
+        let mut command = command(verb);
+        command
+            .env("VK_LOADER_DEBUG", "all")
+            .env("EGL_LOG_LEVEL", "debug");
+        let output = command.output().unwrap();
         let said = text(&output.stderr);
         assert!(
             output.status.code().is_some_and(|code| code < 2),
             "{verb:?}: {said}"
         );
+        said.contains("Vulkan Loader") || said.contains("libEGL")
+    };
+    for verb in verbs {
+        assert!(!told(verb), "{verb:?} loads a driver");
+    }
+    if !stemwise::gpu::adapters().is_empty() {
         assert!(
-            !said.contains("Vulkan Loader") && !said.contains("libEGL"),
-            "{verb:?}: {said}"
+            told(&["devices"]),
+            "what was looked for is not how a loader speaks"
         );
     }
 }

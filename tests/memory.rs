@@ -49,8 +49,8 @@ fn check(name: &str, preset: &str, set: &[&str]) {
     programs.push(session.compile(&evaluation.tape, &[evaluation.loss]).unwrap());
     if name != "separator" {
         let samples = recipe.samples(recipe.training.knn_seconds);
-        let (tape, output) = network.embedding_step(examples, samples).unwrap();
-        programs.push(session.compile(&tape, &[output]).unwrap());
+        let step = network.embedding_step(examples, samples).unwrap();
+        programs.push(session.compile(&step.tape, &[step.embedding]).unwrap());
     }
     let footprint = Footprint::of(&network, examples, Some(gpu.traits())).unwrap();
     // slots are made one by one, as many as are predicted to fit

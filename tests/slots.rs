@@ -22,15 +22,15 @@ use stemwise::{
 const LEN: usize = 4099;
 const SHAPE: [usize; 3] = [1, 3, LEN];
 
-/// `Σ weights · mixdown(samples)`.
-fn graph() -> (Tape, Var) {
+/// `Σ weights · mixdown(samples)`: samples, weights and the sum.
+fn graph() -> (Tape, [Var; 3]) {
     let mut tape = Tape::new();
     let samples = tape.pcm16("samples", SHAPE);
     let weights = tape.input("weights", [1, 1, LEN]);
     let mix = tape.push(Mixdown { first: 1, count: 2 }, &[samples]).unwrap();
     let weighted = tape.push(Multiply, &[mix, weights]).unwrap();
     let sum = tape.push(Sum, &[weighted]).unwrap();
-    (tape, sum)
+    (tape, [samples, weights, sum])
 }
 
 /// The inputs of a step.
@@ -44,11 +44,11 @@ fn devices() -> [Device; 2] {
     [Device::Gpu(open_gpu()), Device::Cpu]
 }
 
-fn open(device: &Device) -> (Session, Program, Var) {
-    let (tape, sum) = graph();
+fn open(device: &Device) -> (Session, Program, [Var; 3]) {
+    let (tape, vars) = graph();
     let mut session = Session::new(device, &Parameters::default()).unwrap();
-    let program = session.compile(&tape, &[sum]).unwrap();
-    (session, program, sum)
+    let program = session.compile(&tape, &[vars[2]]).unwrap();
+    (session, program, vars)
 }
 
 /// The next slot that comes back: asking whether the device is idle lets it.
@@ -66,7 +66,7 @@ fn next(session: &Session, receiver: &Receiver<Slot>) -> Slot {
 #[test]
 fn a_slot_gives_what_plain_inputs_give() {
     for device in devices() {
-        let (mut session, mut program, sum) = open(&device);
+        let (mut session, mut program, [samples_in, weights_in, sum]) = open(&device);
         let (sender, receiver) = channel();
         for _ in 0..2 {
             sender.send(session.slot(&program).unwrap()).unwrap();
@@ -76,9 +76,9 @@ fn a_slot_gives_what_plain_inputs_give() {
             let (samples, weights) = inputs(step);
             let mut slot = next(&session, &receiver);
             // in two parts, at an odd place
-            slot.write_pcm16(0, 0, &samples[..LEN]).unwrap();
-            slot.write_pcm16(0, LEN, &samples[LEN..]).unwrap();
-            slot.write(1, 0, &weights).unwrap();
+            slot.write_pcm16(samples_in, 0, &samples[..LEN]).unwrap();
+            slot.write_pcm16(samples_in, LEN, &samples[LEN..]).unwrap();
+            slot.write(weights_in, 0, &weights).unwrap();
             let back = sender.clone();
             let done = move |slot| back.send(slot).unwrap();
             session
@@ -106,7 +106,7 @@ fn a_slot_gives_what_plain_inputs_give() {
 fn going_round_makes_nothing_new_and_everything_is_given_back() {
     let gpu = open_gpu();
     let device = Device::Gpu(gpu.clone());
-    let (mut session, mut program, sum) = open(&device);
+    let (mut session, mut program, [_, _, sum]) = open(&device);
     let (sender, receiver) = channel();
     sender.send(session.slot(&program).unwrap()).unwrap();
     let mut after_one = None;
@@ -130,26 +130,26 @@ fn going_round_makes_nothing_new_and_everything_is_given_back() {
 #[test]
 fn what_does_not_fit_a_slot_is_refused() {
     for device in devices() {
-        let (session, program, _) = open(&device);
+        let (session, program, [samples, _, sum]) = open(&device);
         let mut slot = session.slot(&program).unwrap();
         assert!(slot.bytes() >= 2 * 3 * LEN + 4 * LEN);
         assert!(matches!(
-            slot.write_pcm16(0, 3 * LEN - 1, &[0; 2]),
+            slot.write_pcm16(samples, 3 * LEN - 1, &[0; 2]),
             Err(Error::Length { .. })
         ));
         assert!(matches!(
-            slot.write_pcm16(0, usize::MAX, &[0; 2]),
+            slot.write_pcm16(samples, usize::MAX, &[0; 2]),
             Err(Error::Length { .. })
         ));
         assert!(
-            matches!(slot.write(0, 0, &[0.0]), Err(Error::Tape(_))),
+            matches!(slot.write(samples, 0, &[0.0]), Err(Error::Tape(_))),
             "another format"
         );
         assert!(
-            matches!(slot.write(2, 0, &[0.0]), Err(Error::Tape(_))),
+            matches!(slot.write(sum, 0, &[0.0]), Err(Error::Tape(_))),
             "no such input"
         );
-        assert!(slot.write_pcm16(0, 3 * LEN - 1, &[7]).is_ok());
+        assert!(slot.write_pcm16(samples, 3 * LEN - 1, &[7]).is_ok());
 
         let (mut other, mut foreign, _) = open(&device);
         let run = other.run_slot(&mut foreign, slot, &StepValues::default(), drop);
@@ -177,11 +177,11 @@ fn samples_are_unpacked_before_anything_else() {
 #[test]
 fn a_lost_device_keeps_its_slots_and_says_so() {
     let gpu = open_gpu();
-    let (mut session, mut program, _) = open(&Device::Gpu(gpu.clone()));
+    let (mut session, mut program, [_, weights, _]) = open(&Device::Gpu(gpu.clone()));
     let mut slot = session.slot(&program).unwrap();
     gpu.simulate_loss();
     // a view of what was mapped before may still be had; what counts is that running says what happened
-    let _ = slot.write(1, 0, &[1.0]);
+    let _ = slot.write(weights, 0, &[1.0]);
     let run = session.run_slot(&mut program, slot, &StepValues::default(), |_| {
         panic!("it never comes back")
     });
@@ -193,9 +193,9 @@ fn a_lost_device_keeps_its_slots_and_says_so() {
 #[test]
 fn a_loader_does_not_wait_for_a_lost_device() {
     let gpu = open_gpu();
-    let (mut session, mut program, _) = open(&Device::Gpu(gpu.clone()));
+    let (mut session, mut program, [_, weights, _]) = open(&Device::Gpu(gpu.clone()));
     let slots = vec![session.slot(&program).unwrap()];
-    let fill = |_: u32, slot: &mut Slot| slot.write(1, 0, &[1.0]).map_err(TrainError::from);
+    let fill = |_: u32, slot: &mut Slot| slot.write(weights, 0, &[1.0]).map_err(TrainError::from);
     thread::scope(|scope| {
         let mut loader = Loader::spawn(scope, slots, 2, 0..10, &fill);
         let slot = loader.next(&session).unwrap();

@@ -28,7 +28,7 @@ fn programs_take_the_variants_that_are_chosen() {
 
     let shaders = |choices: Choices| {
         let mut session = Session::new(&device, &training.parameters).unwrap();
-        session.choose(choices);
+        session.planner_mut().choose(choices);
         let program = session.compile(&training.tape, &[]).unwrap();
         let names = program.plan().kernels().map(|dispatch| dispatch.shader.name);
         names
@@ -69,7 +69,7 @@ fn measuring_times_every_variant_and_the_fastest_trains() {
         choices.set(tuned.key.clone(), fastest.0);
     }
     let mut session = Session::new(&device, &training.parameters).unwrap();
-    session.choose(choices);
+    session.planner_mut().choose(choices);
     let mut program = session.compile(&training.tape, &[]).unwrap();
     session
         .run(&mut program, &training.inputs(), &Training::step(0))
@@ -150,8 +150,8 @@ fn compile(tuning: Tuning, folder: Option<&Path>) -> (usize, Choices) {
     for _ in 0..2 {
         session.compile(&tape, &[output]).unwrap();
     }
-    assert_eq!(gpu.measuring().is_zero(), session.measured() == 0);
-    (session.measured(), session.choices().clone())
+    assert_eq!(gpu.measuring().is_zero(), session.planner().measured() == 0);
+    (session.planner().measured(), session.planner().choices().clone())
 }
 
 #[test]
@@ -200,10 +200,13 @@ fn a_session_that_is_told_what_to_take_measures_nothing() {
     let gpu = Gpu::open_with(&engine::adapter(), options).unwrap();
     let (parameters, tape, output) = convolutions();
     let mut session = Session::new(&Device::Gpu(gpu.clone()), &parameters).unwrap();
-    session.choose(Choices::none(&gpu));
+    session.planner_mut().choose(Choices::none(&gpu));
     session.compile(&tape, &[output]).unwrap();
     let mut pinned = Session::new(&Device::Gpu(gpu), &parameters).unwrap();
-    pinned.pin(Some("register-tiles"));
+    pinned.planner_mut().pin(Some("register-tiles"));
     pinned.compile(&tape, &[output]).unwrap();
-    assert_eq!((session.measured(), pinned.measured()), (0, 0));
+    assert_eq!(
+        (session.planner().measured(), pinned.planner().measured()),
+        (0, 0)
+    );
 }

@@ -88,6 +88,6 @@ impl Operands {
         let id: ParameterId =
             self.parameters
                 .add(&format!("operand {index}"), shape, Role::Frozen, values)?;
-        Ok(self.tape.parameter(&self.parameters, id))?
+        self.tape.parameter(&self.parameters, id)
     }
 }

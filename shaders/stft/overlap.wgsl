@@ -5,6 +5,7 @@
 @group(0) @binding(0) var<storage, read> windowed: array<f32>; // [B, frames, size]
 @group(0) @binding(1) var<storage, read> window: array<f32>; // [size]
 @group(0) @binding(2) var<storage, read_write> out: array<f32>; // [B, samples]
+const LEAST_WEIGHT: f32 = #{LEAST_WEIGHT};
 struct Params { len: u32, samples: u32, frames: u32, hop: u32, size: u32 }
 @group(0) @binding(3) var<uniform> params: Params;
 

@@ -134,8 +134,8 @@ impl Flac {
         let (mut sum, mut seen) = (0, 0);
         loop {
             let data = self.bytes.ahead((seen + STEP).min(limit))?;
-            for i in seen..data.len() {
-                sum = crc16(sum, data[i]);
+            for (i, &byte) in data.iter().enumerate().skip(seen) {
+                sum = crc16(sum, byte);
                 if sum > 0 || i < header.length + 2 {
                     continue;
                 }

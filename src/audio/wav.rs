@@ -67,6 +67,9 @@ pub(super) enum Form {
     Wave64,
 }
 
+/// A decoder, and bytes and frames of one of its blocks.
+type OneBlock = (Box<dyn AudioDecoder>, (u64, u64));
+
 impl Form {
     pub fn of(head: &[u8]) -> Option<Self> {
         match head {
@@ -295,7 +298,7 @@ fn pass(bytes: &mut Bytes, size: u64, form: Form) -> io::Result<()> {
     if form == Form::Wave64 {
         return bytes.skip(size.wrapping_neg() % 8);
     }
-    if size % 2 > 0 {
+    if !size.is_multiple_of(2) {
         let next = bytes.ahead(5)?;
         let named = |name: &[u8]| NAMES.iter().any(|known| known.as_slice() == name);
         let forgotten = next.len() == 5 && named(&next[..4]) && !named(&next[1..]);
@@ -360,7 +363,7 @@ impl Format {
     }
 
     /// The decoder, and bytes and frames of one block.
-    fn decoder(&self) -> Result<(Box<dyn AudioDecoder>, (u64, u64)), Fault> {
+    fn decoder(&self) -> Result<OneBlock, Fault> {
         let channels = self.channels as u64;
         // A sample may have a wider place than it needs.
         let place = self.block / channels;
@@ -371,7 +374,7 @@ impl Format {
         let big = self.form == Form::Big;
         let (id, block) = match (self.codec, width) {
             (Codec::Integer, 1) => (CODEC_ID_PCM_U8, (channels, 1)),
-            (Codec::Integer, 2 | 3 | 4) => {
+            (Codec::Integer, 2..=4) => {
                 let little = [CODEC_ID_PCM_S16LE, CODEC_ID_PCM_S24LE, CODEC_ID_PCM_S32LE];
                 let large = [CODEC_ID_PCM_S16BE, CODEC_ID_PCM_S24BE, CODEC_ID_PCM_S32BE];
                 let ids = if big { large } else { little };

@@ -22,7 +22,7 @@ pub(super) struct Model {
     pub network: Network,
     pub session: Session,
     /// By number of samples.
-    programs: BTreeMap<usize, (Program, Var)>,
+    programs: BTreeMap<usize, (Program, Var, Var)>,
     weights: String,
     /// Whether judgements that nobody made went into it.
     pub simulated: bool,
@@ -83,10 +83,10 @@ impl Model {
         if samples <= least {
             return Err(DescribeError::Short { samples, least });
         }
-        let (program, output) = match self.programs.entry(samples) {
+        let (program, heard, output) = match self.programs.entry(samples) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {
-                let (tape, output) = match self.network.embedding_step(BATCH, samples) {
+                let step = match self.network.embedding_step(BATCH, samples) {
                     Err(TrainError::Engine(error @ crate::Error::Shape { .. })) => {
                         let rate = self.network.recipe.front_end.sample_rate;
                         return Err(DescribeError::Unfit {
@@ -96,7 +96,8 @@ impl Model {
                     }
                     step => step?,
                 };
-                entry.insert((self.session.compile(&tape, &[output])?, output))
+                let program = self.session.compile(&step.tape, &[step.embedding])?;
+                entry.insert((program, step.heard, step.embedding))
             }
         };
         let sources = self.network.sources();
@@ -115,7 +116,7 @@ impl Model {
                             expected: samples,
                         });
                     }
-                    Ok(slot.write_pcm16(0, (i * sources + source) * samples, signal)?)
+                    Ok(slot.write_pcm16(*heard, (i * sources + source) * samples, signal)?)
                 };
                 match (item, alone) {
                     // what the network hears is the sum of its sources

@@ -88,17 +88,17 @@ pub fn measure(device: &Device, layer: &Layer, direction: Direction, effort: Eff
     };
     time(&mut session, program, first, true)?;
     for &variant in others {
-        session.pin(Some(variant));
+        session.planner_mut().pin(Some(variant));
         let program = session.compile(&tape, &[output])?;
         time(&mut session, program, variant, false)?;
     }
     // those that only a tape that narrows may take compete with the others, and win nothing
     if device.traits().half_matrices.is_some() {
         tape.narrow(true);
-        session.pin(None);
+        session.planner_mut().pin(None);
         let narrow = session.compile(&tape, &[output])?.plan().variants();
         for variant in narrow.into_iter().filter(|name| !variants.contains(name)) {
-            session.pin(Some(variant));
+            session.planner_mut().pin(Some(variant));
             let program = session.compile(&tape, &[output])?;
             time(&mut session, program, variant, false)?;
         }

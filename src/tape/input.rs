@@ -1,5 +1,6 @@
 //! What the host writes before every replay.
 
+use super::Var;
 use crate::error::{Error, Result};
 
 /// How the numbers of an input are stored, on their way to the device and there.
@@ -78,6 +79,7 @@ impl<'a, T, const N: usize> From<&'a [T; N]> for Input<'a, T> {
 /// An input as the plan knows it.
 #[derive(Debug, Clone)]
 pub(super) struct Expected {
+    pub var: Var,
     pub name: String,
     pub format: Format,
     /// In numbers, not words.

@@ -14,6 +14,7 @@ mod op;
 pub(crate) mod parallel;
 mod parameters;
 mod plan;
+mod planner;
 pub(crate) mod pointwise;
 mod primitives;
 mod real;
@@ -44,6 +45,7 @@ pub use parameters::{
     Flat, HISTORY_SLOTS, HISTORY_STEPS, Parameter, ParameterId, Parameters, Role, SCALER_LEN,
 };
 pub use plan::{Place, Plan};
+pub use planner::Planner;
 pub(crate) use primitives::odd_cases;
 pub use primitives::{Add, Copy};
 pub use real::{Real, with_scratch};

@@ -192,7 +192,13 @@ impl Plan {
                 }
                 Node::Input { name, format } => {
                     let (name, format) = (name.clone(), *format);
-                    plan.expected.push(Expected { name, format, len });
+                    let var = tape.var(index);
+                    plan.expected.push(Expected {
+                        var,
+                        name,
+                        format,
+                        len,
+                    });
                     // only a GPU keeps samples packed
                     let len = if choices.is_some() { format.words(len) } else { len };
                     Some(plan.own_buffer(Content::Input, len))

@@ -9,31 +9,20 @@ use std::{
 };
 
 use super::{
-    Choices, CpuProgram, CpuStore, Flat, HISTORY_STEPS, Input, Parameters, Plan, Slot, Tape, Var,
-    plan::Target,
+    CpuProgram, CpuStore, Flat, HISTORY_STEPS, Input, Parameters, Plan, Planner, Slot, Tape, Var,
     replay::{GpuProgram, GpuStore},
     slot::{Layout, Memory},
-    tune,
 };
-use crate::{
-    error::{Error, Result},
-    gpu::Device,
-    kernel::{StepValues, Traits},
-};
+use crate::{error::Result, gpu::Device, kernel::StepValues};
 
 /// Parameters, optimizer state and statistics on one device. Several programs may share it: one that
 /// trains, one that evaluates.
 pub struct Session {
     /// Which session a program belongs to.
     id: u64,
-    device: Device,
+    planner: Planner,
     parameters: Parameters,
     store: Store,
-    pinned: Option<&'static str>,
-    choices: Choices,
-    /// Whether what is not among them is measured.
-    measures: bool,
-    measured: usize,
 }
 
 #[expect(clippy::large_enum_variant, reason = "there is one a session")]
@@ -70,31 +59,41 @@ impl Session {
     /// # Errors
     /// What allocating on the device gives.
     pub fn new(device: &Device, parameters: &Parameters) -> Result<Self> {
-        let store = match device {
+        Self::with(Planner::new(device), parameters)
+    }
+
+    /// The same, with a planner that was used before.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with(planner: Planner, parameters: &Parameters) -> Result<Self> {
+        let store = match planner.device() {
             Device::Cpu => Store::Cpu(CpuStore::new(parameters)),
             Device::Gpu(gpu) => Store::Gpu(GpuStore::new(gpu.clone(), parameters)?),
-        };
-        let (choices, measures) = match device {
-            Device::Cpu => (Choices::default(), false),
-            Device::Gpu(gpu) => (Choices::of(gpu), gpu.options().tuning.measures()),
         };
         static SESSIONS: AtomicU64 = AtomicU64::new(0);
         let id = SESSIONS.fetch_add(1, Ordering::Relaxed);
         Ok(Session {
             id,
-            device: device.clone(),
+            planner,
             parameters: parameters.clone(),
             store,
-            pinned: None,
-            choices,
-            measures,
-            measured: 0,
         })
     }
 
     /// What the session runs on.
     pub fn device(&self) -> &Device {
-        &self.device
+        self.planner.device()
+    }
+
+    /// What lays out its programs.
+    pub fn planner(&self) -> &Planner {
+        &self.planner
+    }
+
+    /// What lays out the programs that are compiled from now on.
+    pub fn planner_mut(&mut self) -> &mut Planner {
+        &mut self.planner
     }
 
     /// The model's tensors: their names, shapes and places.
@@ -102,57 +101,20 @@ impl Session {
         &self.parameters
     }
 
-    /// Lets programs that are compiled from now on take this [variant](crate::tape::Op::variants) of every operation
-    /// that has it, where it fits. The CPU has no variants.
-    pub fn pin(&mut self, variant: Option<&'static str>) {
-        self.pinned = variant;
-    }
-
-    /// The variants that programs take which are compiled from now on, where none is pinned: these, and none that would
-    /// be measured. A new session has those that [were stored](Choices::of) for its device, and
-    /// [may measure](crate::gpu::Tuning) what is not among them.
-    pub fn choose(&mut self, choices: Choices) {
-        self.choices = choices;
-        self.measures = false;
-    }
-
-    /// The variants that its programs take, with those that it measured.
-    pub fn choices(&self) -> &Choices {
-        &self.choices
-    }
-
-    /// How many operations it measured.
-    pub fn measured(&self) -> usize {
-        self.measured
-    }
-
     /// Plans a tape and makes everything that its replay needs.
     ///
     /// # Errors
-    /// What planning and allocating give; [`Error::TensorTooLarge`] before anything is allocated, [`Error::NoHalves`]
-    /// for a tape that [narrows](Tape::narrow) on a GPU that cannot.
+    /// As [`Planner::plan`] and [`load`](Self::load).
     pub fn compile(&mut self, tape: &Tape, outputs: &[Var]) -> Result<Program> {
-        let target = match &self.device {
-            Device::Cpu => Target::Cpu,
-            Device::Gpu(gpu) if tape.narrows() && !gpu.features().f16 => {
-                let adapter = gpu.name().to_string();
-                return Err(Error::NoHalves { adapter });
-            }
-            Device::Gpu(gpu) => {
-                if self.measures && self.pinned.is_none() {
-                    let target = Target::Gpu(gpu.traits(), &self.choices);
-                    let plan = Plan::new(tape, &self.parameters, outputs, target)?;
-                    self.measured += tune::at_first_use(gpu, &plan, &mut self.choices);
-                }
-                let pinned = self.pinned;
-                let traits = Traits {
-                    pinned,
-                    ..gpu.traits()
-                };
-                Target::Gpu(traits, &self.choices)
-            }
-        };
-        let plan = Plan::new(tape, &self.parameters, outputs, target)?;
+        let plan = self.planner.plan(tape, &self.parameters, outputs)?;
+        self.load(plan)
+    }
+
+    /// Makes everything that the replay of a plan needs. The plan must be of the session's planner and parameters.
+    ///
+    /// # Errors
+    /// [`Error::TensorTooLarge`](crate::Error::TensorTooLarge) before anything is allocated; what allocating gives.
+    pub fn load(&mut self, plan: Plan) -> Result<Program> {
         let layout = Arc::new(Layout::new(&plan.expected));
         let body = match &mut self.store {
             Store::Cpu(store) => Body::Cpu(CpuProgram::new(plan, store)),
@@ -225,7 +187,7 @@ impl Session {
     /// What allocating on the device gives.
     pub fn slot(&self, program: &Program) -> Result<Slot> {
         let layout = program.layout.clone();
-        match &self.device {
+        match self.device() {
             Device::Cpu => Ok(Slot::host(layout)),
             Device::Gpu(gpu) => {
                 let memory = Memory::Staging(gpu.staging(layout.bytes / 4)?);
@@ -301,7 +263,7 @@ impl Session {
 
     /// Whether the device has done all that it was given. Does not wait.
     pub fn is_idle(&self) -> bool {
-        match &self.device {
+        match self.device() {
             Device::Cpu => true,
             Device::Gpu(gpu) => gpu.is_idle(),
         }
@@ -312,7 +274,7 @@ impl Session {
     /// # Errors
     /// That error.
     pub fn check(&self) -> Result<()> {
-        match &self.device {
+        match self.device() {
             Device::Cpu => Ok(()),
             Device::Gpu(gpu) => gpu.check(),
         }

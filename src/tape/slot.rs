@@ -2,7 +2,7 @@
 
 use std::{ops::Range, sync::Arc};
 
-use super::{Format, Input, input::Expected};
+use super::{Format, Input, Var, input::Expected};
 use crate::{
     error::{Error, Result},
     gpu::Staging,
@@ -69,13 +69,12 @@ impl Slot {
         self.layout.bytes
     }
 
-    /// Writes samples of a [`Format::Pcm16`] input, from its `offset`-th on. Inputs are counted from 0 in the order
-    /// in which they were recorded.
+    /// Writes samples of a [`Format::Pcm16`] input, from its `offset`-th on.
     ///
     /// # Errors
     /// [`Error::Length`] if they do not fit; [`Error::Tape`] for no such input or one of another format; a fault
     /// of the device.
-    pub fn write_pcm16(&mut self, input: usize, offset: usize, samples: &[i16]) -> Result<()> {
+    pub fn write_pcm16(&mut self, input: Var, offset: usize, samples: &[i16]) -> Result<()> {
         let range = self.range(input, Format::Pcm16, offset, samples.len())?;
         self.write_bytes(range, bytemuck::cast_slice(samples))
     }
@@ -84,15 +83,21 @@ impl Slot {
     ///
     /// # Errors
     /// As [`write_pcm16`](Self::write_pcm16).
-    pub fn write(&mut self, input: usize, offset: usize, values: &[f32]) -> Result<()> {
+    pub fn write(&mut self, input: Var, offset: usize, values: &[f32]) -> Result<()> {
         let range = self.range(input, Format::F32, offset, values.len())?;
         self.write_bytes(range, bytemuck::cast_slice(values))
     }
 
-    fn range(&self, input: usize, format: Format, offset: usize, len: usize) -> Result<Range<usize>> {
-        let count = self.layout.inputs.len();
-        let Some((expected, start)) = self.layout.inputs.get(input) else {
-            return Err(Error::Tape(format!("no input {input} of {count}")));
+    fn range(&self, input: Var, format: Format, offset: usize, len: usize) -> Result<Range<usize>> {
+        let found = self
+            .layout
+            .inputs
+            .iter()
+            .find(|(expected, _)| expected.var == input);
+        let Some((expected, start)) = found else {
+            return Err(Error::Tape(format!(
+                "{input:?} is no input of the slot's program"
+            )));
         };
         if expected.format != format {
             let (name, own) = (&expected.name, expected.format);

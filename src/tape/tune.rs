@@ -169,7 +169,7 @@ impl Tunable {
             if (late(deadline) || late(own)) && !times.is_empty() {
                 break;
             }
-            session.pin(Some(variant));
+            session.planner_mut().pin(Some(variant));
             let mut program = session.compile(&tape, &[output])?;
             own = own.or_else(|| Instant::now().checked_add(how.budget?));
             let step = StepValues::default();

@@ -17,42 +17,20 @@
 //! # Ok::<(), train::TrainError>(())
 //! ```
 
-pub mod checkpoint;
-mod config;
 mod data;
-mod draw;
-mod engine;
 mod error;
-mod example;
-pub mod exchange;
-mod judged;
-pub mod loader;
-mod log;
-mod memory;
 mod network;
-mod objective;
-mod parents;
 pub mod pipeline;
-mod progress;
 pub mod recipe;
-mod replay;
 mod run;
-mod schedule;
-pub mod tensorboard;
 mod trainer;
-mod validate;
-mod weights;
 
-pub use checkpoint::Checkpoint;
-pub use config::RunConfig;
+pub use data::loader;
+pub(crate) use data::{clip_files, judgements_hash};
 pub use error::TrainError;
-pub(crate) use judged::{clip_files, judgements_hash};
-pub use memory::{Footprint, examples_at_a_time};
-pub use network::Network;
-pub use objective::{LossPart, LossStep};
-pub use parents::Parent;
-pub use progress::{Event, Observer, StartUp, Summary};
+pub use network::{EmbeddingStep, LossPart, LossStep, Network, Parent};
 pub use recipe::Recipe;
-pub use run::{Run, RunRecord, Start};
-pub use schedule::{Schedule, Scores};
-pub use trainer::{resume, start};
+pub use run::{Checkpoint, Run, RunConfig, RunRecord, Start, checkpoint, exchange, tensorboard};
+pub use trainer::{
+    Event, Footprint, Observer, Schedule, Scores, StartUp, Summary, examples_at_a_time, resume, start,
+};

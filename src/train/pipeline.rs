@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     Checkpoint, Network, Recipe, Run, RunConfig, TrainError,
-    judged::judgements_hash,
+    data::judgements_hash,
     recipe::{Choices, Task, resolve},
 };
 use crate::corpus::{Instrument, Source};

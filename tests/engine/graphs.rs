@@ -96,7 +96,7 @@ impl Training {
     /// The same with one variant of all operations that have it.
     pub fn run_pinned(&self, device: &Device, variant: Option<&'static str>) -> (Vec<f32>, Vec<f32>) {
         let mut session = Session::new(device, &self.parameters).unwrap();
-        session.pin(variant);
+        session.planner_mut().pin(variant);
         let mut program = session.compile(&self.tape, &[]).unwrap();
         for step in 0..STEPS {
             session

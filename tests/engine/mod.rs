@@ -108,7 +108,7 @@ impl Engine {
     /// Has sessions take this variant of every operation that has it.
     pub fn pin(&mut self, variant: Option<&'static str>) {
         if let Engine::Session(session) = self {
-            session.pin(variant);
+            session.planner_mut().pin(variant);
         }
     }
 

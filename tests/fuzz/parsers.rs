@@ -358,6 +358,7 @@ fn library_file(folder: &Path, name: &'static str) -> Reader {
             let query = Query {
                 given: "query".into(),
                 hash: String::new(),
+                channel: None,
                 vectors: row.to_vec(),
             };
             search(&library, &[query], &[], 10, FOLD);

@@ -79,7 +79,7 @@ fn copies_are_folded_and_the_query_is_left_out() {
     };
     let table = command(&["00.wav", "--focus", "drums=2,bass", "--count", "30"]);
     assert!(
-        table.contains("(+2 like it)") && table.contains("(+1 like it)"),
+        table.contains("(+3 like it)") && table.contains("(+1 like it)"),
         "{table}"
     );
     let list = folder.path().join("near.m3u");
@@ -93,7 +93,7 @@ fn copies_are_folded_and_the_query_is_left_out() {
     ]);
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["matches"].as_array().unwrap().len(), 2);
-    assert_eq!(json["like_queries"].as_array().unwrap().len(), 2);
+    assert_eq!(json["like_queries"].as_array().unwrap().len(), 3);
     assert!(json["matches"][0]["instruments"]["drums"].is_f64(), "{json}");
     let list = fs::read_to_string(list).unwrap();
     let lines: Vec<&str> = list.lines().collect();

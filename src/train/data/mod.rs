@@ -1,21 +1,33 @@
 //! The pieces of a run, and what is drawn from them.
 
-use super::{
-    Event, Observer, Parent, RunConfig, TrainError,
-    draw::{Draw, Sampled, VALIDATION},
-    example::{Example, Item},
-    judged::{self, Judged},
-    recipe::{Best, Recipe, Sampling, Task},
-};
-use crate::corpus::{
-    self, Catalogue, Instrument, Mix, PieceOptions, Pieces, Sampler, SamplerOptions, Source, Split,
+mod draw;
+mod example;
+mod judged;
+pub mod loader;
+
+pub(crate) use example::{Batch, Example, Item, Writer};
+pub(crate) use judged::{clip_files, judgements_hash};
+
+use draw::{Draw, Sampled, VALIDATION};
+use judged::Judged;
+
+use crate::{
+    corpus::{
+        self, Catalogue, Instrument, Mix, PieceOptions, Pieces, Sampler, SamplerOptions, Source,
+        Split as Part,
+    },
+    train::{
+        Event, Observer, Parent, RunConfig, TrainError,
+        recipe::{Best, Recipe, Sampling, Task},
+        trainer::Split,
+    },
 };
 
 /// Bytes for decoded audio, where there is no store.
 const AUDIO_MEMORY: u64 = 4 << 30;
 
 /// What a run hears.
-pub(super) struct Data {
+pub(crate) struct Data {
     /// The hash of the store that it comes from, if it does.
     pub hash: Option<String>,
     /// Pieces of the splits, by the numbers that [`Stem::set`](super::example::Stem::set) has.
@@ -28,14 +40,14 @@ pub(super) struct Data {
 }
 
 /// Segments of the validation pieces, of the length for the nearest-neighbour score.
-pub(super) struct KnnData {
+pub(crate) struct KnnData {
     pub pieces: Pieces,
     /// By instrument.
     pub segments: Vec<(Instrument, Vec<Segment>)>,
 }
 
 /// One such segment.
-pub(super) struct Segment {
+pub(crate) struct Segment {
     pub piece: u32,
     pub item: Item,
 }
@@ -60,8 +72,8 @@ impl Data {
         };
         let len = recipe.segment_samples();
         let mut sets = vec![
-            pieces(Split::Train, len, AUDIO_MEMORY / 2)?,
-            pieces(Split::Validation, len, AUDIO_MEMORY / 4)?,
+            pieces(Part::Train, len, AUDIO_MEMORY / 2)?,
+            pieces(Part::Validation, len, AUDIO_MEMORY / 4)?,
         ];
         let draw: Box<dyn Draw> = match recipe.task {
             Task::Judgements => {
@@ -71,7 +83,7 @@ impl Data {
                         .any(|set| set.catalogue().pieces().iter().any(|p| p.id == id))
                 };
                 if !file.tracks().all(there) {
-                    sets.push(pieces(Split::Test, len, AUDIO_MEMORY / 4)?);
+                    sets.push(pieces(Part::Test, len, AUDIO_MEMORY / 4)?);
                 }
                 Box::new(Judged::new(recipe, &file, &sets)?)
             }
@@ -83,7 +95,7 @@ impl Data {
             true => Some(KnnData::new(
                 recipe,
                 pieces(
-                    Split::Validation,
+                    Part::Validation,
                     recipe.samples(training.knn_seconds),
                     AUDIO_MEMORY / 4,
                 )?,
@@ -97,6 +109,15 @@ impl Data {
             sets,
             knn,
         })
+    }
+}
+
+impl Data {
+    /// The examples of a micro-batch, counted over the whole run.
+    pub fn examples(&self, split: Split, micro_step: u32) -> Result<Vec<Example>, TrainError> {
+        let (update, place) = split.update_of(micro_step);
+        let indices = place * split.examples..(place + 1) * split.examples;
+        indices.map(|index| self.draw.training(update, index)).collect()
     }
 }
 

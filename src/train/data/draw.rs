@@ -1,19 +1,21 @@
 //! Which examples a task trains and validates on.
 
-use super::{
-    TrainError,
-    example::{Example, Item, triplet_items},
-    recipe::{Recipe, Task, Triplets},
+use super::example::{Example, Item, triplet_items};
+use crate::{
+    corpus::{Excerpt, Instrument, Mix, Sampler, Triplet},
+    train::{
+        TrainError,
+        recipe::{Recipe, Task, Triplets},
+    },
 };
-use crate::corpus::{Excerpt, Instrument, Mix, Sampler, Triplet};
 
 /// Where the pieces of the training split stand among a run's sets.
-pub(super) const TRAIN: usize = 0;
+pub(crate) const TRAIN: usize = 0;
 /// Those of the validation split.
-pub(super) const VALIDATION: usize = 1;
+pub(crate) const VALIDATION: usize = 1;
 
 /// Gives examples: pure functions of the place in the run, so that it resumes exactly and workers need no order.
-pub(super) trait Draw: Sync {
+pub(crate) trait Draw: Sync {
     /// The example at a place in the batch of an update.
     fn training(&self, update: u32, index: usize) -> Result<Example, TrainError>;
 
@@ -32,7 +34,7 @@ pub(super) trait Draw: Sync {
 }
 
 /// Draws from the samplers of the two splits.
-pub(super) struct Sampled {
+pub(crate) struct Sampled {
     task: Task,
     triplets: Triplets,
     /// Whether partial mixes follow.

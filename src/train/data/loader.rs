@@ -12,8 +12,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::TrainError;
-use crate::tape::{Program, Session, Slot};
+use crate::{
+    tape::{Program, Session, Slot},
+    train::TrainError,
+};
 
 /// How often a loader that has nothing to give looks whether the device has run dry.
 const POLL: Duration = Duration::from_millis(1);
@@ -22,7 +24,7 @@ const POLL: Duration = Duration::from_millis(1);
 const MOST_SLOTS: u64 = 4;
 
 /// How many slots of so many bytes there are: at least one.
-pub(super) fn slots_that_fit(bytes: u64, budget: u64) -> u64 {
+pub(crate) fn slots_that_fit(bytes: u64, budget: u64) -> u64 {
     (budget / bytes.max(1)).clamp(1, MOST_SLOTS)
 }
 
@@ -175,25 +177,25 @@ mod tests {
         tape::{Parameters, Tape, Var},
     };
 
-    fn program() -> (Session, Program, Var) {
+    fn program() -> (Session, Program, [Var; 2]) {
         let mut tape = Tape::new();
         let samples = tape.pcm16("samples", [1, 1, 4]);
         let mix = tape.push(Mixdown { first: 0, count: 1 }, &[samples]).unwrap();
         let sum = tape.push(Sum, &[mix]).unwrap();
         let mut session = Session::new(&Device::Cpu, &Parameters::default()).unwrap();
         let program = session.compile(&tape, &[sum]).unwrap();
-        (session, program, sum)
+        (session, program, [samples, sum])
     }
 
     #[test]
     fn batches_come_in_order_whoever_is_first() {
         for (slots, workers) in [(1, 1), (1, 4), (3, 2), (4, 4)] {
-            let (mut session, mut program, sum) = program();
+            let (mut session, mut program, [samples, sum]) = program();
             let memory = (0..slots).map(|_| session.slot(&program).unwrap()).collect();
             let fill = |step: u32, slot: &mut Slot| {
                 // odd steps are slow
                 thread::sleep(Duration::from_millis(u64::from(step % 2)));
-                slot.write_pcm16(0, 0, &[step as i16; 4])
+                slot.write_pcm16(samples, 0, &[step as i16; 4])
                     .map_err(TrainError::from)
             };
             thread::scope(|scope| {

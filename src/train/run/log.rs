@@ -10,13 +10,16 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{StartUp, TrainError, tensorboard::Events};
-use crate::files::{self, write_atomically};
+use super::tensorboard::Events;
+use crate::{
+    files::{self, write_atomically},
+    train::{StartUp, TrainError},
+};
 
 /// One line. `seconds` counts the time spent in training since step 0, also over resumptions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub(super) enum Line {
+pub(crate) enum Line {
     Step {
         step: u32,
         loss: f32,
@@ -96,7 +99,7 @@ impl Line {
 }
 
 /// The file, open at its end.
-pub(super) struct Log {
+pub(crate) struct Log {
     path: PathBuf,
     file: File,
     /// The same for TensorBoard.

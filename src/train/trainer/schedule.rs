@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::recipe::{Best, Training};
+use crate::train::recipe::{Best, Training};
 
 /// How far a run's schedule has come: part of its checkpoints.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -9,8 +9,7 @@ use std::{
 use half::{bf16, f16};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
-use super::TrainError;
-use crate::files;
+use crate::{files, train::TrainError};
 
 /// Bytes that say how long the header is.
 const LENGTH: usize = size_of::<u64>();

@@ -1,18 +1,16 @@
 //! After a loss that is no number: where it came from.
 
-use super::{
-    Checkpoint, TrainError, data::Data, engine::Engine, example::Writer, memory::tapes, recipe::Precision,
-    trainer::examples, validate::whole_batches,
-};
+use super::{engine::Engine, memory::tapes, validate::whole_batches};
 use crate::{
     gpu::Device,
     kernel::StepValues,
     tape::{Flat, Session, Slot},
+    train::{Checkpoint, TrainError, data::Data, data::Writer, recipe::Precision},
 };
 
 /// Goes back to a checkpoint, repeats the updates up to that which gave step `step`, and then runs that one on the
 /// processor, looking at what every operation gives. `None` if all numbers are finite there.
-pub(super) fn in_training(
+pub(crate) fn in_training(
     engine: &mut Engine,
     data: &Data,
     last: &Checkpoint,
@@ -20,50 +18,42 @@ pub(super) fn in_training(
 ) -> Result<Option<String>, TrainError> {
     last.restore(&mut engine.session)?;
     let (seed, rate) = (engine.network.recipe.seed, last.state.schedule.learning_rate);
-    let (count, update) = (engine.split.count as u32, step.saturating_sub(1));
-    let writer = Writer::new(&engine.network, &data.sets);
-    let examples_at = |tick| examples(data, engine.split.examples, count, tick);
-    let mut batches = Vec::new();
-    for tick in last.state.step * count..(update + 1) * count {
-        batches.push((tick, examples_at(tick)?));
-    }
-    for (tick, examples) in batches.iter().filter(|(tick, _)| *tick < update * count) {
-        let mut slot = engine.session.slot(&engine.training)?;
-        writer.write(examples, &mut slot)?;
-        let mut values = engine.values(seed, *tick);
-        values.learning_rate = rate;
-        engine
-            .session
-            .run_slot(&mut engine.training, slot, &values, |_: Slot| {})?;
-        if (tick + 1).is_multiple_of(count) {
-            engine.finish_update(seed, tick / count, rate)?;
+    let (split, update) = (engine.programs.split, step.saturating_sub(1));
+    let writer = Writer::new(&engine.network, &engine.programs.training.inputs, &data.sets);
+    for update in last.state.step..update {
+        for micro_step in split.micro_steps(update) {
+            let program = &mut engine.programs.training.program;
+            let mut slot = engine.session.slot(program)?;
+            writer.write(&data.examples(split, micro_step)?, &mut slot)?;
+            let values = engine.values(seed, micro_step, rate);
+            let program = &mut engine.programs.training.program;
+            engine.session.run_slot(program, slot, &values, |_: Slot| {})?;
         }
+        engine.finish_update(seed, update, rate)?;
     }
     let mut session = on_the_processor(engine)?;
-    let writer = Writer::new(&engine.network, &data.sets);
     let (mut loss, mut optimizer) = match engine.network.recipe.training.precision {
-        Precision::F32 => tapes(&engine.network, &engine.adam, engine.split)?,
+        Precision::F32 => tapes(&engine.network, &engine.adam, split)?,
         // a gradient that overflows is nothing unusual: it is the loss that went wrong
-        Precision::F16 => (engine.network.forward_step(engine.split.examples)?, None),
+        Precision::F16 => (engine.network.forward_step(split.examples)?, None),
     };
+    let writer = Writer::new(&engine.network, &loss.inputs, &data.sets);
     // every operation as it was recorded, so that the one that is named is the one
     loss.tape.fuse(false);
     optimizer.iter_mut().for_each(|tape| tape.fuse(false));
     let mut program = session.compile(&loss.tape, &[])?;
     let mut optimizer = optimizer.map(|tape| session.compile(&tape, &[])).transpose()?;
-    for (tick, examples) in batches.iter().filter(|(tick, _)| *tick >= update * count) {
+    for micro_step in split.micro_steps(update) {
         let mut slot = session.slot(&program)?;
-        writer.write(examples, &mut slot)?;
-        let mut values = engine.values(seed, *tick);
-        values.learning_rate = rate;
+        writer.write(&data.examples(split, micro_step)?, &mut slot)?;
+        let values = engine.values(seed, micro_step, rate);
         if let Some(found) = session.find_not_finite(&mut program, Some(slot), &values)? {
             return Ok(Some(found));
         }
     }
     match &mut optimizer {
         Some(program) => {
-            let mut values = engine.values(seed, update * count);
-            values.learning_rate = rate;
+            let values = engine.values(seed, split.micro_steps(update).start, rate);
             Ok(session.find_not_finite(program, None, &values)?)
         }
         None => Ok(None),
@@ -71,13 +61,13 @@ pub(super) fn in_training(
 }
 
 /// Runs the validation on the processor, with the network as it is. `None` if all numbers are finite there.
-pub(super) fn in_validation(engine: &mut Engine, data: &Data) -> Result<Option<String>, TrainError> {
+pub(crate) fn in_validation(engine: &mut Engine, data: &Data) -> Result<Option<String>, TrainError> {
     let mut session = on_the_processor(engine)?;
-    let mut step = engine.network.evaluation_step(engine.split.examples)?;
+    let mut step = engine.network.evaluation_step(engine.programs.split.examples)?;
     step.tape.fuse(false);
     let mut program = session.compile(&step.tape, &[step.loss])?;
-    let writer = Writer::new(&engine.network, &data.sets);
-    for examples in whole_batches(&data.validation, engine.split.examples) {
+    let writer = Writer::new(&engine.network, &step.inputs, &data.sets);
+    for examples in whole_batches(&data.validation, engine.programs.split.examples) {
         let mut slot = session.slot(&program)?;
         writer.write(&examples, &mut slot)?;
         if let Some(found) = session.find_not_finite(&mut program, Some(slot), &StepValues::default())? {

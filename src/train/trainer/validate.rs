@@ -2,16 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    Scores, TrainError,
-    data::{Data, KnnData},
-    engine::Engine,
-    example::{Example, Writer},
-};
+use super::engine::Engine;
 use crate::{
-    kernel::StepValues,
     metrics::{Embeddings, nearest_others},
-    tape::Slot,
+    train::{
+        Scores, TrainError,
+        data::{Data, KnnData},
+        data::{Example, Writer},
+    },
 };
 
 /// Neighbours that vote.
@@ -21,7 +19,7 @@ const NEIGHBOURS: usize = 5;
 const MEAN: &str = "mean";
 
 /// The mean loss over the validation examples, and the nearest-neighbour scores by instrument and on the whole.
-pub(super) fn validate(
+pub(crate) fn validate(
     engine: &mut Engine,
     data: &Data,
 ) -> Result<(Scores, BTreeMap<String, f32>), TrainError> {
@@ -41,7 +39,7 @@ pub(super) fn validate(
 }
 
 /// Examples in batches of `size`; the first ones fill up the last.
-pub(super) fn whole_batches(examples: &[Example], size: usize) -> impl Iterator<Item = Vec<Example>> {
+pub(crate) fn whole_batches(examples: &[Example], size: usize) -> impl Iterator<Item = Vec<Example>> {
     let batches = examples.chunks(size.max(1));
     batches.map(move |batch| {
         batch
@@ -54,19 +52,10 @@ pub(super) fn whole_batches(examples: &[Example], size: usize) -> impl Iterator<
 }
 
 fn mean_loss(engine: &mut Engine, data: &Data) -> Result<f32, TrainError> {
-    let (mut sum, size) = (0.0, engine.split.examples);
-    let mut batches = 0;
-    for filled in whole_batches(&data.validation, size) {
-        let mut slot = engine.session.slot(&engine.evaluation)?;
-        Writer::new(&engine.network, &data.sets).write(&filled, &mut slot)?;
-        let done = |_: Slot| {};
-        engine
-            .session
-            .run_slot(&mut engine.evaluation, slot, &StepValues::default(), done)?;
-        let loss = engine
-            .session
-            .read(&mut engine.evaluation, engine.evaluation_loss)?;
-        sum += loss.first().copied().map_or(f64::NAN, f64::from);
+    let writer = Writer::new(&engine.network, &engine.programs.evaluation.inputs, &data.sets);
+    let (mut sum, mut batches) = (0.0, 0);
+    for examples in whole_batches(&data.validation, engine.programs.split.examples) {
+        sum += f64::from(engine.evaluate(|slot| writer.write(&examples, slot))?);
         batches += 1;
     }
     Ok((sum / f64::from(batches)) as f32)

@@ -1,5 +1,16 @@
 //! A run's folder.
 
+pub mod checkpoint;
+mod config;
+pub mod exchange;
+mod log;
+pub mod tensorboard;
+mod weights;
+
+pub use checkpoint::Checkpoint;
+pub use config::RunConfig;
+pub(crate) use log::{Line, Log};
+
 use std::{
     ffi::OsStr,
     fs, io,
@@ -9,11 +20,11 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Parent, RunConfig, TrainError};
 use crate::{
     files::{self, Lock, PARTIAL_PREFIX, write_atomically},
     gpu::Gpu,
     tape::Choices,
+    train::{Parent, TrainError},
 };
 
 /// Folder of the kernels' variants, on GPUs.
@@ -76,7 +87,7 @@ pub struct Start {
 
 impl Start {
     /// A start of this program.
-    pub(super) fn new(step: u32, device: &str, store: Option<&str>, judgements: Option<&str>) -> Self {
+    pub(crate) fn new(step: u32, device: &str, store: Option<&str>, judgements: Option<&str>) -> Self {
         Start {
             step,
             version: env!("CARGO_PKG_VERSION").to_string(),
@@ -139,7 +150,7 @@ impl Run {
     ///
     /// # Errors
     /// [`TrainError::Run`] while another process trains it.
-    pub(super) fn lock(&self) -> Result<Lock, TrainError> {
+    pub(crate) fn lock(&self) -> Result<Lock, TrainError> {
         let lock = lock(&self.folder)?;
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
             if is_partial(&entry.file_name()) {
@@ -178,13 +189,13 @@ impl Run {
 
     /// Which variants of kernels the run takes on a GPU, if it began on one: those that were known when it did. What is
     /// measured later would change its last bits.
-    pub(super) fn variants(&self, gpu: &Gpu) -> Option<Choices> {
+    pub(crate) fn variants(&self, gpu: &Gpu) -> Option<Choices> {
         let folder = self.folder.join(VARIANTS);
         folder.is_dir().then(|| Choices::stored(gpu, &folder))
     }
 
     /// Keeps to these variants from now on, if it keeps to none yet.
-    pub(super) fn keep_variants(&self, choices: &Choices) -> Result<(), TrainError> {
+    pub(crate) fn keep_variants(&self, choices: &Choices) -> Result<(), TrainError> {
         let folder = self.folder.join(VARIANTS);
         if !folder.is_dir() {
             choices.store(&folder)?;
@@ -193,7 +204,7 @@ impl Run {
     }
 
     /// Takes back [`create`](Self::create), for a run that could not begin.
-    pub(super) fn discard(&self) {
+    pub(crate) fn discard(&self) {
         let _ = fs::remove_dir_all(self.folder.join(VARIANTS));
         for name in ["config.toml", LOCK] {
             let _ = fs::remove_file(self.folder.join(name));
@@ -238,7 +249,7 @@ impl Run {
     ///
     /// # Errors
     /// [`TrainError::Run`] if the steps before were made with another store, or other judgements.
-    pub(super) fn note_start(
+    pub(crate) fn note_start(
         &self,
         start: Start,
         parameters: usize,

@@ -6,10 +6,8 @@ use std::{
 };
 
 use super::{
-    TrainError,
     draw::{Draw, TRAIN, VALIDATION},
     example::{Example, Item, Stem},
-    recipe::{Recipe, SplitBy, Stems},
 };
 use crate::{
     corpus::{
@@ -17,13 +15,17 @@ use crate::{
         abx::{Clip, ClipTriplet, Clips, Items, Judgements},
     },
     files,
+    train::{
+        TrainError,
+        recipe::{Recipe, SplitBy, Stems},
+    },
 };
 
 /// How the files begin that say where judged samples lie.
 const CLIP_FILES: &str = "dict_triplet_";
 
 /// The judged triplets of a run: trained on, and held out.
-pub(super) struct Judged {
+pub(crate) struct Judged {
     hash: String,
     simulated: bool,
     stems: Stems,
@@ -42,7 +44,7 @@ struct Placed {
 }
 
 /// A file of judgements, read.
-pub(super) struct File {
+pub(crate) struct File {
     parts: [Vec<ClipTriplet>; 2],
     /// Whether nobody listened.
     simulated: bool,

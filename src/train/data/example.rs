@@ -1,26 +1,25 @@
 //! What a batch holds, and how it is written into the memory that the device takes it from.
 
-use super::{
-    Network, TrainError,
-    objective::{TRIPLET, items_per_example},
-    recipe::Task,
-};
 use crate::{
     corpus::{Excerpt, Instrument, Mix, Pieces, has_power},
     models::SUBSPACES,
     tape::Slot,
+    train::{
+        Network, TrainError,
+        network::{Inputs, TRIPLET, items_per_example},
+    },
 };
 
 /// An excerpt, and which of a run's sets of pieces it is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stem {
+pub(crate) struct Stem {
     pub set: usize,
     pub excerpt: Excerpt,
 }
 
 /// What one input of the network hears: a stem or silence of each instrument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Item {
+pub(crate) struct Item {
     pub stems: [Option<Stem>; 5],
 }
 
@@ -36,7 +35,7 @@ impl Item {
 
 /// One example: a single input, or anchor, positive and negative, and what follows them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Example {
+pub(crate) struct Example {
     pub items: Vec<Item>,
     /// The instrument that a triplet holds for.
     pub condition: Instrument,
@@ -44,58 +43,79 @@ pub(super) struct Example {
     pub additional: Option<Instrument>,
 }
 
-/// Writes examples for the steps that a [`Network`] records.
+/// A batch, as the [inputs](super::objective::Inputs) of a step see it.
+pub(crate) struct Batch<'a> {
+    pub examples: &'a [Example],
+    /// For every item, in their order: the instruments that are louder than silence. Empty where nothing asks for it.
+    pub sounding: Vec<[bool; SUBSPACES]>,
+    /// Numbers of a description.
+    dimensions: usize,
+}
+
+impl Batch<'_> {
+    /// Ones in the sub-spaces of the instruments that are `kept`.
+    pub fn mask(&self, kept: [bool; SUBSPACES]) -> Vec<f32> {
+        let each = self.dimensions / SUBSPACES;
+        let rows = kept
+            .into_iter()
+            .flat_map(|kept| vec![f32::from(u8::from(kept)); each]);
+        rows.collect()
+    }
+}
+
+/// Writes examples for a step that a [`Network`] recorded.
 #[derive(Clone)]
-pub(super) struct Writer<'a> {
+pub(crate) struct Writer<'a> {
     sets: &'a [Pieces],
+    inputs: Inputs,
     /// The instrument that is heard alone, if the network hears stems.
     alone: Option<Instrument>,
+    /// Of an example.
     items: usize,
     len: usize,
     dimensions: usize,
-    masks: Masks,
-    norm: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Masks {
-    None,
-    Triplets,
-    Sounding,
 }
 
 impl<'a> Writer<'a> {
-    pub fn new(network: &Network, sets: &'a [Pieces]) -> Self {
+    pub fn new(network: &Network, inputs: &Inputs, sets: &'a [Pieces]) -> Self {
         let recipe = &network.recipe;
-        let masks = match recipe.task {
-            Task::Targets => Masks::Sounding,
-            Task::Triplets | Task::Judgements
-                if !recipe.model.of_one_instrument() && recipe.loss.triplet > 0.0 =>
-            {
-                Masks::Triplets
-            }
-            _ => Masks::None,
-        };
         Writer {
             sets,
+            inputs: inputs.clone(),
             alone: recipe.instrument.filter(|_| recipe.model.hears_stems()),
             items: items_per_example(recipe),
             len: recipe.segment_samples(),
             dimensions: recipe.dimensions(),
-            masks,
-            norm: recipe.loss.norm > 0.0,
         }
     }
 
-    /// Fills all inputs of a step for so many examples.
+    /// Fills all inputs of the step.
     pub fn write(&self, examples: &[Example], slot: &mut Slot) -> Result<(), TrainError> {
+        let batch = Batch {
+            examples,
+            sounding: self.write_heard(examples, slot)?,
+            dimensions: self.dimensions,
+        };
+        for (input, feed) in &self.inputs.fed {
+            slot.write(*input, 0, &feed(&batch))?;
+        }
+        Ok(())
+    }
+
+    /// Writes what is heard, and says what sounds in it.
+    fn write_heard(
+        &self,
+        examples: &[Example],
+        slot: &mut Slot,
+    ) -> Result<Vec<[bool; SUBSPACES]>, TrainError> {
         let sources = if self.alone.is_some() {
             1
         } else {
             Instrument::ALL.len()
         };
         let mut samples = vec![0; self.len];
-        let mut sounding = vec![0.0; self.items * examples.len() * SUBSPACES];
+        let items = self.items * examples.len();
+        let mut sounding = vec![[false; SUBSPACES]; if self.inputs.listens { items } else { 0 }];
         for (e, example) in examples.iter().enumerate() {
             for (role, item) in example.items.iter().take(self.items).enumerate() {
                 let place = role * examples.len() + e;
@@ -109,53 +129,14 @@ impl<'a> Writer<'a> {
                         Some(stem) => self.read(stem, &mut samples)?,
                         None => samples.fill(0),
                     }
-                    if self.norm && has_power(&samples) {
-                        sounding[place * SUBSPACES + instrument as usize] = 1.0;
+                    if let Some(sounding) = sounding.get_mut(place) {
+                        sounding[instrument as usize] = has_power(&samples);
                     }
-                    slot.write_pcm16(0, (place * sources + source) * self.len, &samples)?;
+                    slot.write_pcm16(self.inputs.heard, (place * sources + source) * self.len, &samples)?;
                 }
             }
         }
-        let mut next = 1;
-        match self.masks {
-            Masks::None => {}
-            Masks::Sounding => {
-                let heard = |e: &Example| {
-                    e.items
-                        .first()
-                        .map_or([false; 5], |item| item.stems.map(|s| s.is_some()))
-                };
-                let rows: Vec<f32> = examples.iter().flat_map(|e| self.mask(heard(e))).collect();
-                slot.write(next, 0, &rows)?;
-                next += 1;
-            }
-            Masks::Triplets => {
-                let one = |instrument: Option<Instrument>| {
-                    self.mask(Instrument::ALL.map(|other| Some(other) == instrument))
-                };
-                let basic = examples.iter().map(|e| Some(e.condition));
-                let both = basic.chain(examples.iter().map(|e| e.additional));
-                let both: Vec<Option<Instrument>> = both.collect();
-                let rows: Vec<f32> = both.iter().flat_map(|&instrument| one(instrument)).collect();
-                let weights: Vec<f32> = both.iter().map(|i| f32::from(u8::from(i.is_some()))).collect();
-                slot.write(next, 0, &rows)?;
-                slot.write(next + 1, 0, &weights)?;
-                next += 2;
-            }
-        }
-        if self.norm {
-            slot.write(next, 0, &sounding)?;
-        }
-        Ok(())
-    }
-
-    /// Ones in the sub-spaces of the instruments that are `kept`.
-    fn mask(&self, kept: [bool; SUBSPACES]) -> Vec<f32> {
-        let each = self.dimensions / SUBSPACES;
-        let rows = kept
-            .into_iter()
-            .flat_map(|kept| vec![f32::from(u8::from(kept)); each]);
-        rows.collect()
+        Ok(sounding)
     }
 
     fn read(&self, Stem { set, excerpt }: Stem, samples: &mut [i16]) -> Result<(), TrainError> {
@@ -170,7 +151,7 @@ impl<'a> Writer<'a> {
 }
 
 /// Anchor, positive and negative as inputs.
-pub(super) fn triplet_items(mixes: [Mix; TRIPLET], set: usize) -> Vec<Item> {
+pub(crate) fn triplet_items(mixes: [Mix; TRIPLET], set: usize) -> Vec<Item> {
     mixes.into_iter().map(|mix| Item::of_mix(mix, set)).collect()
 }
 
@@ -185,7 +166,7 @@ mod tests {
         gpu::Device,
         kernel::StepValues,
         ops::Mixdown,
-        tape::{Copy, Parameters, Session, Tape},
+        tape::{Copy, Session},
         train::recipe::{Choices, resolve},
     };
 
@@ -223,7 +204,6 @@ mod tests {
         };
         let network = Network::new(&resolve("direct-norm", &choices).unwrap()).unwrap();
         let (b, d, len) = (2, 10, 11_025);
-        let items = (TRIPLET + 1) * b;
 
         let item = |piece: u32, start| Item::of_mix(Mix::of_piece(piece, start), 0);
         let mut partial = item(1, 30_000);
@@ -238,19 +218,20 @@ mod tests {
             example(Instrument::Drums, None, 40_000),
         ];
 
-        let mut tape = Tape::new();
-        let sounds = tape.pcm16("instruments", [items, 5, len]);
-        let masks = tape.input("masks", [2 * b, d]);
-        let weights = tape.input("weights", [2 * b]);
-        let sounding = tape.input("sounding", [items, 5]);
+        let mut step = network.evaluation_step(b).unwrap();
+        let sounds = step.inputs.heard;
+        let [masks, weights, sounding] = [0, 1, 2].map(|i| step.inputs.fed[i].0);
+        let tape = &mut step.tape;
         let mut outputs: Vec<_> = (0..5)
             .map(|first| tape.push(Mixdown { first, count: 1 }, &[sounds]).unwrap())
             .collect();
         outputs.extend([masks, weights, sounding].map(|input| tape.push(Copy, &[input]).unwrap()));
-        let mut session = Session::new(&Device::Cpu, &Parameters::default()).unwrap();
-        let mut program = session.compile(&tape, &outputs).unwrap();
+        let mut session = Session::new(&Device::Cpu, &network.parameters).unwrap();
+        let mut program = session.compile(tape, &outputs).unwrap();
         let mut slot = session.slot(&program).unwrap();
-        Writer::new(&network, &sets).write(&examples, &mut slot).unwrap();
+        Writer::new(&network, &step.inputs, &sets)
+            .write(&examples, &mut slot)
+            .unwrap();
         session
             .run_slot(&mut program, slot, &StepValues::default(), |_| {})
             .unwrap();

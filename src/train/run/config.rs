@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    TrainError,
-    recipe::{Recipe, misfit, no_toml},
+use crate::{
+    files,
+    train::{
+        TrainError,
+        recipe::{Recipe, misfit, no_toml},
+    },
 };
-use crate::files;
 
 /// A whole `config.toml`: where the data are, and what is trained on them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,7 +44,7 @@ impl RunConfig {
     }
 
     /// The text of a `config.toml` with every setting spelled out.
-    pub(super) fn to_toml(&self) -> Result<String, TrainError> {
+    pub(crate) fn to_toml(&self) -> Result<String, TrainError> {
         toml::to_string(self).map_err(|error| TrainError::setting("config", error.to_string()))
     }
 }

@@ -13,18 +13,17 @@ use std::{
 use safetensors::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Parent, TrainError,
-    network::TARGETS,
-    recipe::{Precision, Recipe},
-    schedule::Schedule,
-    weights::{Weights, is_float, kind},
-};
+use super::weights::{Weights, is_float, kind};
 use crate::{
     files::write_atomically,
     ops::UpdateLossScale,
     shape::Shape,
     tape::{Flat, Parameter, Parameters, Role, Session},
+    train::{
+        Parent, Schedule, TrainError,
+        network::TARGETS,
+        recipe::{Precision, Recipe},
+    },
 };
 
 /// Counts incompatible changes of the format.
@@ -331,7 +330,7 @@ impl Checkpoint {
 
 /// In what a file's tensors differ from those that are expected: the first few that are missing, of another type or
 /// shape, or unknown.
-pub(super) fn mismatch(file: &SafeTensors<'_>, expected: &[(String, &Parameter)]) -> Option<String> {
+pub(crate) fn mismatch(file: &SafeTensors<'_>, expected: &[(String, &Parameter)]) -> Option<String> {
     let mut problems = Vec::new();
     for (name, parameter) in expected {
         match file.tensor(name) {

@@ -13,7 +13,7 @@ use std::{
 
 use crc::{CRC_32_ISCSI, Crc};
 
-use super::TrainError;
+use crate::train::TrainError;
 
 /// How the names of event files begin, by which TensorBoard finds them. It reads those of a folder in the order of
 /// their names.

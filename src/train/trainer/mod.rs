@@ -1,5 +1,17 @@
 //! The training loop.
 
+mod divergence;
+mod engine;
+mod memory;
+mod progress;
+mod schedule;
+mod validate;
+
+pub(crate) use memory::Split;
+pub use memory::{Footprint, examples_at_a_time};
+pub use progress::{Event, Observer, StartUp, Summary};
+pub use schedule::{Schedule, Scores};
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -8,25 +20,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{
-    Checkpoint, Event, Network, Observer, Parent, Run, RunConfig, Schedule, Start, StartUp, Summary,
-    TrainError,
-    checkpoint::{Snapshot, State},
-    data::Data,
-    engine::Engine,
-    example::{Example, Writer},
-    loader::Loader,
-    log::{Line, Log},
-    memory::BATCH_MEMORY,
-    objective::{LOSS_SLOT, SCALE_SLOT},
-    recipe::{Precision, Recipe, Task, updates},
-    replay,
-    validate::validate,
-};
 use crate::{
     gpu::Device,
     tape::{HISTORY_STEPS, Slot},
+    train::{
+        Checkpoint, Network, Parent, Run, RunConfig, Start, TrainError,
+        data::{Data, Writer, loader::Loader},
+        network::{LOSS_SLOT, SCALE_SLOT},
+        recipe::{Precision, Recipe, Task, updates},
+        run::{
+            Line, Log,
+            checkpoint::{Snapshot, State},
+        },
+    },
 };
+use engine::Engine;
+use memory::BATCH_MEMORY;
+use validate::validate;
 
 /// Losses are read from the device after so many steps, or after so long, whichever comes first: often enough
 /// to be watched, seldom enough that the device need not wait.
@@ -178,7 +188,7 @@ impl<'o> Trainer<'o> {
         let step = state.step;
         let device = engine.session.device().to_string();
         // chosen for this device's memory; another would give other batch statistics
-        run.config.recipe.training.micro_batch = engine.split.examples;
+        run.config.recipe.training.micro_batch = engine.programs.split.examples;
         let judgements = data.draw.judgements();
         let start = Start::new(
             step,
@@ -222,19 +232,21 @@ impl<'o> Trainer<'o> {
         (self.observer)(Event::Started {
             device: &self.engine.session.device().to_string(),
             parameters: self.engine.parameters,
-            bytes: self.engine.bytes()?,
+            bytes: self.engine.programs.bytes,
             step: first,
             steps,
         });
-        let writer = Writer::new(&self.engine.network, &data.sets);
-        let split = self.engine.split;
-        let micro = split.count as u32;
-        let fill = |tick, slot: &mut Slot| writer.write(&examples(data, split.examples, micro, tick)?, slot);
-        let slots = Loader::slots(&self.engine.session, &self.engine.training, BATCH_MEMORY)?;
+        let (network, programs) = (&self.engine.network, &self.engine.programs);
+        let (writer, split) = (
+            Writer::new(network, &programs.training.inputs, &data.sets),
+            programs.split,
+        );
+        let fill = |micro_step, slot: &mut Slot| writer.write(&data.examples(split, micro_step)?, slot);
+        let slots = Loader::slots(&self.engine.session, &programs.training.program, BATCH_MEMORY)?;
         // `updates` sees to it that they can be counted; a checkpoint may say anything
-        let ticks = first.min(steps) * micro..steps * micro;
+        let micro_steps = split.micro_steps(first.min(steps)).start..split.micro_steps(steps).start;
         let result = thread::scope(|scope| {
-            let mut loader = Loader::spawn(scope, slots, WORKERS, ticks, &fill);
+            let mut loader = Loader::spawn(scope, slots, WORKERS, micro_steps, &fill);
             self.run_steps(data, &mut loader, stop)
         });
         match result {
@@ -269,7 +281,7 @@ impl<'o> Trainer<'o> {
             self.pending += 1;
             let validate = self.step.is_multiple_of(self.epoch) || self.step == steps;
             // the ring holds so many micro-batches
-            let full = (self.pending + 1) * self.engine.split.count as u32 > READ_STEPS;
+            let full = (self.pending + 1) * self.engine.programs.split.count as u32 > READ_STEPS;
             if validate || full || self.since.elapsed() >= READ_TIME {
                 self.read_losses(loader.waited())?;
             }
@@ -291,7 +303,7 @@ impl<'o> Trainer<'o> {
             opening: self.engine.session.device().opening().as_secs_f64(),
             preparing: self.engine.preparing.as_secs_f64(),
             first_step: took.as_secs_f64(),
-            measured: self.engine.session.measured(),
+            measured: self.engine.session.planner().measured(),
         };
         self.start_up = Some(start_up);
         (self.observer)(Event::FirstStep { start_up });
@@ -302,7 +314,7 @@ impl<'o> Trainer<'o> {
         if self.pending == 0 {
             return Ok(());
         }
-        let names = self.engine.losses.clone();
+        let names = self.engine.programs.training.losses.clone();
         let mut losses = Vec::with_capacity(names.len());
         for slot in 0..names.len() {
             losses.push(self.engine.losses_of(LOSS_SLOT + slot, self.step, self.pending)?);
@@ -365,11 +377,11 @@ impl<'o> Trainer<'o> {
         self.validate(data)
     }
 
-    /// Evaluates the validation examples, decides how to go on, and writes the checkpoints.
+    /// Evaluates the validation decides how to go on, and writes the checkpoints.
     fn validate(&mut self, data: &Data) -> Result<(), TrainError> {
         let (scores, knn) = validate(&mut self.engine, data)?;
         if !scores.loss.is_finite() {
-            let first = replay::in_validation(&mut self.engine, data)?;
+            let first = divergence::in_validation(&mut self.engine, data)?;
             return Err(self.diverged("the validation loss", scores.loss, self.step, first));
         }
         let training = self.recipe().training;
@@ -437,7 +449,7 @@ impl<'o> Trainer<'o> {
             return error;
         };
         let first = match Checkpoint::read(&self.run.last()) {
-            Ok(last) => replay::in_training(&mut self.engine, data, &last, step)
+            Ok(last) => divergence::in_training(&mut self.engine, data, &last, step)
                 .ok()
                 .flatten(),
             Err(_) => None,
@@ -459,16 +471,4 @@ impl<'o> Trainer<'o> {
     fn recipe(&self) -> &Recipe {
         &self.run.config.recipe
     }
-}
-
-/// The examples of a micro-batch. Micro-batches are counted over the whole run.
-pub(super) fn examples(
-    data: &Data,
-    examples: usize,
-    micro: u32,
-    tick: u32,
-) -> Result<Vec<Example>, TrainError> {
-    let (update, part) = (tick / micro, (tick % micro) as usize);
-    let indices = part * examples..(part + 1) * examples;
-    indices.map(|index| data.draw.training(update, index)).collect()
 }

@@ -1,10 +1,6 @@
 //! What a stage minimises, recorded on a tape.
 
-use super::{
-    Network, TrainError,
-    network::Nets,
-    recipe::{Part, Precision, Recipe, Task},
-};
+use super::Nets;
 use crate::{
     corpus::Instrument,
     models::SUBSPACES,
@@ -14,23 +10,24 @@ use crate::{
         TripletLoss, concat_batch, norm_loss, slice_batch, stft,
     },
     optim::Adam,
+    shape::Shape,
     tape::{Add, Flat, HISTORY_SLOTS, Parameters, Tape, Var},
+    train::{
+        Network, TrainError,
+        data::{Batch, Example},
+        recipe::{Part, Precision, Recipe, Task},
+    },
 };
 
 /// Items of a triplet.
-pub(super) const TRIPLET: usize = 3;
+pub(crate) const TRIPLET: usize = 3;
 
-/// A recorded step. Its first input is what is heard, in 16 bits, `[items, sources, samples]` ([`Tape::pcm16`]); the
-/// items are one block for each role: all anchors, all positives, all negatives, and for the norm loss as many mixes
-/// of some stems. For a network of all instruments follow
-///
-/// - of triplets: the masks of the sub-spaces in which they hold `[2 B, dimensions]`, the basic ones before the
-///   additional ones, which are (anchor, negative, positive), and their weights `[2 B]`, 0 for none;
-/// - of targets: the mask of the instruments that sound `[B, dimensions]`;
-/// - for the norm loss: which instruments sound `[items, 5]`.
+/// A recorded step.
 pub struct LossStep {
     /// The computation.
     pub tape: Tape,
+    /// What a batch gives it.
+    pub(crate) inputs: Inputs,
     /// What is minimised.
     pub loss: Var,
     /// What it is the sum of.
@@ -48,8 +45,33 @@ pub struct LossPart {
     pub value: Var,
 }
 
+/// A recorded description.
+pub struct EmbeddingStep {
+    /// The computation.
+    pub tape: Tape,
+    /// Its input: what is heard, in 16 bits. `[items, sources, samples]`
+    pub heard: Var,
+    /// `[items, dimensions]`
+    pub embedding: Var,
+}
+
+/// The inputs of a step, and where their values come from.
+#[derive(Clone)]
+pub(crate) struct Inputs {
+    /// What is heard, in 16 bits, `[items, sources, samples]` ([`Tape::pcm16`]). The items are one block for each role:
+    /// all anchors, all positives, all negatives, and for the norm loss as many mixes of some stems.
+    pub heard: Var,
+    /// The others.
+    pub fed: Vec<(Var, Feed)>,
+    /// Whether one of them needs [`Batch::sounding`].
+    pub listens: bool,
+}
+
+/// Computes the values of an input from a batch.
+pub(crate) type Feed = fn(&Batch<'_>) -> Vec<f32>;
+
 /// Inputs of a network for every example.
-pub(super) fn items_per_example(recipe: &Recipe) -> usize {
+pub(crate) fn items_per_example(recipe: &Recipe) -> usize {
     match recipe.task {
         Task::Separation | Task::Targets => 1,
         Task::Triplets | Task::Judgements => TRIPLET + usize::from(recipe.loss.norm > 0.0),
@@ -57,14 +79,14 @@ pub(super) fn items_per_example(recipe: &Recipe) -> usize {
 }
 
 /// History ring of the loss; those of its parts follow.
-pub(super) const LOSS_SLOT: usize = 0;
+pub(crate) const LOSS_SLOT: usize = 0;
 
 /// History ring of what the loss was multiplied by, where the tape narrows.
-pub(super) const SCALE_SLOT: usize = HISTORY_SLOTS - 1;
+pub(crate) const SCALE_SLOT: usize = HISTORY_SLOTS - 1;
 
 impl LossStep {
     /// The names of the losses in the history, the sum first.
-    pub(super) fn names(&self) -> Vec<&'static str> {
+    pub(crate) fn names(&self) -> Vec<&'static str> {
         let parts = self.parts.iter().map(|part| part.name);
         // a single part is the loss
         let parts = parts.filter(|_| self.parts.len() > 1);
@@ -116,7 +138,7 @@ impl Network {
     }
 
     /// The loss of a batch of `examples` as training has it, alone.
-    pub(super) fn forward_step(&self, examples: usize) -> Result<LossStep, TrainError> {
+    pub(crate) fn forward_step(&self, examples: usize) -> Result<LossStep, TrainError> {
         self.loss(Mode::Train, examples)
     }
 
@@ -141,17 +163,20 @@ impl Network {
         self.loss(Mode::Evaluate, examples)
     }
 
-    /// The descriptions of `items` inputs of `samples` samples: its input is what is heard, in 16 bits,
-    /// `[items, sources, samples]`.
+    /// The descriptions of `items` inputs of `samples` samples.
     ///
     /// # Errors
     /// [`TrainError::Setting`] for a network that does not describe; what recording gives.
-    pub fn embedding_step(&self, items: usize, samples: usize) -> Result<(Tape, Var), TrainError> {
+    pub fn embedding_step(&self, items: usize, samples: usize) -> Result<EmbeddingStep, TrainError> {
         let mut tape = Tape::new();
-        let sources = tape.pcm16("instruments", [items, self.sources(), samples]);
-        let magnitude = self.mix(&mut tape, sources)?;
+        let heard = tape.pcm16("instruments", [items, self.sources(), samples]);
+        let magnitude = self.mix(&mut tape, heard)?;
         let embedding = self.embed(&mut tape, magnitude, Mode::Evaluate)?;
-        Ok((tape, embedding))
+        Ok(EmbeddingStep {
+            tape,
+            heard,
+            embedding,
+        })
     }
 
     fn loss(&self, mode: Mode, examples: usize) -> Result<LossStep, TrainError> {
@@ -160,20 +185,25 @@ impl Network {
         let mut tape = self.tape(mode);
         let sources = tape.pcm16("instruments", [items, self.sources(), recipe.segment_samples()]);
         let heard = self.mix(&mut tape, sources)?;
-        let record = Recording {
+        let mut record = Recording {
             network: self,
             tape: &mut tape,
             mode,
             examples,
-            sources,
             heard,
+            inputs: Inputs {
+                heard: sources,
+                fed: Vec::new(),
+                listens: false,
+            },
             terms: Vec::new(),
         };
-        let parts = match recipe.task {
+        match recipe.task {
             Task::Separation => record.separation()?,
             Task::Triplets | Task::Judgements => record.triplets()?,
             Task::Targets => record.targets()?,
-        };
+        }
+        let (inputs, parts) = (record.inputs, record.terms);
         tape.set_scope("loss");
         let mut loss = None;
         for &LossPart { weight, value, .. } in &parts {
@@ -188,7 +218,12 @@ impl Network {
         }
         let loss =
             loss.ok_or_else(|| TrainError::setting("loss", "all weights are 0: nothing is learned"))?;
-        Ok(LossStep { tape, loss, parts })
+        Ok(LossStep {
+            tape,
+            inputs,
+            loss,
+            parts,
+        })
     }
 
     /// The magnitude of what an item's stems sound like together. `[items, 1, bins, frames]`
@@ -211,9 +246,9 @@ struct Recording<'a> {
     tape: &'a mut Tape,
     mode: Mode,
     examples: usize,
-    sources: Var,
     /// Magnitude of the mix, or of the stem. `[items, 1, bins, frames]`
     heard: Var,
+    inputs: Inputs,
     terms: Vec<LossPart>,
 }
 
@@ -223,11 +258,18 @@ impl Recording<'_> {
             first: instrument,
             count: 1,
         };
-        self.network.magnitude(self.tape, self.sources, one)
+        self.network.magnitude(self.tape, self.inputs.heard, one)
+    }
+
+    /// Records an input that every batch fills anew.
+    fn input(&mut self, name: &str, shape: impl Into<Shape>, feed: Feed) -> Var {
+        let var = self.tape.input(name, shape);
+        self.inputs.fed.push((var, feed));
+        var
     }
 
     /// `mean |estimate − stem|`
-    fn separation(mut self) -> Result<Vec<LossPart>, TrainError> {
+    fn separation(&mut self) -> Result<(), TrainError> {
         let (parameters, mode) = (
             &self.network.parameters,
             self.network.mode(Part::Separator, self.mode),
@@ -239,8 +281,7 @@ impl Recording<'_> {
             ));
         };
         let separated = net.record(self.tape, parameters, self.heard, mode)?;
-        self.l1(separated.estimate, self.network.recipe.instrument, 1.0)?;
-        Ok(self.terms)
+        self.l1(separated.estimate, self.network.recipe.instrument, 1.0)
     }
 
     /// Adds the L1 between an estimate and an instrument's stem.
@@ -260,7 +301,7 @@ impl Recording<'_> {
     }
 
     /// The squared error to the normalised vectors of Clean, those of silent stems zeroed.
-    fn targets(mut self) -> Result<Vec<LossPart>, TrainError> {
+    fn targets(&mut self) -> Result<(), TrainError> {
         let network = self.network;
         let embedding = network.embed(self.tape, self.heard, self.mode)?;
         let mut vectors = None;
@@ -274,16 +315,24 @@ impl Recording<'_> {
         }
         let vectors = vectors.ok_or_else(|| TrainError::setting("task", "there are no targets"))?;
         self.tape.set_scope("loss");
-        let mask = self.tape.input("sounding", self.tape.shape(vectors)?);
+        // the instruments that are heard
+        let mask = self.input("sounding", self.tape.shape(vectors)?, |batch| {
+            let heard = |e: &Example| {
+                e.items
+                    .first()
+                    .map_or([false; SUBSPACES], |i| i.stems.map(|s| s.is_some()))
+            };
+            batch.examples.iter().flat_map(|e| batch.mask(heard(e))).collect()
+        });
         let vectors = self.tape.push(Multiply, &[vectors, mask])?;
         let target = self.tape.push(L2Normalise, &[vectors])?;
         let error = self.tape.push(MseLoss, &[embedding, target])?;
         self.add("mse", 1.0, error);
-        Ok(self.terms)
+        Ok(())
     }
 
     /// Triplet loss, L1 of what is separated or reconstructed, norm loss.
-    fn triplets(mut self) -> Result<Vec<LossPart>, TrainError> {
+    fn triplets(&mut self) -> Result<(), TrainError> {
         let network = self.network;
         let (parameters, loss) = (&network.parameters, network.recipe.loss);
         let embedding = match &network.nets {
@@ -326,12 +375,16 @@ impl Recording<'_> {
         }
         if let Some(bias) = network.norm_bias {
             let items = items_per_example(&network.recipe) * self.examples;
-            let sounding = self.tape.input("sounding", [items, SUBSPACES]);
+            let sounding = self.input("sounding", [items, SUBSPACES], |batch| {
+                let sounds = batch.sounding.iter().flatten();
+                sounds.map(|&sounds| f32::from(u8::from(sounds))).collect()
+            });
+            self.inputs.listens = true;
             let bias = self.tape.parameter(parameters, bias)?;
             let norm = norm_loss(self.tape, embedding, bias, sounding)?;
             self.add("norm", loss.norm, norm);
         }
-        Ok(self.terms)
+        Ok(())
     }
 
     fn triplets_of_one(&mut self, embedding: Var) -> Result<Var, TrainError> {
@@ -347,8 +400,16 @@ impl Recording<'_> {
     /// Basic and additional triplets as one batch: (a, p, n) and (a, n, p).
     fn triplets_of_all(&mut self, embedding: Var) -> Result<Var, TrainError> {
         let (b, d) = (self.examples, self.network.recipe.dimensions());
-        let mask = self.tape.input("masks", [2 * b, d]);
-        let weight = self.tape.input("weights", [2 * b]);
+        // the sub-spaces in which they hold
+        let mask = self.input("masks", [2 * b, d], |batch| {
+            let one = |held| batch.mask(Instrument::ALL.map(|instrument| Some(instrument) == held));
+            held(batch).flat_map(one).collect()
+        });
+        let weight = self.input("weights", [2 * b], |batch| {
+            held(batch)
+                .map(|held| f32::from(u8::from(held.is_some())))
+                .collect()
+        });
         let mut role = |i: usize| slice_batch(self.tape, embedding, i * b, b);
         let [anchor, positive, negative] = [role(0)?, role(1)?, role(2)?];
         let mut rows = anchor;
@@ -360,13 +421,19 @@ impl Recording<'_> {
     }
 }
 
+/// The instrument for which each triplet holds, of the basic ones before the additional ones, of which there may be none.
+fn held<'a>(batch: &'a Batch<'_>) -> impl Iterator<Item = Option<Instrument>> + 'a {
+    let basic = batch.examples.iter().map(|e| Some(e.condition));
+    basic.chain(batch.examples.iter().map(|e| e.additional))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
         gpu::Device,
         kernel::{StepValues, uniform},
-        tape::{Format, Session},
+        tape::Session,
         train::recipe::{Choices, RECIPES, resolve},
     };
 
@@ -394,14 +461,6 @@ mod tests {
             .unwrap()
     }
 
-    /// The length of an input, from what is said where it is passed.
-    fn fitting(write: impl FnOnce(usize) -> crate::Result<()>) -> usize {
-        match write(1 << 20) {
-            Err(crate::Error::Length { expected, .. }) => expected,
-            other => panic!("{other:?}"),
-        }
-    }
-
     /// The loss of a recipe on noise, and its parts, each with its weight.
     fn values(recipe: &Recipe) -> (f32, Vec<(&'static str, f32, f32)>) {
         let network = Network::new(recipe).unwrap();
@@ -412,26 +471,14 @@ mod tests {
         let mut session = Session::new(&Device::Cpu, &network.parameters).unwrap();
         let mut program = session.compile(&step.tape, &outputs).unwrap();
         let mut slot = session.slot(&program).unwrap();
-        for (i, format) in program
-            .plan()
-            .formats()
-            .collect::<Vec<_>>()
-            .into_iter()
-            .enumerate()
-        {
-            let noise = |j: usize| uniform([1, 2], 0, i as u32, j as u32);
-            match format {
-                Format::F32 => {
-                    let len = fitting(|len| slot.write(i, 0, &vec![0.0; len]));
-                    slot.write(i, 0, &(0..len).map(noise).collect::<Vec<_>>())
-                        .unwrap();
-                }
-                Format::Pcm16 => {
-                    let len = fitting(|len| slot.write_pcm16(i, 0, &vec![0; len]));
-                    let samples = (0..len).map(|j| (20_000.0 * (noise(j) - 0.5)) as i16);
-                    slot.write_pcm16(i, 0, &samples.collect::<Vec<_>>()).unwrap();
-                }
-            }
+        let noise = |input: usize, j: usize| uniform([1, 2], 0, input as u32, j as u32);
+        let len = |var| step.tape.shape(var).unwrap().len();
+        let heard = step.inputs.heard;
+        let samples = (0..len(heard)).map(|j| (20_000.0 * (noise(0, j) - 0.5)) as i16);
+        slot.write_pcm16(heard, 0, &samples.collect::<Vec<_>>()).unwrap();
+        for (i, &(input, _)) in (1..).zip(&step.inputs.fed) {
+            let values: Vec<f32> = (0..len(input)).map(|j| noise(i, j)).collect();
+            slot.write(input, 0, &values).unwrap();
         }
         session
             .run_slot(&mut program, slot, &StepValues::default(), drop)

@@ -1,23 +1,30 @@
 //! A recipe's network: its tensors, and which of its parts they belong to.
 
+mod objective;
+mod parents;
+
+pub use objective::{EmbeddingStep, LossPart, LossStep};
+pub(crate) use objective::{Inputs, LOSS_SLOT, SCALE_SLOT, TRIPLET, items_per_example};
+pub use parents::Parent;
+
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use super::{
-    TrainError,
-    recipe::{Model, Part, Recipe, Task},
-};
 use crate::{
     corpus::Instrument,
     models::{Direct, Extractor, HashizumeNetwork, SUBSPACES, Separator},
     nn::Mode,
     tape::{ParameterId, Parameters, Role, Tape, Var},
+    train::{
+        TrainError,
+        recipe::{Model, Part, Recipe, Task},
+    },
 };
 
 /// The bias of the norm loss: one number for each instrument, learnt.
 const NORM_BIAS: &str = "norm_loss.bias";
 /// In front of the names of the extractors whose vectors are targets: `clean.bass.encoder.0.conv.weight`.
-pub(super) const TARGETS: &str = "clean.";
+pub(crate) const TARGETS: &str = "clean.";
 
 /// A recipe's network; nothing is on a device yet.
 pub struct Network {
@@ -25,13 +32,13 @@ pub struct Network {
     pub parameters: Parameters,
     /// What it was made of.
     pub recipe: Recipe,
-    pub(super) nets: Nets,
+    pub(crate) nets: Nets,
     /// The extractors of Clean whose vectors are targets, in the order of the instruments.
-    pub(super) targets: Vec<Extractor>,
-    pub(super) norm_bias: Option<ParameterId>,
+    pub(crate) targets: Vec<Extractor>,
+    pub(crate) norm_bias: Option<ParameterId>,
 }
 
-pub(super) enum Nets {
+pub(crate) enum Nets {
     Separator(Separator),
     Extractor(Extractor),
     Cascade(Separator, Extractor),
@@ -41,7 +48,7 @@ pub(super) enum Nets {
 
 /// Where a tensor of a network belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Home {
+pub(crate) enum Home {
     /// A part of the network.
     Part(Part),
     /// The extractor of Clean whose vectors are an instrument's targets.
@@ -145,7 +152,7 @@ impl Network {
     }
 
     /// In training, a part that is frozen behaves as when it only runs.
-    pub(super) fn mode(&self, part: Part, mode: Mode) -> Mode {
+    pub(crate) fn mode(&self, part: Part, mode: Mode) -> Mode {
         match self.recipe.freezes(part) {
             true => Mode::Evaluate,
             false => mode,
@@ -216,7 +223,7 @@ impl Network {
 }
 
 /// Where a tensor belongs, and its name there.
-pub(super) fn home(model: Model, name: &str) -> (Home, &str) {
+pub(crate) fn home(model: Model, name: &str) -> (Home, &str) {
     if let Some((instrument, rest)) = name.strip_prefix(TARGETS).and_then(|rest| rest.split_once('.'))
         && let Ok(instrument) = instrument.parse()
     {

@@ -7,12 +7,16 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Checkpoint, Network, Run, TrainError,
-    network::{Home, home},
-    recipe::{Model, Part, Recipe, Task},
+use super::{Home, home};
+use crate::{
+    corpus::Instrument,
+    models::Last,
+    tape::Parameter,
+    train::{
+        Checkpoint, Network, Run, TrainError,
+        recipe::{Model, Part, Recipe, Task},
+    },
 };
-use crate::{corpus::Instrument, models::Last, tape::Parameter};
 
 /// A run that another builds on. Not where it is: that is for `config.toml` to say, so that the same training gives
 /// the same checkpoint in any folder.

@@ -2,8 +2,10 @@ use std::{path::Path, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Scores, TrainError};
-use crate::corpus::Instrument;
+use crate::{
+    corpus::Instrument,
+    train::{Scores, TrainError},
+};
 
 /// What a training run tells whoever watches it, in the order in which it happens.
 #[derive(Clone, Copy, Debug)]

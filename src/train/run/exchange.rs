@@ -10,15 +10,14 @@ use std::{
 use safetensors::Dtype;
 
 use super::{
-    Checkpoint, Network, Recipe, Run, RunConfig, Schedule, TrainError,
     checkpoint::{Snapshot, State, mismatch},
-    network::TARGETS,
     weights::{Weights, kind},
 };
 use crate::{
     files::{PARTIAL_PREFIX, write_atomically},
     gpu::Device,
     tape::{Parameter, Session},
+    train::{Checkpoint, Network, Recipe, Run, RunConfig, Schedule, TrainError, network::TARGETS},
 };
 
 /// Names of the files that are exported first.

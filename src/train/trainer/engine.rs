@@ -1,0 +1,238 @@
+//! A run's network on its device.
+
+use std::time::{Duration, Instant};
+
+use super::memory::{Planned, PlannedEmbedding, PlannedLoss, Split, fitting, splits};
+use crate::{
+    corpus::Pieces,
+    gpu::Device,
+    kernel::StepValues,
+    optim::Adam,
+    tape::{Input, Planner, Program, Session, Slot, Var},
+    train::{
+        Event, Network, Observer, Run, TrainError,
+        data::Item,
+        data::loader::Loader,
+        network::{Inputs, items_per_example},
+    },
+};
+
+pub(crate) struct Engine {
+    pub network: Network,
+    pub session: Session,
+    pub adam: Adam,
+    pub programs: Programs,
+    /// Numbers that are trained.
+    pub parameters: usize,
+    /// Inputs of the network in an update.
+    pub segments: usize,
+    /// Time that putting it on the device took.
+    pub preparing: Duration,
+}
+
+/// What runs on the device.
+pub(crate) struct Programs {
+    pub split: Split,
+    /// Forward, loss and backward of a micro-batch; with the update, if a batch is one.
+    pub training: LossProgram,
+    /// The update, if a batch is several micro-batches.
+    update: Option<Program>,
+    pub evaluation: LossProgram,
+    /// Describes segments of the nearest-neighbour score, if there is one.
+    embedding: Option<Embedding>,
+    /// Bytes that training takes.
+    pub bytes: u64,
+}
+
+/// A loss step on the device.
+pub(crate) struct LossProgram {
+    pub program: Program,
+    pub inputs: Inputs,
+    pub loss: Var,
+    /// Names of the recorded losses, the sum first.
+    pub losses: Vec<&'static str>,
+}
+
+/// A program that describes `items` items of `samples` samples.
+struct Embedding {
+    program: Program,
+    heard: Var,
+    output: Var,
+    items: usize,
+    samples: usize,
+}
+
+impl Engine {
+    /// Puts a network on the device, in as few micro-batches as fit, with the kernels that the run began with.
+    pub fn new(
+        network: Network,
+        run: &Run,
+        device: &Device,
+        observer: Observer<'_>,
+    ) -> Result<Self, TrainError> {
+        let began = Instant::now();
+        let mut planner = Planner::new(device);
+        if let Device::Gpu(gpu) = device {
+            run.variants(gpu)
+                .into_iter()
+                .for_each(|kept| planner.choose(kept));
+        }
+        let mut splits = splits(&network).into_iter().peekable();
+        let mut planned = fitting(&network, &mut planner, &mut splits)?;
+        let mut session = Session::with(planner, &network.parameters)?;
+        let programs = loop {
+            match Programs::load(&mut session, planned) {
+                // only the driver knew
+                Err(crate::Error::OutOfMemory { .. }) if splits.peek().is_some() => {
+                    planned = fitting(&network, session.planner_mut(), &mut splits)?;
+                }
+                programs => break programs?,
+            }
+        };
+        if programs.split.count > 1 {
+            let (batch, examples) = (network.recipe.training.batch, programs.split.examples);
+            observer(Event::MicroBatches { batch, examples });
+        }
+        if let Device::Gpu(_) = device {
+            run.keep_variants(session.planner().choices())?;
+        }
+        Ok(Engine {
+            preparing: began.elapsed(),
+            parameters: network.parameter_count(),
+            segments: items_per_example(&network.recipe) * network.recipe.training.batch,
+            network,
+            session,
+            adam: Adam::default(),
+            programs,
+        })
+    }
+
+    /// The values of a micro-batch, counted over the whole run.
+    pub fn values(&self, seed: u64, micro_step: u32, rate: f32) -> StepValues {
+        let (update, place) = self.programs.split.update_of(micro_step);
+        let mut values = StepValues::new(seed, update, rate, self.adam.betas());
+        // history and dropout go by micro-batches, the corrections of Adam by updates
+        values.step = micro_step;
+        values.continues = u32::from(place > 0);
+        values
+    }
+
+    /// Makes an update from the loader's next batches.
+    pub fn update(&mut self, seed: u64, step: u32, rate: f32, loader: &mut Loader) -> Result<(), TrainError> {
+        for micro_step in self.programs.split.micro_steps(step) {
+            let slot = loader.next(&self.session)?;
+            let values = self.values(seed, micro_step, rate);
+            let program = &mut self.programs.training.program;
+            self.session
+                .run_slot(program, slot, &values, loader.give_back())?;
+        }
+        self.finish_update(seed, step, rate)
+    }
+
+    /// Updates the parameters by the accumulated gradients, if that is not done yet.
+    pub fn finish_update(&mut self, seed: u64, step: u32, rate: f32) -> Result<(), TrainError> {
+        if let Some(update) = &mut self.programs.update {
+            let values = StepValues::new(seed, step, rate, self.adam.betas());
+            self.session.run::<Input>(update, &[], &values)?;
+        }
+        Ok(())
+    }
+
+    /// The validation loss of a batch that `write` writes.
+    pub fn evaluate(
+        &mut self,
+        write: impl FnOnce(&mut Slot) -> Result<(), TrainError>,
+    ) -> Result<f32, TrainError> {
+        let LossProgram { program, loss, .. } = &mut self.programs.evaluation;
+        let mut slot = self.session.slot(program)?;
+        write(&mut slot)?;
+        self.session
+            .run_slot(program, slot, &StepValues::default(), |_: Slot| {})?;
+        let loss = self.session.read(program, *loss)?;
+        Ok(loss.first().copied().unwrap_or(f32::NAN))
+    }
+
+    /// Descriptions of items of the length of the nearest-neighbour score, one after another.
+    pub fn embed(&mut self, items: &[Item], pieces: &Pieces) -> Result<Vec<f32>, TrainError> {
+        let Some(embedding) = &mut self.programs.embedding else {
+            return Err(TrainError::setting(
+                "training.knn_segments",
+                "there is no such score",
+            ));
+        };
+        let (sources, dimensions) = (self.network.sources(), self.network.recipe.dimensions());
+        let alone = self.network.recipe.instrument.filter(|_| sources == 1);
+        let mut samples = vec![0; embedding.samples];
+        let mut values = Vec::with_capacity(items.len() * dimensions);
+        for batch in items.chunks(embedding.items) {
+            let mut slot = self.session.slot(&embedding.program)?;
+            for (i, item) in batch.iter().enumerate() {
+                let heard = item
+                    .stems
+                    .iter()
+                    .enumerate()
+                    .filter(|(j, _)| alone.is_none_or(|alone| alone as usize == *j));
+                for (source, (_, stem)) in heard.enumerate() {
+                    match stem {
+                        Some(stem) => pieces.read(stem.excerpt, &mut samples)?,
+                        None => samples.fill(0),
+                    }
+                    let offset = (i * sources + source) * embedding.samples;
+                    slot.write_pcm16(embedding.heard, offset, &samples)?;
+                }
+            }
+            let program = &mut embedding.program;
+            self.session
+                .run_slot(program, slot, &StepValues::default(), |_: Slot| {})?;
+            let rows = self.session.read(program, embedding.output)?;
+            values.extend_from_slice(&rows[..batch.len() * dimensions]);
+        }
+        Ok(values)
+    }
+
+    /// What was recorded in a ring for the last `pending` of `step` updates, averaged over micro-batches.
+    pub fn losses_of(&mut self, slot: usize, step: u32, pending: u32) -> Result<Vec<f32>, TrainError> {
+        let count = self.programs.split.count;
+        let values = self
+            .session
+            .history(slot, step * count as u32 - 1, pending as usize * count)?;
+        let mean = |values: &[f32]| match values {
+            [value] => *value,
+            values => values.iter().sum::<f32>() / values.len() as f32,
+        };
+        Ok(values.chunks(count).map(mean).collect())
+    }
+}
+
+impl Programs {
+    fn load(session: &mut Session, planned: Planned) -> crate::Result<Self> {
+        let bytes = planned.footprint().total();
+        let mut load = |planned: PlannedLoss| {
+            Ok::<_, crate::Error>(LossProgram {
+                program: session.load(planned.plan)?,
+                inputs: planned.inputs,
+                loss: planned.loss,
+                losses: planned.losses,
+            })
+        };
+        let (training, evaluation) = (load(planned.training)?, load(planned.evaluation)?);
+        let embedding = |planned: PlannedEmbedding| {
+            Ok::<_, crate::Error>(Embedding {
+                program: session.load(planned.plan)?,
+                heard: planned.heard,
+                output: planned.embedding,
+                items: planned.items,
+                samples: planned.samples,
+            })
+        };
+        let embedding = planned.embedding.map(embedding).transpose()?;
+        Ok(Programs {
+            split: planned.split,
+            training,
+            update: planned.update.map(|plan| session.load(plan)).transpose()?,
+            evaluation,
+            embedding,
+            bytes,
+        })
+    }
+}
