@@ -239,7 +239,11 @@ fn chained_ogg_is_read_to_its_end() {
 
 /// A chunk of a RIFF file: its size as given, and an even number of bytes.
 fn chunk(name: &[u8; 4], body: &[u8], size: u32) -> Vec<u8> {
-    let padding = if body.len() % 2 > 0 { &[0][..] } else { &[] };
+    let padding = if !body.len().is_multiple_of(2) {
+        &[0][..]
+    } else {
+        &[]
+    };
     [name, &size.to_le_bytes()[..], body, padding].concat()
 }
 

@@ -195,7 +195,7 @@ fn held(spectrogram: &Spectrogram, t: usize) -> Vec<f64> {
     let sample = |n: usize| -> f64 {
         let term = |k: usize| {
             let (x, i) = (spectrogram.at(k, t), k * n % (2 * half));
-            let sin = if half % 2 == 0 {
+            let sin = if half.is_multiple_of(2) {
                 sine(i)
             } else {
                 (TAU * i as f64 / (2 * half) as f64).sin()

@@ -198,9 +198,10 @@ fn windows_with_enough_context_are_one_pass() {
     let folder = tempfile::tempdir().unwrap();
     let recipe = common::small("separator", Some(Instrument::Bass), &["network.width=0.0625"]);
     // masks from 0 to 1 instead of around a half
-    let lively = |name: &str, values: &mut [f32]| match name {
-        "decoder.5.deconv.weight" => values.iter_mut().for_each(|x| *x *= 20.0),
-        _ => {}
+    let lively = |name: &str, values: &mut [f32]| {
+        if name == "decoder.5.deconv.weight" {
+            values.iter_mut().for_each(|x| *x *= 20.0);
+        }
     };
     let model = untrained(&folder.path().join("model"), &recipe, lively);
     let open = |frames, overlap| {

@@ -77,7 +77,8 @@ fn no_name_breaks_a_line_or_reaches_the_terminal() {
     let mut played: Vec<PathBuf> = played(&list).into_iter().map(PathBuf::from).collect();
     let root = fs::canonicalize(&root).unwrap();
     let mut expected = names.map(|name| root.join(name)).to_vec();
-    (played.sort(), expected.sort());
+    played.sort();
+    expected.sort();
     assert_eq!(played, expected);
     // what is a good name stays as it is
     assert!(list.contains("/50 % #1 é 例.wav\n"), "{list}");
