@@ -1,5 +1,6 @@
 //! Runs a [`Case`]: the operation alone, and in the middle of a graph with its gradients.
 
+#[allow(unused_imports, reason = "every test binary uses its own part")]
 pub use stemwise::ops::recorded::{Recorded, Round, alone, in_a_graph, in_halves};
 use stemwise::{
     Result,
