@@ -106,8 +106,8 @@ fn what_cannot_be_measured_is_misuse() {
         (&["--batch", "60000"], "smaller batch"),
         (&["--width", "nan"], "--width NaN"),
         (&["--samples", "0"], "1..=1000"),
-        (&["separator"], "--dump"),
-        (&["--preset", "tiny"], "name one, with --dump"),
+        (&["separator"], "use --dump DIR RECIPE"),
+        (&["--preset", "tiny"], "use --dump DIR RECIPE"),
         (&["--dump", "never-made"], "--device"),
     ] {
         let arguments = [&["bench", "--device", "cpu"], arguments].concat();

@@ -60,7 +60,7 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR", conflicts_with_all = ["json", "device", "layer"])]
     dump: Option<PathBuf>,
     /// With --dump: name of a recipe, see 'stemwise recipes', a TOML file, or the folder of a run
-    #[arg(value_name = "WHAT", requires = "dump", conflicts_with_all = ["batch", "bins", "frames"])]
+    #[arg(value_name = "WHAT", conflicts_with_all = ["batch", "bins", "frames"])]
     what: Option<PathBuf>,
     #[command(flatten)]
     recipe: RecipeArguments,
@@ -84,14 +84,17 @@ struct Measurements<'a> {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let started = Instant::now();
-    if arguments.what.is_none() && !arguments.recipe.is_empty() {
-        let message = "--instrument, --preset, --set, --precision and --judgements are of a recipe: name one, with --dump";
-        return Err(Misuse(message.to_string()).into());
-    }
     match (&arguments.dump, &arguments.what) {
         (Some(folder), Some(what)) => return dump::recipe(folder, what, &arguments.recipe),
-        (Some(folder), None) => return dump::all(folder, &arguments.size(ON_GPU)?),
-        (None, _) => {}
+        (Some(folder), None) if arguments.recipe.is_empty() => {
+            return dump::all(folder, &arguments.size(ON_GPU)?);
+        }
+        (None, None) if arguments.recipe.is_empty() => {}
+        _ => {
+            let message =
+                "a recipe and what is laid over it are for the kernels of its steps: use --dump DIR RECIPE";
+            return Err(Misuse(message.to_string()).into());
+        }
     }
     if let Some(path) = &arguments.json {
         may_replace("--json", path, JSON)?;
