@@ -39,13 +39,13 @@ impl Shape {
     }
 
     /// Batch, channels and elements per channel of `[N, C, …]`; what channel-wise operations need.
-    /// `None` below rank 2.
-    pub fn channels(&self) -> Option<Channels> {
-        (self.rank >= 2).then(|| Channels {
+    /// A dimension that it lacks counts as one.
+    pub fn channels(&self) -> Channels {
+        Channels {
             batch: self.dims[0],
             channels: self.dims[1],
-            inner: product(&self.dims()[2..]),
-        })
+            inner: product(&self.dims[2..]),
+        }
     }
 
     /// The same shape with dimension 0 replaced. Rank must be at least 1.
@@ -155,11 +155,11 @@ mod tests {
         let view = Shape::from([2, 3, 5, 7]).channels();
         assert_eq!(
             view,
-            Some(Channels {
+            Channels {
                 batch: 2,
                 channels: 3,
                 inner: 35
-            })
+            }
         );
     }
 }

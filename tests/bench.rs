@@ -1,7 +1,7 @@
 //! `stemwise bench` and `stemwise tune`: what they print, write and refuse.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::Path,
     process::{Command, Output},
 };
@@ -106,6 +106,9 @@ fn what_cannot_be_measured_is_misuse() {
         (&["--batch", "60000"], "smaller batch"),
         (&["--width", "nan"], "--width NaN"),
         (&["--samples", "0"], "1..=1000"),
+        (&["separator"], "use --dump DIR RECIPE"),
+        (&["--preset", "tiny"], "use --dump DIR RECIPE"),
+        (&["--dump", "never-made"], "--device"),
     ] {
         let arguments = [&["bench", "--device", "cpu"], arguments].concat();
         let output = stemwise(&arguments, cache.path());
@@ -115,4 +118,74 @@ fn what_cannot_be_measured_is_misuse() {
             "{message}"
         );
     }
+}
+
+/// Every file of a folder by its name.
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let file = |entry: std::fs::DirEntry| {
+        let name = entry.file_name().into_string().unwrap();
+        (name, std::fs::read(entry.path()).unwrap())
+    };
+    entries.map(file).collect()
+}
+
+#[test]
+fn kernels_of_a_recipe_are_dumped_alike_each_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let dump = |name: &str| {
+        let target = folder.path().join(name);
+        let arguments = [
+            "bench",
+            "--dump",
+            target.to_str().unwrap(),
+            "separator",
+            "--preset",
+            "tiny",
+        ];
+        (stemwise(&arguments, folder.path()), target)
+    };
+    let (output, first) = dump("first");
+    assert!(output.status.success(), "{output:?}");
+    let dumped = files(&first);
+    assert_eq!(dumped, files(&dump("second").1));
+
+    let manifest: Value = serde_json::from_slice(&dumped["manifest.json"]).unwrap();
+    let kernels = manifest["kernels"].as_array().unwrap();
+    for kernel in kernels {
+        assert_eq!(kernel["entry"], "main");
+        for ending in ["wgsl", "spv", "metal", "hlsl"] {
+            let file = format!("{}.{ending}", kernel["name"].as_str().unwrap());
+            assert!(!dumped[&file].is_empty(), "{file}");
+        }
+    }
+    assert_eq!(dumped.len(), 1 + 4 * kernels.len());
+    let names: BTreeSet<&str> = kernels.iter().map(|k| k["name"].as_str().unwrap()).collect();
+    let plans = manifest["plans"].as_array().unwrap();
+    let training = plans[0]["operations"].as_array().unwrap();
+    assert_eq!((plans[0]["plan"].as_str(), plans.len()), (Some("training"), 2));
+    for launch in training.iter().flat_map(|o| o["dispatches"].as_array().unwrap()) {
+        assert!(names.contains(launch["kernel"].as_str().unwrap()), "{launch}");
+        assert!(launch["floats_written"].as_u64().unwrap() > 0, "{launch}");
+    }
+    // the first convolution, one channel to two, 5 × 5: as many multiply-adds as its output has elements, times 25
+    let convolution = training.iter().find(|o| o["name"] == "conv2d").unwrap();
+    let elements: u64 = convolution["output"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|n| n.as_u64().unwrap())
+        .product();
+    assert_eq!(convolution["multiply_adds"].as_u64().unwrap(), 25 * elements);
+    assert_eq!(
+        convolution["dispatches"][0]["floats_written"].as_u64().unwrap(),
+        elements
+    );
+
+    let (again, _) = dump("first");
+    let message = String::from_utf8_lossy(&again.stderr);
+    assert!(
+        !again.status.success() && message.contains("is not empty"),
+        "{message}"
+    );
 }

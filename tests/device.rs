@@ -386,6 +386,8 @@ fn operations_that_bind_what_is_not_there_are_refused() {
         kernels.dispatches[0].groups = [70_000, 1, 1];
         kernels
     }));
+    // nothing at all, which would leave the result as it was
+    refused(foreign(|_| Kernels::default()));
     // a view that is larger than what it views
     refused(Foreign {
         grows: true,

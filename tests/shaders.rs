@@ -1,28 +1,20 @@
 //! Every permutation of every shader: preprocessed, parsed, specialised, validated under WebGPU's default
 //! capabilities and limits, and translated for Vulkan, Metal and Direct3D. No adapter is needed.
 
-mod engine;
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
 };
 
-use engine::harness;
 use naga::{
     AddressSpace, ShaderStage, back,
     proc::{BoundsCheckPolicies, BoundsCheckPolicy},
     valid::{Capabilities, ValidationFlags, Validator},
 };
-use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use stemwise::{
-    kernel::{Dispatch, Matrices, SHARED, Traits},
-    models::{Separator, SeparatorConfig},
-    nn::Mode,
-    ops::{self, L1Loss},
-    optim::Adam,
-    tape::{Parameters, Plan, Role, Tape},
+    kernel::{Dispatch, SHARED},
+    measure::{Key, Size, permutations},
 };
 
 /// WebGPU's default limits.
@@ -39,99 +31,13 @@ const BEYOND_DEFAULTS: [(&str, Capabilities); 3] = [
     ("conv2d/channel_lanes/weight_gradient", Capabilities::SUBGROUP),
 ];
 
-/// Both kinds of device, and one for each variant of an operation.
-fn all_traits() -> Vec<Traits> {
-    let plain = Traits::default();
-    let units = |size, subgroup| Some(Matrices { size, subgroup });
-    let capable = Traits {
-        subgroups: true,
-        half_matrices: units(16, 32),
-        matrices: units(8, 32),
-        ..plain
-    };
-    let cases = ops::cases();
-    let variants: BTreeSet<_> = cases.iter().flat_map(|case| case.variants(capable)).collect();
-    let pinned = variants.into_iter().map(|name| Traits {
-        pinned: Some(name),
-        ..capable
-    });
-    let software = Traits {
-        software: true,
-        ..plain
-    };
-    [plain, software].into_iter().chain(pinned).collect()
-}
-
-/// One compiled kernel: all that shapes it.
-type Permutation = (
-    &'static str,
-    BTreeMap<&'static str, String>,
-    Vec<(&'static str, u64)>,
-    u32,
-);
-
-/// The plan of a training step of the paper's separator on three seconds of audio.
-fn separator_plan(traits: Traits, narrow: bool) -> Plan {
-    let (mut parameters, mut tape) = (Parameters::default(), Tape::new());
-    tape.narrow(narrow);
-    let config = SeparatorConfig::default();
-    let mut rng = ChaCha8Rng::seed_from_u64(0);
-    let separator = Separator::new(&config, &mut parameters, Role::Trainable, "", &mut rng).unwrap();
-    let mix = tape.input("mix", [8, 1, 1025, 259]);
-    let target = tape.input("target", [8, 1, 1025, 259]);
-    let separated = separator
-        .record(&mut tape, &parameters, mix, Mode::Train)
-        .unwrap();
-    let loss = tape.push(L1Loss, &[separated.estimate, target]).unwrap();
-    tape.backward(loss).unwrap();
-    Adam {
-        max_norm: Some(1.0),
-        ..Adam::default()
-    }
-    .record(&mut tape, &parameters)
-    .unwrap();
-    Plan::for_gpu(&tape, &parameters, &[loss], traits).unwrap()
-}
-
-/// Every kernel that a case, its gradients, or the separator's training uses, on either kind of device and in every
-/// variant.
-fn permutations() -> BTreeMap<Permutation, Dispatch> {
-    let mut found = BTreeMap::new();
-    let mut add = |plan: &Plan| {
-        for dispatch in plan.kernels() {
-            let constants = dispatch
-                .constants
-                .iter()
-                .map(|(name, v)| (*name, v.to_bits()))
-                .collect();
-            let name = dispatch.shader.name;
-            let key = (name, dispatch.defines.clone(), constants, dispatch.halves);
-            found.entry(key).or_insert_with(|| dispatch.clone());
-        }
-    };
-    for traits in all_traits() {
-        for case in ops::cases() {
-            let alone = harness::alone(&case).unwrap();
-            add(&Plan::for_gpu(&alone.tape, &alone.parameters, &[alone.output], traits).unwrap());
-            let (narrow, _) = harness::in_halves(&case).unwrap();
-            add(&Plan::for_gpu(&narrow.tape, &narrow.parameters, &[narrow.output], traits).unwrap());
-            if !case.differentiable.is_empty() {
-                let mut recorded = harness::in_a_graph(&case).unwrap();
-                let wanted: Vec<_> = case.differentiable.iter().map(|&i| recorded.leaves[i]).collect();
-                let gradients = recorded.tape.gradients(recorded.output, &wanted).unwrap();
-                let gradients: Vec<_> = gradients.into_iter().flatten().collect();
-                add(&Plan::for_gpu(&recorded.tape, &recorded.parameters, &gradients, traits).unwrap());
-            }
-        }
-        add(&separator_plan(traits, false));
-        add(&separator_plan(traits, true));
-    }
-    for dispatch in stemwise::measure::ceiling_kernels() {
-        let key = (dispatch.shader.name, dispatch.defines.clone(), Vec::new(), 0);
-        found.insert(key, dispatch);
-    }
-    found
-}
+/// What the separator sees: three seconds of audio in each item.
+const SIZE: Size = Size {
+    batch: 8,
+    bins: 1025,
+    frames: 259,
+    width: 1.0,
+};
 
 /// Everything that can be wrong with one kernel.
 fn check(dispatch: &Dispatch) -> Result<(), String> {
@@ -288,10 +194,16 @@ fn translate(
 
 #[test]
 fn every_permutation_is_valid_everywhere() {
-    let permutations = permutations();
+    let permutations = permutations(&SIZE).unwrap();
     let mut by_shader: BTreeMap<&str, usize> = BTreeMap::new();
     let mut failures = Vec::new();
-    for ((shader, defines, constants, halves), dispatch) in &permutations {
+    for (key, (dispatch, _)) in &permutations {
+        let Key {
+            shader,
+            defines,
+            constants,
+            halves,
+        } = key;
         *by_shader.entry(shader).or_default() += 1;
         if let Err(message) = check(dispatch) {
             let constants: Vec<_> = constants
@@ -342,7 +254,7 @@ fn every_shader_file_is_used() {
         names.map(|name| name.trim().to_string()).collect()
     };
     let mut used: BTreeSet<String> = BTreeSet::new();
-    for dispatch in permutations().into_values() {
+    for (dispatch, _) in permutations(&SIZE).unwrap().into_values() {
         used.insert(dispatch.shader.name.to_string());
         used.extend(imports(dispatch.shader.source));
     }

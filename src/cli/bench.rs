@@ -10,7 +10,9 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{
+    dump,
     output::{Misuse, may_replace, note, say},
+    recipe::RecipeArguments,
     table::table,
 };
 use crate::{
@@ -53,6 +55,15 @@ pub struct Arguments {
     /// Index or part of the name of a device, see 'stemwise devices', or 'cpu'
     #[arg(long)]
     device: Option<String>,
+    /// Measure nothing and need no device: write the kernels of a recipe's steps, or without one all that there are, to
+    /// this folder, as WGSL, SPIR-V, MSL and HLSL, and how they are dispatched
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["json", "device", "layer"])]
+    dump: Option<PathBuf>,
+    /// With --dump: name of a recipe, see 'stemwise recipes', a TOML file, or the folder of a run
+    #[arg(value_name = "WHAT", conflicts_with_all = ["batch", "bins", "frames"])]
+    what: Option<PathBuf>,
+    #[command(flatten)]
+    recipe: RecipeArguments,
 }
 
 /// How that begins which `--json` writes.
@@ -73,11 +84,24 @@ struct Measurements<'a> {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let started = Instant::now();
+    match (&arguments.dump, &arguments.what) {
+        (Some(folder), Some(what)) => return dump::recipe(folder, what, &arguments.recipe),
+        (Some(folder), None) if arguments.recipe.is_empty() => {
+            return dump::all(folder, &arguments.size(ON_GPU)?);
+        }
+        (None, None) if arguments.recipe.is_empty() => {}
+        _ => {
+            let message =
+                "a recipe and what is laid over it are for the kernels of its steps: use --dump DIR RECIPE";
+            return Err(Misuse(message.to_string()).into());
+        }
+    }
     if let Some(path) = &arguments.json {
         may_replace("--json", path, JSON)?;
     }
     let device = Device::open(arguments.device.as_deref())?;
-    let size = arguments.size(&device)?;
+    let real = matches!(&device, Device::Gpu(gpu) if !gpu.traits().software);
+    let size = arguments.size(if real { ON_GPU } else { ON_PROCESSOR })?;
     let wanted = |name: &str| arguments.layer.as_ref().is_none_or(|part| name.contains(part));
     let layers: Vec<_> = layers(&size).into_iter().filter(|l| wanted(&l.name)).collect();
     if layers.is_empty() {
@@ -131,9 +155,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 impl Arguments {
-    fn size(&self, device: &Device) -> anyhow::Result<Size> {
-        let real = matches!(device, Device::Gpu(gpu) if !gpu.traits().software);
-        let [batch, bins, frames] = if real { ON_GPU } else { ON_PROCESSOR };
+    /// `otherwise`: batch, bins and frames.
+    fn size(&self, [batch, bins, frames]: [usize; 3]) -> anyhow::Result<Size> {
         let size = Size {
             batch: self.batch.unwrap_or(batch),
             bins: self.bins.unwrap_or(bins),

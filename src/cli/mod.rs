@@ -7,6 +7,7 @@ mod corpus;
 mod demo;
 mod device;
 mod devices;
+mod dump;
 mod embed;
 mod evaluate;
 mod exchange;

@@ -35,11 +35,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let recipe = recipe(&arguments.what, &arguments.recipe)?;
     let network = Network::new(&recipe)?;
-    let examples = match recipe.training.micro_batch {
-        0 => recipe.training.batch,
-        micro => micro,
-    };
-    let count = recipe.training.batch / examples;
+    let (examples, count) = batches(&recipe);
     let adam = Adam::default();
     let mut training = match count {
         1 => network.training_step(&adam, examples)?,
@@ -105,6 +101,15 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         say("  every tensor fits the limits of the adapter")?;
     }
     Ok(())
+}
+
+/// Examples of a step, and how many of those there are to an update.
+pub(super) fn batches(recipe: &Recipe) -> (usize, usize) {
+    let examples = match recipe.training.micro_batch {
+        0 => recipe.training.batch,
+        micro => micro,
+    };
+    (examples, recipe.training.batch / examples)
 }
 
 /// The recipe of that name, in a file or of a run, with what is laid over it.

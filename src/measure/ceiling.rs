@@ -48,9 +48,13 @@ fn copy(vectors: usize) -> Dispatch {
     Dispatch::new(shader!("measure/copy"), bindings, flat_grid(vectors)).params([vectors])
 }
 
-/// The kernels that measure a GPU.
-pub fn ceiling_kernels() -> [Dispatch; 2] {
-    [multiply_adds(INVOCATIONS), copy(COPIED / 4)]
+/// The kernels that measure a GPU, with the elements of each of their tensors and their multiply-adds.
+pub fn ceiling_kernels() -> [(Dispatch, usize, u64); 2] {
+    let sums = (4 * CHAINS * TRIPS * INVOCATIONS) as u64;
+    [
+        (multiply_adds(INVOCATIONS), INVOCATIONS, sums),
+        (copy(COPIED / 4), COPIED, 0),
+    ]
 }
 
 /// Measures a device.

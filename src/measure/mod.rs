@@ -1,10 +1,14 @@
 //! How fast the kernels are on a device: each variant of each convolution of the separator, beside what the device can
-//! do at most.
+//! do at most. And without a device, [the kernels themselves](dump), as files for other compilers.
 
 mod ceiling;
+pub mod dump;
 mod layers;
+mod permutations;
 mod table;
+mod translate;
 
 pub use ceiling::{Ceiling, ceiling, ceiling_kernels};
 pub use layers::{Direction, Layer, Recorded, Size, layers};
+pub use permutations::{Found, Key, Usage, add, card, permutations, separator_step};
 pub use table::{Row, measure};

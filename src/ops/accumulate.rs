@@ -8,7 +8,7 @@ use crate::{
     kernel::{Binding, Dispatch, Kernels, Slot, flat_grid},
     shader,
     shape::Shape,
-    tape::{Case, Class, Cpu, Gradient, Io, Op, Real, Trusted},
+    tape::{Case, Class, Cpu, Io, Op, Real, Trusted},
 };
 
 /// `sum ← sum + scale · x`, and `sum ← scale · x` where the step begins a new sum
@@ -27,10 +27,6 @@ impl Op for Accumulate {
         let [sum, x] = inputs(Self::NAME, given)?;
         same(Self::NAME, sum, x)?;
         Ok(sum)
-    }
-
-    fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
-        at.none()
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {

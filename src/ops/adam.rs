@@ -8,7 +8,7 @@ use crate::{
     kernel::{Binding, Dispatch, Kernels, Slot, flat_grid},
     shader,
     shape::Shape,
-    tape::{Case, Class, Cpu, Gradient, Io, Op, Real, SCALER_LEN, Trusted, Values},
+    tape::{Case, Class, Cpu, Io, Op, Real, SCALER_LEN, Trusted, Values},
 };
 
 /// Adam (Kingma & Ba 2015), as PyTorch computes it, with `g` scaled so that its norm is at most
@@ -52,10 +52,6 @@ impl Op for AdamUpdate {
                 "takes the gradient's squared norm if and only if it clips, and then a scaler if and only if it is scaled",
             )),
         }
-    }
-
-    fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
-        at.none()
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {

@@ -68,9 +68,8 @@ fn copy_channels<T: Real>(
 
 /// The shader that copies input channels `low..high` to `out` channels shifted by `shift`, zero elsewhere.
 fn window(io: &Io<'_>, skip: usize, low: usize, high: usize) -> Kernels {
-    let channels_of = |s: Shape| s.channels().map_or((1, 1), |c| (c.channels, c.inner));
-    let (from, inner) = channels_of(io.inputs[0]);
-    let (to, _) = channels_of(io.output);
+    let (from, inner) = (io.inputs[0][1], io.output.channels().inner);
+    let to = io.output[1];
     let each = at_once(&[inner]);
     // output channel c takes input channel c + skip − to, where low ≤ c < high
     io.flat_by(shader!("channels/window"), each)
@@ -97,10 +96,7 @@ impl Op for ConcatChannels {
     fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
         let (a, b) = (at.shape(at.input(0))?[1], at.shape(at.input(1))?[1]);
         for (input, start, count) in [(0, 0, a), (1, a, b)] {
-            if at.wants(input) {
-                let gradient = at.push(SliceChannels { start, count }, &[at.upstream()])?;
-                at.set(input, gradient);
-            }
+            at.give(input, SliceChannels { start, count }, &[at.upstream()])?;
         }
         Ok(())
     }
@@ -159,15 +155,11 @@ impl Op for SliceChannels {
             before: self.start,
             after: there - self.start - self.count,
         };
-        let gradient = at.push(op, &[at.upstream()])?;
-        at.set(0, gradient);
-        Ok(())
+        at.give(0, op, &[at.upstream()])
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
-        let (Some(from), Some(to)) = (io.shape(0).channels(), io.shapes.output.channels()) else {
-            return;
-        };
+        let (from, to) = (io.shape(0).channels(), io.shapes.output.channels());
         copy_channels(io.output, to, io.inputs[0], from, |c| Some(c + self.start));
     }
 
@@ -206,21 +198,18 @@ impl Op for PadChannels {
 
     fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
         let count = at.shape(at.input(0))?[1];
-        let gradient = at.push(
+        at.give(
+            0,
             SliceChannels {
                 start: self.before,
                 count,
             },
             &[at.upstream()],
-        )?;
-        at.set(0, gradient);
-        Ok(())
+        )
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
-        let (Some(from), Some(to)) = (io.shape(0).channels(), io.shapes.output.channels()) else {
-            return;
-        };
+        let (from, to) = (io.shape(0).channels(), io.shapes.output.channels());
         copy_channels(io.output, to, io.inputs[0], from, |c| {
             c.checked_sub(self.before).filter(|&c| c < from.channels)
         });
@@ -262,15 +251,11 @@ impl Op for ChannelMask {
     }
 
     fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
-        let gradient = at.push(self.clone(), &[at.upstream()])?;
-        at.set(0, gradient);
-        Ok(())
+        at.give(0, self.clone(), &[at.upstream()])
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
-        let Some(shape) = io.shape(0).channels() else {
-            return;
-        };
+        let shape = io.shape(0).channels();
         let kept = self.start..self.start + self.count;
         copy_channels(io.output, shape, io.inputs[0], shape, |c| {
             kept.contains(&c).then_some(c)
@@ -305,20 +290,12 @@ impl Op for ChannelSum {
         Ok(Shape::from([channels(Self::NAME, x)?.channels]))
     }
 
-    /// Every element's gradient is its channel's: a matrix product with ones, here by broadcasting.
-    fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
-        at.none()
-    }
-
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
-        let Some(Channels {
+        let Channels {
             batch,
             channels,
             inner,
-        }) = io.shape(0).channels()
-        else {
-            return;
-        };
+        } = io.shape(0).channels();
         let x = io.inputs[0];
         super::parallel_channels(io.output, batch * inner, |c| {
             (0..batch)
@@ -334,7 +311,7 @@ impl Op for ChannelSum {
             scale: 1.0,
             pairs: false,
         }
-        .kernels(io, io.inputs[0].channels())
+        .kernels(io, Some(io.inputs[0].channels()))
     }
 
     fn cases() -> Vec<Case> {

@@ -24,9 +24,9 @@ pub struct Dropout {
 impl Dropout {
     /// Elements that share one random number.
     fn group(&self, shape: Shape) -> usize {
-        match (self.whole_channels, shape.channels()) {
-            (true, Some(c)) => c.inner,
-            _ => 1,
+        match self.whole_channels {
+            true => shape.channels().inner,
+            false => 1,
         }
     }
 }
@@ -49,9 +49,7 @@ impl Op for Dropout {
 
     /// The same mask on the upstream gradient.
     fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
-        let gradient = at.push(self.clone(), &[at.upstream()])?;
-        at.set(0, gradient);
-        Ok(())
+        at.give(0, self.clone(), &[at.upstream()])
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {

@@ -76,9 +76,7 @@ impl Op for Filterbank {
         let matrix = Arc::new(self.matrix.transpose());
         let table = table(&matrix);
         let table = at.constant([table.len()], &table)?;
-        let gradient = at.push(Filterbank { matrix }, &[at.upstream(), table])?;
-        at.set(0, gradient);
-        Ok(())
+        at.give(0, Filterbank { matrix }, &[at.upstream(), table])
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {

@@ -1,14 +1,14 @@
 //! Matrix products.
 
 use super::{
-    inputs,
-    reduce::sum_slices,
+    biased, inputs,
+    reduce::in_slices,
     tile::{self, Floats, Tile},
     variant,
 };
 use crate::{
     error::{Error, Result},
-    kernel::{Binding, Dispatch, FLAT_WIDTH, Kernels, Shader, Slot, Traits, fold},
+    kernel::{Dispatch, FLAT_WIDTH, Kernels, Shader, Slot, Traits, fold},
     shader,
     shape::Shape,
     tape::{Case, Class, Cpu, Gradient, Io, Op, Real, Trusted},
@@ -112,9 +112,8 @@ pub(super) fn gemm<T: Real>(
     }
 }
 
-fn matrix(op: &'static str, shape: Shape, transpose: bool) -> Result<Layout> {
+fn matrix(op: &'static str, shape: Shape) -> Result<Layout> {
     match *shape.dims() {
-        [rows, columns] if transpose => Ok(Layout::row_major(rows, columns).transposed()),
         [rows, columns] => Ok(Layout::row_major(rows, columns)),
         _ => Err(Error::shape(
             op,
@@ -146,19 +145,18 @@ const MOST_PARTIALS: usize = 1 << 22;
 struct Product {
     a: Layout,
     b: Layout,
-    bias: bool,
 }
 
 impl Product {
     fn kernels(&self, io: &Io<'_>) -> Kernels {
         debug_assert_eq!(io.output.len(), self.a.rows * self.b.columns);
         let suits = |way| Self::suits(way, io.traits);
-        variant::choose(&WAYS, io.traits.pinned, suits, |way| self.by(way, io.traits))
+        variant::choose(&WAYS, io.traits.pinned, suits, |way| self.by(way, io))
     }
 
     fn variants(&self, io: &Io<'_>) -> Vec<&'static str> {
         let suits = |way| Self::suits(way, io.traits);
-        variant::names(&WAYS, io.traits.pinned, suits, |way| self.by(way, io.traits))
+        variant::names(&WAYS, io.traits.pinned, suits, |way| self.by(way, io))
     }
 
     fn suits(way: Way, traits: Traits) -> bool {
@@ -169,56 +167,38 @@ impl Product {
         }
     }
 
-    fn by(&self, way: Way, traits: Traits) -> Option<Kernels> {
+    fn by(&self, way: Way, io: &Io<'_>) -> Option<Kernels> {
         let tile = match way {
             Way::Tiles(tile) => tile,
-            Way::Matrices(floats) => Tile::of_matrices(floats, traits)?,
-            Way::Registers => return Some(self.registers()),
+            Way::Matrices(floats) => Tile::of_matrices(floats, io.traits)?,
+            Way::Registers => return Some(self.registers(io)),
         };
-        (!traits.small_workgroups).then(|| self.tiles(tile))
+        (!io.traits.small_workgroups).then(|| self.tiles(io, tile))
     }
 
-    fn dispatch(&self, shader: Shader, output: Slot, groups: usize) -> Dispatch {
-        let inputs = 2 + usize::from(self.bias);
-        let reads = (0..inputs).map(|i| Binding::Read(Slot::Input(i)));
-        let bindings: Vec<Binding> = reads.chain([Binding::Write(output)]).collect();
+    fn dispatch(&self, io: &Io<'_>, shader: Shader, output: Slot, groups: usize) -> Dispatch {
         let (a, b) = (self.a, self.b);
-        let dispatch = Dispatch::new(shader, bindings, fold(groups))
-            .define("OUT", inputs)
-            .define("PARAMS", inputs + 1)
+        let dispatch = Dispatch::new(shader, io.bindings(output), fold(groups))
             .params([a.rows, b.columns, a.columns])
             .params([a.row_step, a.column_step, b.row_step, b.column_step]);
-        match self.bias {
-            true => dispatch.define("BIAS", ""),
-            false => dispatch,
-        }
+        biased(dispatch, io.inputs.len())
     }
 
-    fn tiles(&self, tile: Tile) -> Kernels {
+    fn tiles(&self, io: &Io<'_>, tile: Tile) -> Kernels {
         let len = self.a.rows * self.b.columns;
         let tiles = tile.count(self.a.rows, self.b.columns);
         let (slices, terms) = tile.slices(tiles, self.a.columns, MOST_PARTIALS / len);
-        let output = if slices == 1 {
-            Slot::Output
-        } else {
-            Slot::Scratch(0)
-        };
-        let dispatch = self.dispatch(shader!("linear/tiles"), output, tiles * slices);
-        let dispatch = tile.define(dispatch).params([slices, terms]);
-        if slices == 1 {
-            return dispatch.into();
-        }
-        Kernels {
-            dispatches: vec![dispatch, sum_slices(len, slices, output)],
-            scratch: vec![slices * len],
-        }
+        in_slices(Kernels::default(), len, slices, |output| {
+            let dispatch = self.dispatch(io, shader!("linear/tiles"), output, tiles * slices);
+            tile.define(dispatch).params([slices, terms])
+        })
     }
 
     /// Without workgroup memory.
-    fn registers(&self) -> Kernels {
+    fn registers(&self, io: &Io<'_>) -> Kernels {
         let tiles = self.a.rows.div_ceil(REGISTERS) * self.b.columns.div_ceil(REGISTERS);
         let groups = tiles.div_ceil(FLAT_WIDTH);
-        let dispatch = self.dispatch(shader!("linear/matmul"), Slot::Output, groups);
+        let dispatch = self.dispatch(io, shader!("linear/matmul"), Slot::Output, groups);
         dispatch.define("TILE", REGISTERS).into()
     }
 }
@@ -232,7 +212,6 @@ impl Linear {
         Product {
             a: Layout::row_major(x[0], x[1]),
             b: Layout::row_major(w[0], w[1]).transposed(),
-            bias: io.inputs.len() > 2,
         }
     }
 }
@@ -243,7 +222,7 @@ impl Op for Linear {
 
     fn shape(&self, given: &[Shape]) -> Result<Shape> {
         let [x, w] = inputs(Self::NAME, &given[..given.len().min(2)])?;
-        let (a, b) = (matrix(Self::NAME, x, false)?, matrix(Self::NAME, w, true)?);
+        let (a, b) = (matrix(Self::NAME, x)?, matrix(Self::NAME, w)?.transposed());
         let bias_fits = given.get(2).is_none_or(|bias| *bias == Shape::from([b.columns]));
         if a.columns != b.rows || !bias_fits || given.len() > 3 {
             return Err(Error::shape(Self::NAME, format!("{given:?} do not fit")));
@@ -253,31 +232,16 @@ impl Op for Linear {
 
     fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
         let (x, w, dy) = (at.input(0), at.input(1), at.upstream());
-        if at.wants(0) {
-            let dx = at.push(
-                MatMul {
-                    transpose_a: false,
-                    transpose_b: false,
-                },
-                &[dy, w],
-            )?;
-            at.set(0, dx);
+        let product = |transpose_a| MatMul {
+            transpose_a,
+            transpose_b: false,
+        };
+        at.give(0, product(false), &[dy, w])?;
+        at.give(1, product(true), &[dy, x])?;
+        match at.inputs() {
+            3 => at.give(2, super::ChannelSum, &[dy]),
+            _ => Ok(()),
         }
-        if at.wants(1) {
-            let dw = at.push(
-                MatMul {
-                    transpose_a: true,
-                    transpose_b: false,
-                },
-                &[dy, x],
-            )?;
-            at.set(1, dw);
-        }
-        if at.inputs() > 2 && at.wants(2) {
-            let db = at.push(super::ChannelSum, &[dy])?;
-            at.set(2, db);
-        }
-        Ok(())
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
@@ -322,26 +286,16 @@ impl Op for Linear {
 }
 
 impl MatMul {
-    fn layouts(&self, a: Shape, b: Shape) -> Result<(Layout, Layout)> {
-        let (la, lb) = (
-            matrix("matmul", a, self.transpose_a)?,
-            matrix("matmul", b, self.transpose_b)?,
-        );
-        match la.columns == lb.rows {
-            true => Ok((la, lb)),
-            false => Err(Error::shape(
-                "matmul",
-                format!("{self:?}: [{a}] and [{b}] do not fit"),
-            )),
+    /// Of matrices.
+    fn product(&self, a: Shape, b: Shape) -> Product {
+        let layout = |shape: Shape, transpose| match transpose {
+            true => Layout::row_major(shape[0], shape[1]).transposed(),
+            false => Layout::row_major(shape[0], shape[1]),
+        };
+        Product {
+            a: layout(a, self.transpose_a),
+            b: layout(b, self.transpose_b),
         }
-    }
-}
-
-impl MatMul {
-    /// None of what was refused when it was recorded.
-    fn product(&self, io: &Io<'_>) -> Option<Product> {
-        let (a, b) = self.layouts(io.inputs[0], io.inputs[1]).ok()?;
-        Some(Product { a, b, bias: false })
     }
 }
 
@@ -351,8 +305,15 @@ impl Op for MatMul {
 
     fn shape(&self, given: &[Shape]) -> Result<Shape> {
         let [a, b] = inputs(Self::NAME, given)?;
-        let (a, b) = self.layouts(a, b)?;
-        Ok(Shape::from([a.rows, b.columns]))
+        matrix(Self::NAME, a).and(matrix(Self::NAME, b))?;
+        let product = self.product(a, b);
+        match product.a.columns == product.b.rows {
+            true => Ok(Shape::from([product.a.rows, product.b.columns])),
+            false => Err(Error::shape(
+                Self::NAME,
+                format!("{self:?}: [{a}] and [{b}] do not fit"),
+            )),
+        }
     }
 
     /// With `C = op(A) op(B)`: `dA = dC op(B)ᵀ` and `dB = op(A)ᵀ dC`, transposed back where needed.
@@ -380,9 +341,7 @@ impl Op for MatMul {
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
-        let Ok((a, b)) = self.layouts(io.shape(0), io.shape(1)) else {
-            return;
-        };
+        let Product { a, b } = self.product(io.shape(0), io.shape(1));
         let out = Layout::row_major(a.rows, b.columns);
         gemm(
             (io.output, out),
@@ -394,15 +353,11 @@ impl Op for MatMul {
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
-        self.product(io)
-            .map(|product| product.kernels(io))
-            .unwrap_or_default()
+        self.product(io.inputs[0], io.inputs[1]).kernels(io)
     }
 
     fn variants(&self, io: &Io<'_>) -> Vec<&'static str> {
-        self.product(io)
-            .map(|product| product.variants(io))
-            .unwrap_or_default()
+        self.product(io.inputs[0], io.inputs[1]).variants(io)
     }
 
     fn cases() -> Vec<Case> {

@@ -3,7 +3,7 @@
 use super::{inputs, parallel, reduce::Reduction, same};
 use crate::{
     error::Result,
-    kernel::{Binding, Dispatch, Kernels, Slot, flat_grid},
+    kernel::Kernels,
     shader,
     shape::Shape,
     tape::{Case, Class, Cpu, Gradient, Io, Op, Real, Trusted, Values},
@@ -177,10 +177,6 @@ impl Op for LossGradient {
         Ok(a)
     }
 
-    fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
-        at.none()
-    }
-
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
         let [a, b, upstream, ..] = io.inputs;
         let factor = upstream[0] / T::of(a.len() as f64);
@@ -203,10 +199,7 @@ impl Op for LossGradient {
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
-        let len = io.output.len();
-        let mut bindings: Vec<Binding> = (0..3).map(|i| Binding::Read(Slot::Input(i))).collect();
-        bindings.push(Binding::Write(Slot::Output));
-        let dispatch = Dispatch::new(shader!("loss/gradient"), bindings, flat_grid(len)).params([len]);
+        let dispatch = io.flat(shader!("loss/gradient"));
         let derivative = match self.loss {
             Loss::Absolute => "ABSOLUTE",
             Loss::Squared => "SQUARED",

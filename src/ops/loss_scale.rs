@@ -6,7 +6,7 @@ use crate::{
     kernel::{Binding, Dispatch, Kernels, Slot},
     shader,
     shape::Shape,
-    tape::{Case, Class, Cpu, Gradient, Io, Op, Real, SCALER_LEN, Trusted, Values},
+    tape::{Case, Class, Cpu, Io, Op, Real, SCALER_LEN, Trusted, Values},
 };
 
 /// Prepares an update by gradients of a scaled loss, and chooses the scale of the next, as PyTorch's `GradScaler`: where
@@ -37,10 +37,6 @@ impl Op for UpdateLossScale {
         same(Self::NAME, scaler, Shape::from([SCALER_LEN]))?;
         same(Self::NAME, bad, Shape::SCALAR)?;
         Ok(scaler)
-    }
-
-    fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
-        at.none()
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {

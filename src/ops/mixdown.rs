@@ -6,7 +6,7 @@ use crate::{
     kernel::Kernels,
     shader,
     shape::Shape,
-    tape::{Case, Class, Cpu, Gradient, Io, Op, Real, Trusted, Values},
+    tape::{Case, Class, Cpu, Io, Op, Real, Trusted, Values},
 };
 
 /// The sum of consecutive sources of a mix, in full scale: `Σ x / 32768`. Exact, and so the same on every device.
@@ -40,10 +40,6 @@ impl Op for Mixdown {
             return Err(Error::shape(Self::NAME, message));
         }
         Ok(Shape::from([batch, 1, len]))
-    }
-
-    fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
-        at.none()
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {

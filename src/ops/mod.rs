@@ -2,25 +2,23 @@
 //! its shaders are in the folder of the same name under `shaders/`.
 
 mod accumulate;
-mod activation;
 mod adam;
 mod batch;
 mod batch_norm;
 mod channels;
 mod conv2d;
-mod decibel;
 mod dropout;
-mod elementwise;
 mod filterbank;
-mod gradient_sum;
+mod fusion;
 mod linear;
 mod loss;
 mod loss_scale;
-mod mask;
 mod mixdown;
 mod norm;
+mod pointwise;
 mod pool;
 mod record;
+pub mod recorded;
 mod reduce;
 mod standardise;
 mod stft;
@@ -31,7 +29,6 @@ mod variant;
 mod view;
 
 pub use accumulate::Accumulate;
-pub use activation::{LeakyRelu, LeakyReluGradient, Sigmoid, SigmoidGradient};
 pub use adam::AdamUpdate;
 pub use batch::{concat_batch, slice_batch};
 pub use batch_norm::{
@@ -40,17 +37,17 @@ pub use batch_norm::{
 };
 pub use channels::{ChannelMask, ChannelSum, ConcatChannels, PadChannels, SliceChannels};
 pub use conv2d::{Conv2d, Conv2dWeightGradient, ConvTranspose2d};
-pub use decibel::{Decibel, DecibelGradient};
 pub use dropout::Dropout;
-pub use elementwise::{Multiply, Scale};
 pub use filterbank::{Filterbank, filterbank};
-pub use gradient_sum::LeakyReluGradientOfSum;
 pub use linear::{Linear, MatMul};
 pub use loss::{BceWithLogitsLoss, L1Loss, Loss, LossGradient, MseLoss};
 pub use loss_scale::UpdateLossScale;
-pub use mask::{SigmoidMask, SigmoidMaskGradient};
 pub use mixdown::Mixdown;
 pub use norm::{L2Normalise, L2NormaliseGradient, NormLogits, NormLogitsGradient, norm_loss};
+pub use pointwise::{
+    Decibel, DecibelGradient, LeakyRelu, LeakyReluGradient, LeakyReluGradientOfSum, Multiply, Scale, Sigmoid,
+    SigmoidGradient, SigmoidMask, SigmoidMaskGradient,
+};
 pub use pool::{MaxPool2d, MaxPool2dGradient};
 pub use record::Record;
 pub use reduce::{Mean, NotFinite, Spread, SquaredNorm, Sum};
@@ -64,6 +61,7 @@ pub use crate::tape::{Add, Copy};
 
 use crate::{
     error::{Error, Result},
+    kernel::Dispatch,
     shape::{Channels, Shape},
     tape::{Case, Op, inputs, odd_cases, parallel, same},
 };
@@ -148,9 +146,13 @@ registry![
 
 /// A shape as `[batch, channels, inner]`, or an error.
 fn channels(op: &'static str, shape: Shape) -> Result<Channels> {
-    shape
-        .channels()
-        .ok_or_else(|| Error::shape(op, format!("needs a batch and channels, but was given [{shape}]")))
+    match shape.rank() {
+        0 | 1 => Err(Error::shape(
+            op,
+            format!("needs a batch and channels, but was given [{shape}]"),
+        )),
+        _ => Ok(shape.channels()),
+    }
 }
 
 /// A shape as `[batch, channels, height, width]`, or an error.
@@ -161,6 +163,15 @@ fn image(op: &'static str, shape: Shape) -> Result<[usize; 4]> {
             format!("needs batch × channels × height × width, but was given [{shape}]"),
         )
     })
+}
+
+/// Numbers output and parameters after the inputs, of which the third is an optional bias.
+fn biased(dispatch: Dispatch, inputs: usize) -> Dispatch {
+    let dispatch = dispatch.define("OUT", inputs).define("PARAMS", inputs + 1);
+    match inputs {
+        3 => dispatch.define("BIAS", ""),
+        _ => dispatch,
+    }
 }
 
 /// `out[c] = f(c)`, in parallel where each channel has enough to sum.

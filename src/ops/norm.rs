@@ -5,7 +5,7 @@
 use super::{BceWithLogitsLoss, ChannelSum, inputs, parallel, same};
 use crate::{
     error::{Error, Result},
-    kernel::{Binding, Dispatch, Kernels, Shader, Slot, fold},
+    kernel::{Dispatch, Kernels, Shader, Slot, fold},
     shader,
     shape::Shape,
     tape::{Case, Class, Cpu, Gradient, Io, Op, Real, Tape, Trusted, Values, Var},
@@ -50,9 +50,7 @@ fn square<T: Real>(row: &[T]) -> T {
 
 /// One workgroup per row of `len` elements: binds the inputs, then the output.
 fn by_rows(io: &Io<'_>, shader: Shader, rows: usize) -> Dispatch {
-    let inputs = (0..io.inputs.len()).map(|i| Binding::Read(Slot::Input(i)));
-    let bindings: Vec<Binding> = inputs.chain([Binding::Write(Slot::Output)]).collect();
-    Dispatch::new(shader, bindings, fold(rows)).params([rows, io.inputs[0].len() / rows])
+    Dispatch::new(shader, io.bindings(Slot::Output), fold(rows)).params([rows, io.inputs[0].len() / rows])
 }
 
 /// An error unless the shape is a matrix.
@@ -98,9 +96,7 @@ impl Op for L2Normalise {
     }
 
     fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
-        let gradient = at.push(L2NormaliseGradient, &[at.input(0), at.upstream()])?;
-        at.set(0, gradient);
-        Ok(())
+        at.give(0, L2NormaliseGradient, &[at.input(0), at.upstream()])
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
@@ -160,9 +156,7 @@ impl Op for L2NormaliseGradient {
         if at.wants(0) {
             return at.none();
         }
-        let gradient = at.push(L2NormaliseGradient, &[at.input(0), at.upstream()])?;
-        at.set(1, gradient);
-        Ok(())
+        at.give(1, L2NormaliseGradient, &[at.input(0), at.upstream()])
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
@@ -218,15 +212,8 @@ impl Op for NormLogits {
 
     fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
         let upstream = at.upstream();
-        if at.wants(0) {
-            let gradient = at.push(NormLogitsGradient, &[at.input(0), upstream])?;
-            at.set(0, gradient);
-        }
-        if at.wants(1) {
-            let gradient = at.push(ChannelSum, &[upstream])?;
-            at.set(1, gradient);
-        }
-        Ok(())
+        at.give(0, NormLogitsGradient, &[at.input(0), upstream])?;
+        at.give(1, ChannelSum, &[upstream])
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
@@ -285,10 +272,6 @@ impl Op for NormLogitsGradient {
         let [f, dy] = inputs(Self::NAME, given)?;
         subspaces(Self::NAME, f, matrix(Self::NAME, dy)?)?;
         Ok(f)
-    }
-
-    fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
-        at.none()
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {

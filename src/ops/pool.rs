@@ -84,12 +84,11 @@ impl Op for MaxPool2d {
     }
 
     fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
-        let gradient = at.push(
+        at.give(
+            0,
             MaxPool2dGradient { pool: self.clone() },
             &[at.input(0), at.upstream()],
-        )?;
-        at.set(0, gradient);
-        Ok(())
+        )
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
@@ -146,11 +145,6 @@ impl Op for MaxPool2dGradient {
         let [x, dy] = inputs(Self::NAME, given)?;
         super::same(Self::NAME, Op::shape(&self.pool, &[x])?, dy)?;
         Ok(x)
-    }
-
-    /// Linear in `dy`; but nothing here needs the gradient of a gather by windows.
-    fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
-        at.none()
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {

@@ -6,7 +6,7 @@ use crate::{
     kernel::{Binding, Dispatch, Kernels, Slot},
     shader,
     shape::Shape,
-    tape::{Case, Class, Cpu, Gradient, HISTORY_SLOTS, HISTORY_STEPS, Io, Op, Real, Trusted},
+    tape::{Case, Class, Cpu, HISTORY_SLOTS, HISTORY_STEPS, Io, Op, Real, Trusted},
 };
 
 /// Writes a scalar into the ring `slot` of the history at this step's place. `history (changed), scalar`
@@ -28,10 +28,6 @@ impl Op for Record {
             return Err(Error::shape(Self::NAME, message));
         }
         Ok(history)
-    }
-
-    fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
-        at.none()
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {

@@ -70,12 +70,8 @@ impl Reduction<'_> {
         } = channels.unwrap_or(everything);
         let slices = slices(batch * inner);
         let each = at_once(&[inner]);
-        let mut bindings: Vec<Binding> = self
-            .inputs
-            .iter()
-            .map(|&i| Binding::Read(Slot::Input(i)))
-            .collect();
-        bindings.push(Binding::Write(Slot::Scratch(0)));
+        let inputs = self.inputs.iter().map(|&i| Binding::Read(Slot::Input(i)));
+        let bindings: Vec<_> = inputs.chain([Binding::Write(Slot::Scratch(0))]).collect();
         let mut partial = Dispatch::new(shader!("reduce/partial"), bindings, fold(channels * slices))
             .define(self.value, "")
             .define("OUT", self.inputs.len())
@@ -103,6 +99,27 @@ impl Reduction<'_> {
 pub(super) fn sum_slices(len: usize, slices: usize, partials: Slot) -> Dispatch {
     let bindings = [Binding::Read(partials), Binding::Write(Slot::Output)];
     Dispatch::new(shader!("reduce/rows"), bindings, flat_grid(len)).params([len, slices])
+}
+
+/// The dispatches of a result of `len` elements that is a sum in slices: what goes `before`; the one that writes the
+/// slices, or the result where there is but one; and then their sum.
+pub(super) fn in_slices(
+    before: Kernels,
+    len: usize,
+    slices: usize,
+    dispatch: impl FnOnce(Slot) -> Dispatch,
+) -> Kernels {
+    let mut kernels = before;
+    if slices == 1 {
+        kernels.dispatches.push(dispatch(Slot::Output));
+        return kernels;
+    }
+    let partials = Slot::Scratch(kernels.scratch.len());
+    kernels.scratch.push(slices * len);
+    kernels
+        .dispatches
+        .extend([dispatch(partials), sum_slices(len, slices, partials)]);
+    kernels
 }
 
 fn cases_of<O: Op + Clone>(op: &O) -> Vec<Case> {
@@ -163,9 +180,7 @@ macro_rules! scalar {
 
 fn spread(at: &mut Gradient<'_>, factor: f32) -> Result<()> {
     let shape = at.shape(at.input(0))?;
-    let gradient = at.push(Spread { shape, factor }, &[at.upstream()])?;
-    at.set(0, gradient);
-    Ok(())
+    at.give(0, Spread { shape, factor }, &[at.upstream()])
 }
 
 scalar!(
@@ -198,9 +213,7 @@ scalar!(
     |at: &mut Gradient<'_>| {
         let shape = at.shape(at.input(0))?;
         let upstream = at.push(Spread { shape, factor: 2.0 }, &[at.upstream()])?;
-        let gradient = at.push(super::Multiply, &[upstream, at.input(0)])?;
-        at.set(0, gradient);
-        Ok(())
+        at.give(0, super::Multiply, &[upstream, at.input(0)])
     },
     cases_of(&SquaredNorm)
 );
@@ -239,9 +252,7 @@ impl Op for Spread {
 
     fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
         let sum = at.push(Sum, &[at.upstream()])?;
-        let gradient = at.push(super::Scale { factor: self.factor }, &[sum])?;
-        at.set(0, gradient);
-        Ok(())
+        at.give(0, super::Scale { factor: self.factor }, &[sum])
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {

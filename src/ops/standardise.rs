@@ -95,9 +95,7 @@ impl Op for Standardise {
         let channels = items_as_channels(at.shape(x)?)?;
         let [items, upstream] = [at.push(channels.clone(), &[x])?, at.push(channels, &[dy])?];
         let sums = at.push(BatchNormSums { epsilon }, &[items, upstream, statistics])?;
-        let gradient = at.push(StandardiseGradient { epsilon }, &[x, dy, statistics, sums])?;
-        at.set(0, gradient);
-        Ok(())
+        at.give(0, StandardiseGradient { epsilon }, &[x, dy, statistics, sums])
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
@@ -151,10 +149,6 @@ impl Op for StandardiseGradient {
         same(Self::NAME, statistics, sums)?;
         same(Self::NAME, statistics, Shape::from([2, sizes(x)?[0]]))?;
         Ok(x)
-    }
-
-    fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
-        at.none()
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {

@@ -40,14 +40,13 @@ impl Op for MeanTime {
 
     fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
         let shape = at.shape(at.input(0))?;
-        let gradient = at.push(
+        at.give(
+            0,
             SpreadTime {
                 frames: shape[shape.rank() - 1],
             },
             &[at.upstream()],
-        )?;
-        at.set(0, gradient);
-        Ok(())
+        )
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
@@ -84,9 +83,7 @@ impl Op for SpreadTime {
     }
 
     fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
-        let gradient = at.push(MeanTime, &[at.upstream()])?;
-        at.set(0, gradient);
-        Ok(())
+        at.give(0, MeanTime, &[at.upstream()])
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {

@@ -133,9 +133,7 @@ impl Op for TripletLoss {
             return at.none();
         }
         let op = TripletLossGradient { margin: self.margin };
-        let gradient = at.push(op, &[at.input(0), at.input(1), at.input(2), at.upstream()])?;
-        at.set(0, gradient);
-        Ok(())
+        at.give(0, op, &[at.input(0), at.input(1), at.input(2), at.upstream()])
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
@@ -182,10 +180,6 @@ impl Op for TripletLossGradient {
         same(Self::NAME, upstream, Shape::SCALAR)?;
         check(Self::NAME, self.margin)?;
         Ok(embeddings)
-    }
-
-    fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
-        at.none()
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {

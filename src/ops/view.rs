@@ -32,9 +32,7 @@ impl Op for Reshape {
 
     fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
         let shape = at.shape(at.input(0))?;
-        let gradient = at.push(Reshape { shape }, &[at.upstream()])?;
-        at.set(0, gradient);
-        Ok(())
+        at.give(0, Reshape { shape }, &[at.upstream()])
     }
 
     fn cpu<T: Real>(&self, _io: Cpu<'_, T>) {}

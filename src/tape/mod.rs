@@ -15,6 +15,7 @@ pub(crate) mod parallel;
 mod parameters;
 mod plan;
 mod planner;
+pub(crate) mod pointwise;
 mod primitives;
 mod real;
 mod replay;
@@ -50,6 +51,7 @@ pub use primitives::{Add, Copy};
 pub use real::{Real, with_scratch};
 pub use session::{Program, Session};
 pub use slot::Slot;
+pub use table::Planned;
 pub use timing::Effort;
 pub use tune::{Thoroughness, Tunable, Tuned};
 

@@ -30,11 +30,13 @@ pub trait Op: Debug + Send + Sync + Sized + 'static {
     /// [`Error::Shape`], naming the operation and the shapes that do not fit.
     fn shape(&self, inputs: &[Shape]) -> Result<Shape>;
 
-    /// Emits the gradient of the inputs that [`Gradient::wants`] names.
+    /// Emits the gradient of the inputs that [`Gradient::wants`] names. An operation that does not say how has none.
     ///
     /// # Errors
     /// What recording the emitted operations gives, or [`Gradient::none`].
-    fn gradient(&self, at: &mut Gradient<'_>) -> Result<()>;
+    fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
+        at.none()
+    }
 
     /// Computes the output, as the formula reads.
     fn cpu<T: Real>(&self, io: Cpu<'_, T>);
@@ -112,15 +114,17 @@ pub struct Io<'a> {
 }
 
 impl Io<'_> {
+    /// The inputs to be read, in order, then what is written.
+    pub fn bindings(&self, written: Slot) -> Vec<Binding> {
+        let inputs = (0..self.inputs.len()).map(|i| Binding::Read(Slot::Input(i)));
+        inputs.chain([Binding::Write(written)]).collect()
+    }
+
     /// A dispatch with one invocation per output element: it binds the inputs, then the output, and its
     /// first parameter is the output's length.
     pub fn flat(&self, shader: Shader) -> Dispatch {
-        let mut bindings: Vec<Binding> = (0..self.inputs.len())
-            .map(|i| Binding::Read(Slot::Input(i)))
-            .collect();
-        bindings.push(Binding::Write(Slot::Output));
         let len = self.output.len();
-        Dispatch::new(shader, bindings, flat_grid(len)).params([len])
+        Dispatch::new(shader, self.bindings(Slot::Output), flat_grid(len)).params([len])
     }
 
     /// The same with one invocation per so many output elements, for shaders of `shared/elements`.
@@ -215,6 +219,18 @@ impl Gradient<'_> {
         self.tape.constant(shape, values)
     }
 
+    /// Records an operation that gives the gradient of an input, if anything asks for it.
+    ///
+    /// # Errors
+    /// As [`Tape::push`].
+    pub fn give<O: Op>(&mut self, input: usize, op: O, inputs: &[Var]) -> Result<()> {
+        if self.wants(input) {
+            let gradient = self.push(op, inputs)?;
+            self.set(input, gradient);
+        }
+        Ok(())
+    }
+
     /// Sets the gradient of an input.
     pub fn set(&mut self, input: usize, gradient: Var) {
         self.given[input] = Some(gradient);
@@ -247,83 +263,61 @@ pub(crate) fn same(op: &'static str, a: Shape, b: Shape) -> Result<()> {
     }
 }
 
-/// [`Op`] behind a pointer.
-pub(super) trait ErasedOp: Debug + Send + Sync {
-    fn name(&self) -> &'static str;
+/// Makes [`ErasedOp`] of what it has as [`Op`] has it, and of what generics and constants keep from being behind a
+/// pointer.
+macro_rules! erased {
+    ($(fn $same:ident(&self $(, $argument:ident: $type:ty)?) -> $out:ty;)*) => {
+        /// [`Op`] behind a pointer.
+        pub(super) trait ErasedOp: Debug + Send + Sync {
+            $(fn $same(&self $(, $argument: $type)?) -> $out;)*
+            fn name(&self) -> &'static str;
+            fn trusted(&self) -> bool;
+            fn absorb(&self, input: usize, producer: &dyn ErasedOp) -> Option<Fused>;
+            fn as_any(&self) -> &dyn Any;
+            fn cpu_f32(&self, io: Cpu<'_, f32>);
+            fn cpu_f64(&self, io: Cpu<'_, f64>);
+        }
+
+        impl<O: Op> ErasedOp for O {
+            $(fn $same(&self $(, $argument: $type)?) -> $out {
+                Op::$same(self $(, $argument)?)
+            })*
+
+            fn name(&self) -> &'static str {
+                O::NAME
+            }
+
+            fn trusted(&self) -> bool {
+                O::TRUSTED.is_some()
+            }
+
+            fn absorb(&self, input: usize, producer: &dyn ErasedOp) -> Option<Fused> {
+                Op::absorb(self, input, producer.as_any())
+            }
+
+            fn as_any(&self) -> &dyn Any {
+                self
+            }
+
+            fn cpu_f32(&self, io: Cpu<'_, f32>) {
+                self.cpu(io);
+            }
+
+            fn cpu_f64(&self, io: Cpu<'_, f64>) {
+                self.cpu(io);
+            }
+        }
+    };
+}
+
+erased! {
     fn shape(&self, inputs: &[Shape]) -> Result<Shape>;
     fn gradient(&self, at: &mut Gradient<'_>) -> Result<()>;
     fn gpu(&self, io: &Io<'_>) -> Kernels;
     fn variants(&self, io: &Io<'_>) -> Vec<&'static str>;
-    fn absorb(&self, input: usize, producer: &dyn ErasedOp) -> Option<Fused>;
-    fn as_any(&self) -> &dyn Any;
     fn mutates(&self) -> &'static [usize];
     fn is_view(&self) -> bool;
     fn unpacks_pcm16(&self) -> bool;
     fn halves(&self, inputs: &[bool]) -> bool;
     fn flops(&self, io: &Io<'_>) -> u64;
-    fn trusted(&self) -> bool;
-    fn cpu_f32(&self, io: Cpu<'_, f32>);
-    fn cpu_f64(&self, io: Cpu<'_, f64>);
-}
-
-impl<O: Op> ErasedOp for O {
-    fn name(&self) -> &'static str {
-        O::NAME
-    }
-
-    fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
-        Op::shape(self, inputs)
-    }
-
-    fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
-        Op::gradient(self, at)
-    }
-
-    fn gpu(&self, io: &Io<'_>) -> Kernels {
-        Op::gpu(self, io)
-    }
-
-    fn variants(&self, io: &Io<'_>) -> Vec<&'static str> {
-        Op::variants(self, io)
-    }
-
-    fn absorb(&self, input: usize, producer: &dyn ErasedOp) -> Option<Fused> {
-        Op::absorb(self, input, producer.as_any())
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-
-    fn mutates(&self) -> &'static [usize] {
-        Op::mutates(self)
-    }
-
-    fn is_view(&self) -> bool {
-        Op::is_view(self)
-    }
-
-    fn unpacks_pcm16(&self) -> bool {
-        Op::unpacks_pcm16(self)
-    }
-
-    fn halves(&self, inputs: &[bool]) -> bool {
-        Op::halves(self, inputs)
-    }
-
-    fn flops(&self, io: &Io<'_>) -> u64 {
-        Op::flops(self, io)
-    }
-
-    fn trusted(&self) -> bool {
-        O::TRUSTED.is_some()
-    }
-
-    fn cpu_f32(&self, io: Cpu<'_, f32>) {
-        self.cpu(io);
-    }
-
-    fn cpu_f64(&self, io: Cpu<'_, f64>) {
-        self.cpu(io);
-    }
 }

@@ -35,16 +35,6 @@ pub fn map2<T: Real>(out: &mut [T], a: &[T], b: &[T], f: impl Fn(T, T) -> T + Sy
     });
 }
 
-/// `out = f(a, b, c)`, element by element.
-pub fn map3<T: Real>(out: &mut [T], [a, b, c]: [&[T]; 3], f: impl Fn(T, T, T) -> T + Sync) {
-    for_chunks(out, |start, chunk| {
-        let rest = a[start..].iter().zip(&b[start..]).zip(&c[start..]);
-        for (out, ((&a, &b), &c)) in chunk.iter_mut().zip(rest) {
-            *out = f(a, b, c);
-        }
-    });
-}
-
 /// `Σ f(i..j)` over chunks of `0..len`, added in order.
 pub fn sum<T: Real>(len: usize, f: impl Fn(std::ops::Range<usize>) -> T + Sync) -> T {
     let chunk = |i: usize| f(i * CHUNK..len.min((i + 1) * CHUNK));

@@ -2,9 +2,72 @@
 
 use std::fmt;
 
-use super::{Flat, Plan, plan::Content};
+use super::{
+    Flat, Plan,
+    plan::{Content, Step},
+};
+use crate::{
+    kernel::{Dispatch, Slot},
+    shape::Shape,
+};
+
+/// One operation of a plan, to be read.
+#[derive(Clone, Copy)]
+pub struct Planned<'a>(&'a Step);
+
+impl<'a> Planned<'a> {
+    /// The operation's name.
+    pub fn name(self) -> &'static str {
+        self.0.op.name()
+    }
+
+    /// Where on the tape it was recorded, what it is, and the shape of its result.
+    pub fn label(self) -> &'a str {
+        &self.0.label
+    }
+
+    /// Shapes of its inputs.
+    pub fn inputs(self) -> &'a [Shape] {
+        &self.0.shapes
+    }
+
+    /// Shape of its result.
+    pub fn output(self) -> Shape {
+        self.0.output_shape
+    }
+
+    /// The way in which it is computed, where there are several.
+    pub fn variant(self) -> Option<&'static str> {
+        self.0.op.variants(&self.0.io()).first().copied()
+    }
+
+    /// Floating-point operations of a convolution or matrix product, two per multiply-add.
+    pub fn flops(self) -> u64 {
+        self.0.op.flops(&self.0.io())
+    }
+
+    /// In the order in which they run.
+    pub fn dispatches(self) -> &'a [Dispatch] {
+        &self.0.kernels.dispatches
+    }
+
+    /// Number of elements of one of its tensors; 0 for one that it does not have.
+    pub fn elements(self, slot: Slot) -> usize {
+        let place = match slot {
+            Slot::Input(i) => self.0.inputs.get(i),
+            Slot::Output => Some(&self.0.output),
+            Slot::Scratch(i) => self.0.scratch.get(i),
+        };
+        place.map_or(0, |place| place.len)
+    }
+}
 
 impl Plan {
+    /// Its operations, in the order in which they run.
+    pub fn planned(&self) -> impl Iterator<Item = Planned<'_>> {
+        self.steps.iter().map(Planned)
+    }
+
     pub(super) fn input_name(&self, buffer: usize) -> String {
         let input = self.inputs.iter().position(|place| place.buffer == buffer);
         let name = input.and_then(|i| self.expected.get(i)).map(|e| e.name.as_str());

@@ -40,7 +40,8 @@ impl Tape {
 }
 
 impl Step {
-    /// An error if its dispatches bind what is not there, write what they may only read, or have no grid.
+    /// An error if no dispatch writes its result, or one binds what is not there, writes what it may only read, or has no
+    /// grid.
     pub(super) fn verify(&self) -> Result<()> {
         let failed = |what: String| Err(Error::Tape(format!("{}: {what}", self.label)));
         let scratch = &self.kernels.scratch;
@@ -48,6 +49,11 @@ impl Step {
             return failed(format!("a scratch buffer of {len} elements"));
         }
         let mutates = self.op.mutates();
+        let result = Binding::Write(mutates.first().map_or(Slot::Output, |&i| Slot::Input(i)));
+        let mut dispatches = self.kernels.dispatches.iter();
+        if !dispatches.any(|dispatch| dispatch.bindings.contains(&result)) {
+            return failed("none of its kernels writes its result".into());
+        }
         for dispatch in &self.kernels.dispatches {
             for binding in &dispatch.bindings {
                 let there = match *binding {

@@ -5,9 +5,9 @@ use super::{BatchNorm, cpu, gpu, shapes};
 use crate::{
     error::Result,
     kernel::Kernels,
-    ops::{LeakyRelu, activation},
+    ops::{LeakyRelu, pointwise::leaky_relu},
     shape::Shape,
-    tape::{Case, Class, Cpu, Fused, Gradient, Io, Op, Operand, Real, Trusted, Values},
+    tape::{Case, Class, Cpu, Io, Op, Real, Trusted, Values},
 };
 
 /// Leaky ReLU of a [`BatchNorm`], with its inputs: `x, statistics, γ, β → [N, C, …]`
@@ -17,14 +17,6 @@ pub struct BatchNormActivation {
     pub norm: BatchNorm,
     /// What is done with its output.
     pub activation: LeakyRelu,
-}
-
-impl BatchNormActivation {
-    pub(in crate::ops) fn fused(norm: &BatchNorm, activation: &LeakyRelu) -> Fused {
-        let (norm, activation) = (norm.clone(), activation.clone());
-        let inputs = [0, 1, 2, 3].map(Operand::Absorbed);
-        Fused::new(BatchNormActivation { norm, activation }, inputs)
-    }
 }
 
 /// Two slopes, and both kinds of statistics.
@@ -43,17 +35,12 @@ impl Op for BatchNormActivation {
         self.norm.shape(given)
     }
 
-    fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
-        at.none()
-    }
-
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
-        let Some(shape) = io.shape(0).channels() else {
-            return;
-        };
+        let shape = io.shape(0).channels();
         let [x, statistics, gamma, beta, ..] = io.inputs;
         let epsilon = T::of(f64::from(self.norm.epsilon));
-        let activate = activation::leaky_relu(self.activation.slope);
+        let slope = T::of(f64::from(self.activation.slope));
+        let activate = |y| leaky_relu(slope, y);
         cpu::normalise(shape, x, statistics, [gamma, beta], epsilon, io.output, activate);
     }
 

@@ -10,8 +10,8 @@ use crate::{
 
 /// Channels and elements per channel row of the first input.
 fn sizes(io: &Io<'_>) -> [usize; 3] {
-    let (channels, inner) = io.inputs[0].channels().map_or((1, 1), |c| (c.channels, c.inner));
-    [io.inputs[0].len() / (channels * inner), channels, inner]
+    let of = io.inputs[0].channels();
+    [of.batch, of.channels, of.inner]
 }
 
 pub fn statistics(io: &Io<'_>) -> Kernels {
@@ -60,7 +60,7 @@ pub fn sums(io: &Io<'_>, epsilon: f32) -> Kernels {
         scale: 1.0,
         pairs: true,
     };
-    let mut kernels = reduction.kernels(io, io.inputs[0].channels());
+    let mut kernels = reduction.kernels(io, Some(io.inputs[0].channels()));
     if let Some(partial) = kernels.dispatches.first_mut() {
         partial.constants.push(("EPSILON", f64::from(epsilon)));
     }

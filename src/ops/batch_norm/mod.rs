@@ -84,14 +84,8 @@ impl Op for BatchStatistics {
         Ok(Shape::from([2, shape.channels]))
     }
 
-    fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
-        at.none()
-    }
-
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
-        if let Some(shape) = io.shape(0).channels() {
-            cpu::statistics(shape, io.inputs[0], io.output);
-        }
+        cpu::statistics(io.shape(0).channels(), io.inputs[0], io.output);
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
@@ -169,8 +163,7 @@ impl Op for BatchNorm {
                 epsilon: self.epsilon,
                 batch: self.batch,
             };
-            let dx = at.push(op, &[x, dy, statistics, gamma, sums])?;
-            at.set(0, dx);
+            at.give(0, op, &[x, dy, statistics, gamma, sums])?;
         }
         let count = at.shape(gamma)?[0];
         for (input, row) in [(2, 1), (3, 0)] {
@@ -188,22 +181,20 @@ impl Op for BatchNorm {
                     },
                     &[rows],
                 )?;
-                let gradient = at.push(
+                at.give(
+                    input,
                     Reshape {
                         shape: Shape::from([count]),
                     },
                     &[row],
                 )?;
-                at.set(input, gradient);
             }
         }
         Ok(())
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
-        let Some(shape) = io.shape(0).channels() else {
-            return;
-        };
+        let shape = io.shape(0).channels();
         let [x, statistics, gamma, beta, ..] = io.inputs;
         let epsilon = T::of(f64::from(self.epsilon));
         cpu::normalise(shape, x, statistics, [gamma, beta], epsilon, io.output, |y| y);
@@ -245,14 +236,8 @@ impl Op for BatchNormSums {
         Ok(statistics)
     }
 
-    fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
-        at.none()
-    }
-
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
-        let Some(shape) = io.shape(0).channels() else {
-            return;
-        };
+        let shape = io.shape(0).channels();
         let [x, dy, statistics, ..] = io.inputs;
         cpu::sums(
             shape,
@@ -291,14 +276,8 @@ impl Op for BatchNormInputGradient {
         Ok(x)
     }
 
-    fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
-        at.none()
-    }
-
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
-        let Some(shape) = io.shape(0).channels() else {
-            return;
-        };
+        let shape = io.shape(0).channels();
         let [x, dy, statistics, gamma, sums, ..] = io.inputs;
         let epsilon = T::of(f64::from(self.epsilon));
         let sums = self.batch.then_some(sums);
@@ -347,10 +326,6 @@ impl Op for UpdateRunningStatistic {
             return Err(Error::shape(Self::NAME, message));
         }
         Ok(running)
-    }
-
-    fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
-        at.none()
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {

@@ -7,13 +7,10 @@
 //! their padding first, so that the inner loops test no bounds. Pixels have one address for all lanes, taken
 //! from the workgroup alone, which a driver may see and load them once.
 
-use super::{
-    Geometry,
-    gpu::{biased, read_all},
-};
+use super::Geometry;
 use crate::{
     kernel::{Binding, Dispatch, Kernels, Slot, flat_grid, fold},
-    ops::reduce::sum_slices,
+    ops::{biased, reduce::in_slices},
     shader,
     tape::Io,
 };
@@ -167,7 +164,7 @@ impl Packed {
 
 /// Bindings of a convolution of the padded image with `weights`, its optional bias and its output.
 fn bindings(io: &Io<'_>, weights: Slot) -> Vec<Binding> {
-    let mut all = read_all(io);
+    let mut all = io.bindings(Slot::Output);
     all[..2].copy_from_slice(&[Binding::Read(Slot::Scratch(0)), Binding::Read(weights)]);
     all
 }
@@ -217,7 +214,7 @@ pub fn forward(g: &Geometry, io: &Io<'_>, pixels: Pixels) -> Option<Kernels> {
         dispatches: vec![
             padded.dispatch(0, planes, g.big),
             packed.dispatch(1),
-            biased(pixels.define(dispatch, loads), io),
+            biased(pixels.define(dispatch, loads), io.inputs.len()),
         ],
         scratch: vec![padded.len(planes), packed.len()],
     })
@@ -312,7 +309,7 @@ pub fn transpose(g: &Geometry, io: &Io<'_>, pixels: Pixels) -> Option<Kernels> {
     }
     kernels
         .dispatches
-        .push(biased(pixels.define(dispatch, loads), io));
+        .push(biased(pixels.define(dispatch, loads), io.inputs.len()));
     Some(kernels)
 }
 
@@ -349,39 +346,23 @@ pub fn weight_gradient(g: &Geometry, io: &Io<'_>, pixels: Pixels) -> Option<Kern
         .min((MOST_PARTIALS / len).max(1));
     let slice_rows = rows.div_ceil(slices);
     let slices = rows.div_ceil(slice_rows);
-    let partials = if slices == 1 {
-        Slot::Output
-    } else {
-        Slot::Scratch(2)
-    };
-    let dispatch = Dispatch::new(
-        shader!("conv2d/channel_lanes/weight_gradient"),
-        [
-            Binding::Read(Slot::Scratch(0)),
-            Binding::Read(Slot::Scratch(1)),
-            Binding::Write(partials),
-        ],
-        fold(tiles * slices),
-    )
-    .define("WIDTH", lane_width(g.small_channels))
-    .define("TAPS", g.taps())
-    .define("KERNEL_H", g.kernel[0])
-    .define("KERNEL_W", g.kernel[1])
-    .define("STRIDE_W", stride_w)
-    .define("COLUMNS", run)
-    .params([g.batch, g.big_channels, g.small_channels, g.small[0], columns])
-    .params([stride_h, padded.height, padded.vectors, slices, slice_rows]);
-    let mut kernels = Kernels {
-        dispatches: vec![
-            padded.dispatch(0, planes, g.big),
-            packed.dispatch(1),
-            pixels.define(dispatch, loads),
-        ],
+    let packing = Kernels {
+        dispatches: vec![padded.dispatch(0, planes, g.big), packed.dispatch(1)],
         scratch: vec![padded.len(planes), packed.len()],
     };
-    if slices > 1 {
-        kernels.dispatches.push(sum_slices(len, slices, Slot::Scratch(2)));
-        kernels.scratch.push(slices * len);
-    }
-    Some(kernels)
+    Some(in_slices(packing, len, slices, |partials| {
+        let images = [0, 1].map(|i| Binding::Read(Slot::Scratch(i)));
+        let bindings = [images[0], images[1], Binding::Write(partials)];
+        let shader = shader!("conv2d/channel_lanes/weight_gradient");
+        let dispatch = Dispatch::new(shader, bindings, fold(tiles * slices))
+            .define("WIDTH", lane_width(g.small_channels))
+            .define("TAPS", g.taps())
+            .define("KERNEL_H", g.kernel[0])
+            .define("KERNEL_W", g.kernel[1])
+            .define("STRIDE_W", stride_w)
+            .define("COLUMNS", run)
+            .params([g.batch, g.big_channels, g.small_channels, g.small[0], columns])
+            .params([stride_h, padded.height, padded.vectors, slices, slice_rows]);
+        pixels.define(dispatch, loads)
+    }))
 }

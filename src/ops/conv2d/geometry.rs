@@ -30,77 +30,41 @@ pub struct Window {
     pub padding: [usize; 2],
 }
 
-impl Geometry {
-    /// From the big image's shape and the weights'.
-    pub fn of_convolution(op: &'static str, window: Window, big: Shape, weight: Shape) -> Result<Self> {
-        let [batch, big_channels, h, w] = image(op, big)?;
-        let [small_channels, c, r, s] = image(op, weight)?;
-        let mut small = [h, w];
-        for (axis, kernel) in [r, s].into_iter().enumerate() {
-            let (stride, padding) = (window.stride[axis], window.padding[axis]);
-            let padded = small[axis] + 2 * padding.min(MAX_ELEMENTS);
+impl Window {
+    /// The shape of the small image that a convolution of the big one by these weights has.
+    pub fn convolve(&self, op: &'static str, big: Shape, weight: Shape) -> Result<Shape> {
+        let [batch, channels, h, w] = image(op, big)?;
+        let [k, c, r, s] = image(op, weight)?;
+        let along = |axis: usize, size: usize, kernel: usize| {
+            let (stride, padding) = (self.stride[axis], self.padding[axis]);
+            let padded = size + 2 * padding.min(MAX_ELEMENTS);
             let counts = (1..=MAX_ELEMENTS).contains(&stride) && padding <= MAX_ELEMENTS;
-            if !counts || kernel == 0 || padded < kernel || c != big_channels {
-                return Err(Error::shape(
-                    op,
-                    format!("weights [{weight}] do not fit [{big}] under {window:?}"),
-                ));
-            }
-            small[axis] = (padded - kernel) / stride + 1;
-        }
-        let Window { stride, padding } = window;
-        Ok(Geometry {
-            batch,
-            big_channels,
-            small_channels,
-            big: [h, w],
-            small,
-            kernel: [r, s],
-            stride,
-            padding,
-        })
-    }
-
-    /// From the small image's shape, the weights' and the size that the big image is to have.
-    pub fn of_transpose(
-        op: &'static str,
-        window: Window,
-        small: Shape,
-        weight: Shape,
-        size: [usize; 2],
-    ) -> Result<Self> {
-        let [batch, k, p, q] = image(op, small)?;
-        let [k_weight, c, _, _] = image(op, weight)?;
-        let fail = |_| {
-            let [h, w] = size;
-            Error::shape(
-                op,
-                format!("[{small}] under weights [{weight}] and {window:?} cannot become {h}×{w}"),
-            )
+            (counts && kernel > 0 && padded >= kernel && c == channels)
+                .then(|| (padded - kernel) / stride + 1)
         };
-        let big = Shape::from([batch, c, size[0], size[1]]);
-        let geometry = Self::of_convolution(op, window, big, weight).map_err(fail)?;
-        match geometry.small == [p, q] && k == k_weight {
-            true => Ok(geometry),
-            false => Err(fail(Error::shape(op, ""))),
+        match (along(0, h, r), along(1, w, s)) {
+            (Some(p), Some(q)) => Ok(Shape::from([batch, k, p, q])),
+            _ => Err(Error::shape(
+                op,
+                format!("weights [{weight}] do not fit [{big}] under {self:?}"),
+            )),
         }
     }
+}
 
-    pub fn big_shape(&self) -> Shape {
-        Shape::from([self.batch, self.big_channels, self.big[0], self.big[1]])
-    }
-
-    pub fn small_shape(&self) -> Shape {
-        Shape::from([self.batch, self.small_channels, self.small[0], self.small[1]])
-    }
-
-    pub fn weight_shape(&self) -> Shape {
-        Shape::from([
-            self.small_channels,
-            self.big_channels,
-            self.kernel[0],
-            self.kernel[1],
-        ])
+impl Geometry {
+    /// Of three tensors that fit: the shape rules see to that.
+    pub fn of(window: Window, big: Shape, small: Shape, weight: Shape) -> Self {
+        Geometry {
+            batch: big[0],
+            big_channels: big[1],
+            small_channels: small[1],
+            big: [big[2], big[3]],
+            small: [small[2], small[3]],
+            kernel: [weight[2], weight[3]],
+            stride: window.stride,
+            padding: window.padding,
+        }
     }
 
     /// Elements of one channel of the big and the small image.

@@ -7,14 +7,14 @@ mod cases;
 mod channel_lanes;
 mod cpu;
 mod geometry;
-mod gpu;
 mod registers;
 mod tiles;
+mod ways;
 
 use geometry::{Geometry, Window};
-use gpu::Job;
+use ways::{Convolution, Job};
 
-use super::ChannelSum;
+use super::{ChannelSum, image, inputs, same};
 use crate::{
     error::{Error, Result},
     kernel::Kernels,
@@ -82,63 +82,74 @@ fn check_bias(op: &'static str, bias: Option<Shape>, channels: usize) -> Result<
     }
 }
 
-fn bias_gradient(at: &mut Gradient<'_>) -> Result<()> {
-    if at.inputs() > 2 && at.wants(2) {
-        let gradient = at.push(ChannelSum, &[at.upstream()])?;
-        at.set(2, gradient);
-    }
-    Ok(())
-}
-
-impl Conv2d {
-    fn geometry(&self, x: Shape, w: Shape) -> Result<Geometry> {
-        Geometry::of_convolution(
-            Self::NAME,
-            Window {
-                stride: self.stride,
-                padding: self.padding,
-            },
-            x,
-            w,
-        )
+fn give_bias(at: &mut Gradient<'_>) -> Result<()> {
+    match at.inputs() {
+        3 => at.give(2, ChannelSum, &[at.upstream()]),
+        _ => Ok(()),
     }
 }
 
-impl ConvTranspose2d {
-    fn geometry(&self, x: Shape, w: Shape) -> Result<Geometry> {
-        let window = Window {
-            stride: self.stride,
-            padding: self.padding,
-        };
-        Geometry::of_transpose(Self::NAME, window, x, w, self.output)
-    }
+/// Gives an input the transpose of a convolution, whose input the input is.
+fn give_transpose(at: &mut Gradient<'_>, input: usize, window: Window, of: [Var; 2]) -> Result<()> {
+    let Window { stride, padding } = window;
+    let shape = at.shape(at.input(input))?;
+    let output = [shape[2], shape[3]];
+    let op = ConvTranspose2d {
+        stride,
+        padding,
+        output,
+    };
+    at.give(input, op, &of)
 }
 
-impl Conv2dWeightGradient {
-    fn geometry(&self, big: Shape, small: Shape) -> Result<Geometry> {
-        let [_, c, h, w] = super::image(Self::NAME, big)?;
-        let [n, k, _, _] = super::image(Self::NAME, small)?;
-        let window = Window {
-            stride: self.stride,
-            padding: self.padding,
-        };
-        let weight = Shape::from([k, c, self.kernel[0], self.kernel[1]]);
-        let geometry = Geometry::of_convolution(Self::NAME, window, Shape::from([n, c, h, w]), weight)?;
-        super::same(Self::NAME, geometry.small_shape(), small)?;
-        super::same(Self::NAME, geometry.big_shape(), big)?;
-        Ok(geometry)
-    }
-
-    fn record(at: &mut Gradient<'_>, big: Var, small: Var, window: Window, weight: Shape) -> Result<Var> {
-        let Window { stride, padding } = window;
-        let op = Conv2dWeightGradient {
-            stride,
-            padding,
-            kernel: [weight[2], weight[3]],
-        };
-        at.push(op, &[big, small])
-    }
+/// Gives the weights, the second input, their gradient from the big and the small image.
+fn give_weights(at: &mut Gradient<'_>, window: Window, of: [Var; 2]) -> Result<()> {
+    let Window { stride, padding } = window;
+    let shape = at.shape(at.input(1))?;
+    let kernel = [shape[2], shape[3]];
+    let op = Conv2dWeightGradient {
+        stride,
+        padding,
+        kernel,
+    };
+    at.give(1, op, &of)
 }
+
+/// What the three operations do alike, each its own job of a convolution.
+macro_rules! computed {
+    ($job:expr) => {
+        fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
+            Convolution::of($job, self.window(), &io.shapes).cpu(io);
+        }
+
+        fn gpu(&self, io: &Io<'_>) -> Kernels {
+            Convolution::of($job, self.window(), io).kernels(io)
+        }
+
+        fn variants(&self, io: &Io<'_>) -> Vec<&'static str> {
+            Convolution::of($job, self.window(), io).variants(io)
+        }
+
+        fn flops(&self, io: &Io<'_>) -> u64 {
+            Convolution::of($job, self.window(), io).geometry.flops()
+        }
+    };
+}
+
+macro_rules! window {
+    ($($op:ident),*) => {
+        $(impl $op {
+            fn window(&self) -> Window {
+                Window {
+                    stride: self.stride,
+                    padding: self.padding,
+                }
+            }
+        })*
+    };
+}
+
+window!(Conv2d, ConvTranspose2d, Conv2dWeightGradient);
 
 impl Op for Conv2d {
     const NAME: &'static str = "conv2d";
@@ -146,59 +157,22 @@ impl Op for Conv2d {
 
     fn shape(&self, given: &[Shape]) -> Result<Shape> {
         let ([x, w], bias) = with_bias(Self::NAME, given)?;
-        let geometry = self.geometry(x, w)?;
-        check_bias(Self::NAME, bias, geometry.small_channels)?;
-        Ok(geometry.small_shape())
+        let small = self.window().convolve(Self::NAME, x, w)?;
+        check_bias(Self::NAME, bias, small[1])?;
+        Ok(small)
     }
 
     fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
         let (x, w, dy) = (at.input(0), at.input(1), at.upstream());
-        let (stride, padding) = (self.stride, self.padding);
-        if at.wants(0) {
-            let shape = at.shape(x)?;
-            let output = [shape[2], shape[3]];
-            let dx = at.push(
-                ConvTranspose2d {
-                    stride,
-                    padding,
-                    output,
-                },
-                &[dy, w],
-            )?;
-            at.set(0, dx);
-        }
-        if at.wants(1) {
-            let shape = at.shape(w)?;
-            let dw = Conv2dWeightGradient::record(at, x, dy, Window { stride, padding }, shape)?;
-            at.set(1, dw);
-        }
-        bias_gradient(at)
+        give_transpose(at, 0, self.window(), [dy, w])?;
+        give_weights(at, self.window(), [x, dy])?;
+        give_bias(at)
     }
 
-    fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
-        let Ok(geometry) = self.geometry(io.shape(0), io.shape(1)) else {
-            return;
-        };
-        let [x, w, bias, ..] = io.inputs;
-        cpu::forward(&geometry, x, w, bias, io.output);
-    }
-
-    fn gpu(&self, io: &Io<'_>) -> Kernels {
-        self.geometry(io.inputs[0], io.inputs[1])
-            .map_or_else(|_| Kernels::default(), |g| Job::Forward.kernels(&g, io))
-    }
-
-    fn variants(&self, io: &Io<'_>) -> Vec<&'static str> {
-        self.geometry(io.inputs[0], io.inputs[1])
-            .map_or_else(|_| Vec::new(), |g| Job::Forward.variants(&g, io))
-    }
+    computed!(Job::Forward);
 
     fn cases() -> Vec<Case> {
         cases::conv2d()
-    }
-
-    fn flops(&self, io: &Io<'_>) -> u64 {
-        self.geometry(io.inputs[0], io.inputs[1]).map_or(0, |g| g.flops())
     }
 
     fn halves(&self, _inputs: &[bool]) -> bool {
@@ -212,50 +186,33 @@ impl Op for ConvTranspose2d {
 
     fn shape(&self, given: &[Shape]) -> Result<Shape> {
         let ([x, w], bias) = with_bias(Self::NAME, given)?;
-        let geometry = self.geometry(x, w)?;
-        check_bias(Self::NAME, bias, geometry.big_channels)?;
-        Ok(geometry.big_shape())
+        let [h, wide] = self.output;
+        let (x_dims, w_dims) = (image(Self::NAME, x)?, image(Self::NAME, w)?);
+        let big = Shape::from([x_dims[0], w_dims[1], h, wide]);
+        let window = self.window();
+        match window.convolve(Self::NAME, big, w) {
+            Ok(small) if small == x => {}
+            _ => {
+                let message = format!("[{x}] under weights [{w}] and {window:?} cannot become {h}×{wide}");
+                return Err(Error::shape(Self::NAME, message));
+            }
+        }
+        check_bias(Self::NAME, bias, big[1])?;
+        Ok(big)
     }
 
     fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
         let (x, w, dy) = (at.input(0), at.input(1), at.upstream());
         let (stride, padding) = (self.stride, self.padding);
-        if at.wants(0) {
-            let dx = at.push(Conv2d { stride, padding }, &[dy, w])?;
-            at.set(0, dx);
-        }
-        if at.wants(1) {
-            let shape = at.shape(w)?;
-            let dw = Conv2dWeightGradient::record(at, dy, x, Window { stride, padding }, shape)?;
-            at.set(1, dw);
-        }
-        bias_gradient(at)
+        at.give(0, Conv2d { stride, padding }, &[dy, w])?;
+        give_weights(at, self.window(), [dy, x])?;
+        give_bias(at)
     }
 
-    fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
-        let Ok(geometry) = self.geometry(io.shape(0), io.shape(1)) else {
-            return;
-        };
-        let [x, w, bias, ..] = io.inputs;
-        cpu::transpose(&geometry, x, w, bias, io.output);
-    }
-
-    fn gpu(&self, io: &Io<'_>) -> Kernels {
-        self.geometry(io.inputs[0], io.inputs[1])
-            .map_or_else(|_| Kernels::default(), |g| Job::Transpose.kernels(&g, io))
-    }
-
-    fn variants(&self, io: &Io<'_>) -> Vec<&'static str> {
-        self.geometry(io.inputs[0], io.inputs[1])
-            .map_or_else(|_| Vec::new(), |g| Job::Transpose.variants(&g, io))
-    }
+    computed!(Job::Transpose);
 
     fn cases() -> Vec<Case> {
         cases::conv_transpose2d()
-    }
-
-    fn flops(&self, io: &Io<'_>) -> u64 {
-        self.geometry(io.inputs[0], io.inputs[1]).map_or(0, |g| g.flops())
     }
 
     fn halves(&self, _inputs: &[bool]) -> bool {
@@ -268,56 +225,28 @@ impl Op for Conv2dWeightGradient {
     const TRUSTED: Option<Trusted<Self>> = Trusted::OWN;
 
     fn shape(&self, given: &[Shape]) -> Result<Shape> {
-        let [big, small] = super::inputs(Self::NAME, given)?;
-        Ok(self.geometry(big, small)?.weight_shape())
+        let [big, small] = inputs(Self::NAME, given)?;
+        let (c, k) = (image(Self::NAME, big)?[1], image(Self::NAME, small)?[1]);
+        let weight = Shape::from([k, c, self.kernel[0], self.kernel[1]]);
+        same(
+            Self::NAME,
+            self.window().convolve(Self::NAME, big, weight)?,
+            small,
+        )?;
+        Ok(weight)
     }
 
     /// Bilinear in both images.
     fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
         let (big, small, dw) = (at.input(0), at.input(1), at.upstream());
         let (stride, padding) = (self.stride, self.padding);
-        if at.wants(0) {
-            let shape = at.shape(big)?;
-            let output = [shape[2], shape[3]];
-            let gradient = at.push(
-                ConvTranspose2d {
-                    stride,
-                    padding,
-                    output,
-                },
-                &[small, dw],
-            )?;
-            at.set(0, gradient);
-        }
-        if at.wants(1) {
-            let gradient = at.push(Conv2d { stride, padding }, &[big, dw])?;
-            at.set(1, gradient);
-        }
-        Ok(())
+        give_transpose(at, 0, self.window(), [small, dw])?;
+        at.give(1, Conv2d { stride, padding }, &[big, dw])
     }
 
-    fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
-        let Ok(geometry) = self.geometry(io.shape(0), io.shape(1)) else {
-            return;
-        };
-        cpu::weight_gradient(&geometry, io.inputs[0], io.inputs[1], io.output);
-    }
-
-    fn gpu(&self, io: &Io<'_>) -> Kernels {
-        self.geometry(io.inputs[0], io.inputs[1])
-            .map_or_else(|_| Kernels::default(), |g| Job::WeightGradient.kernels(&g, io))
-    }
-
-    fn variants(&self, io: &Io<'_>) -> Vec<&'static str> {
-        self.geometry(io.inputs[0], io.inputs[1])
-            .map_or_else(|_| Vec::new(), |g| Job::WeightGradient.variants(&g, io))
-    }
+    computed!(Job::WeightGradient);
 
     fn cases() -> Vec<Case> {
         cases::weight_gradient()
-    }
-
-    fn flops(&self, io: &Io<'_>) -> u64 {
-        self.geometry(io.inputs[0], io.inputs[1]).map_or(0, |g| g.flops())
     }
 }

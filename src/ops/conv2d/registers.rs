@@ -2,11 +2,11 @@
 
 use super::{
     Geometry,
-    gpu::{MOST_PARTIALS, biased, read_all, sizes},
+    ways::{MOST_PARTIALS, sizes},
 };
 use crate::{
     kernel::{Binding, Dispatch, FLAT_WIDTH, Kernels, Slot, fold},
-    ops::{reduce::sum_slices, tile::INVOCATIONS},
+    ops::{biased, reduce::sum_slices, tile::INVOCATIONS},
     shader,
     tape::Io,
 };
@@ -35,14 +35,15 @@ fn constants(dispatch: Dispatch, g: &Geometry) -> Dispatch {
 /// A kernel over channel tiles × pixel tiles, with an optional bias as third input.
 fn tiled(dispatch: Dispatch, g: &Geometry, io: &Io<'_>, channels: usize) -> Kernels {
     let tile = CHANNELS.min(channels.next_power_of_two());
-    biased(constants(dispatch, g).define("CHANNELS", tile), io).into()
+    biased(constants(dispatch, g).define("CHANNELS", tile), io.inputs.len()).into()
 }
 
 pub fn forward(g: &Geometry, io: &Io<'_>) -> Kernels {
     let channel_tile = CHANNELS.min(g.small_channels.next_power_of_two());
     let pixel_tiles = (g.batch * g.small_plane()).div_ceil(PIXELS);
     let groups = pixel_tiles.div_ceil(FLAT_WIDTH) * g.small_channels.div_ceil(channel_tile);
-    let dispatch = Dispatch::new(shader!("conv2d/forward"), read_all(io), fold(groups)).params(sizes(g));
+    let dispatch =
+        Dispatch::new(shader!("conv2d/forward"), io.bindings(Slot::Output), fold(groups)).params(sizes(g));
     tiled(dispatch, g, io, g.small_channels)
 }
 
@@ -52,7 +53,12 @@ pub fn transpose(g: &Geometry, io: &Io<'_>) -> Kernels {
     let tiles_per_row = g.stride[1] * g.big[1].div_ceil(g.stride[1]).div_ceil(PIXELS);
     let pixel_tiles = g.batch * g.big[0] * tiles_per_row;
     let groups = pixel_tiles.div_ceil(FLAT_WIDTH) * g.big_channels.div_ceil(channel_tile);
-    let dispatch = Dispatch::new(shader!("conv2d/transpose"), read_all(io), fold(groups)).params(sizes(g));
+    let dispatch = Dispatch::new(
+        shader!("conv2d/transpose"),
+        io.bindings(Slot::Output),
+        fold(groups),
+    )
+    .params(sizes(g));
     tiled(dispatch, g, io, g.big_channels)
 }
 

@@ -3,11 +3,11 @@
 
 use super::{
     Geometry,
-    gpu::{MOST_PARTIALS, biased, read_all, sizes},
+    ways::{MOST_PARTIALS, sizes},
 };
 use crate::{
-    kernel::{Binding, Dispatch, Kernels, Slot, fold},
-    ops::{reduce::sum_slices, tile::Tile},
+    kernel::{Dispatch, Kernels, Slot, fold},
+    ops::{biased, reduce::in_slices, tile::Tile},
     shader,
     tape::Io,
 };
@@ -24,8 +24,14 @@ fn define(tile: Tile, dispatch: Dispatch, g: &Geometry) -> Dispatch {
 
 pub fn forward(g: &Geometry, io: &Io<'_>, tile: Tile) -> Kernels {
     let groups = tile.count(g.small_channels, g.batch * g.small_plane());
-    let dispatch = Dispatch::new(shader!("conv2d/tiles/forward"), read_all(io), fold(groups));
-    biased(define(tile, dispatch, g), io).params(sizes(g)).into()
+    let dispatch = Dispatch::new(
+        shader!("conv2d/tiles/forward"),
+        io.bindings(Slot::Output),
+        fold(groups),
+    );
+    biased(define(tile, dispatch, g), io.inputs.len())
+        .params(sizes(g))
+        .into()
 }
 
 /// Along one axis: the positions that are `phase` past a multiple of the stride see the taps from `first` on, a
@@ -61,14 +67,18 @@ pub fn transpose(g: &Geometry, io: &Io<'_>, tile: Tile) -> Option<Kernels> {
                 return None;
             }
             let groups = tile.count(g.big_channels, g.batch * v.len * h.len);
-            let dispatch = Dispatch::new(shader!("conv2d/tiles/transpose"), read_all(io), fold(groups))
-                .define("PHASE_H", v.phase)
-                .define("PHASE_W", h.phase)
-                .define("FIRST_H", v.first)
-                .define("FIRST_W", h.first)
-                .define("TAPS_H", v.taps)
-                .define("TAPS_W", h.taps);
-            dispatches.push(biased(define(tile, dispatch, g), io).params(sizes(g)));
+            let dispatch = Dispatch::new(
+                shader!("conv2d/tiles/transpose"),
+                io.bindings(Slot::Output),
+                fold(groups),
+            )
+            .define("PHASE_H", v.phase)
+            .define("PHASE_W", h.phase)
+            .define("FIRST_H", v.first)
+            .define("FIRST_W", h.first)
+            .define("TAPS_H", v.taps)
+            .define("TAPS_W", h.taps);
+            dispatches.push(biased(define(tile, dispatch, g), io.inputs.len()).params(sizes(g)));
         }
     }
     Some(Kernels {
@@ -78,35 +88,17 @@ pub fn transpose(g: &Geometry, io: &Io<'_>, tile: Tile) -> Option<Kernels> {
 }
 
 /// The sum is over all pixels, and the result is small: slices of the sum, enough to fill a GPU, are added after.
-pub fn weight_gradient(g: &Geometry, tile: Tile) -> Kernels {
+pub fn weight_gradient(g: &Geometry, io: &Io<'_>, tile: Tile) -> Kernels {
     let columns = g.big_channels * g.taps();
     let len = g.small_channels * columns;
     let tiles = tile.count(g.small_channels, columns);
     let pixels = g.batch * g.small_plane();
     let (slices, slice_pixels) = tile.slices(tiles, pixels, MOST_PARTIALS / len);
-    let partials = if slices == 1 {
-        Slot::Output
-    } else {
-        Slot::Scratch(0)
-    };
-    let bindings = [
-        Binding::Read(Slot::Input(0)),
-        Binding::Read(Slot::Input(1)),
-        Binding::Write(partials),
-    ];
-    let dispatch = Dispatch::new(
-        shader!("conv2d/tiles/weight_gradient"),
-        bindings,
-        fold(tiles * slices),
-    );
-    let dispatch = define(tile, dispatch, g)
-        .params(sizes(g))
-        .params([slices, slice_pixels]);
-    if slices == 1 {
-        return dispatch.into();
-    }
-    Kernels {
-        dispatches: vec![dispatch, sum_slices(len, slices, partials)],
-        scratch: vec![slices * len],
-    }
+    in_slices(Kernels::default(), len, slices, |partials| {
+        let shader = shader!("conv2d/tiles/weight_gradient");
+        let dispatch = Dispatch::new(shader, io.bindings(partials), fold(tiles * slices));
+        define(tile, dispatch, g)
+            .params(sizes(g))
+            .params([slices, slice_pixels])
+    })
 }

@@ -9,7 +9,7 @@ use crate::{
     kernel::Kernels,
     shape::Shape,
     signal::hann,
-    tape::{Case, Class, Cpu, Gradient, Io, Op, Real, Tape, Trusted, Values, Var},
+    tape::{Case, Class, Cpu, Io, Op, Real, Tape, Trusted, Values, Var},
 };
 
 /// What a transform hands on of its complex numbers.
@@ -147,10 +147,6 @@ impl Op for Stft {
         Ok(Shape::from([batch, self.output.channels(), bins, frames]))
     }
 
-    fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
-        at.none()
-    }
-
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
         cpu::forward(self, io.shape(0)[2], io.shapes.output[3], io.inputs[0], io.output);
     }
@@ -190,10 +186,6 @@ impl Op for InverseStft {
             return Err(Error::shape(Self::NAME, message));
         }
         Ok(Shape::from([batch, 1, self.samples]))
-    }
-
-    fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
-        at.none()
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {

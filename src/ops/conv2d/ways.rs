@@ -1,17 +1,17 @@
-//! The variants of the three convolution kernels, and what their dispatches have in common.
+//! The three jobs of a convolution, the ways in which each can be done, and what their dispatches have in common.
 
 use super::{
-    Geometry,
+    Geometry, Window,
     channel_lanes::{self, Pixels},
-    registers, tiles,
+    cpu, registers, tiles,
 };
 use crate::{
-    kernel::{Binding, Dispatch, Kernels, Slot, Traits},
+    kernel::{Kernels, Traits},
     ops::{
         tile::{self, Floats, Tile},
         variant,
     },
-    tape::Io,
+    tape::{Cpu, Io, Real},
 };
 
 /// One of the three.
@@ -57,24 +57,51 @@ const WAYS: [(&str, Way); 8] = [
     ("register-tiles", Way::Registers),
 ];
 
-impl Job {
+/// A job on tensors of certain shapes.
+#[derive(Debug, Clone, Copy)]
+pub struct Convolution {
+    job: Job,
+    pub geometry: Geometry,
+}
+
+impl Convolution {
+    /// Of an operation that the tape has taken.
+    pub fn of(job: Job, window: Window, io: &Io<'_>) -> Self {
+        let (a, b, c) = (io.inputs[0], io.inputs[1], io.output);
+        let geometry = match job {
+            Job::Forward => Geometry::of(window, a, c, b),
+            Job::Transpose => Geometry::of(window, c, a, b),
+            Job::WeightGradient => Geometry::of(window, a, b, c),
+        };
+        Convolution { job, geometry }
+    }
+
+    pub fn cpu<T: Real>(self, io: Cpu<'_, T>) {
+        let ([a, b, bias, ..], g) = (io.inputs, &self.geometry);
+        match self.job {
+            Job::Forward => cpu::forward(g, a, b, bias, io.output),
+            Job::Transpose => cpu::transpose(g, a, b, bias, io.output),
+            Job::WeightGradient => cpu::weight_gradient(g, a, b, io.output),
+        }
+    }
+
     /// The dispatches of the variant that is pinned, or that suits the sizes and the device.
-    pub fn kernels(self, g: &Geometry, io: &Io<'_>) -> Kernels {
-        let suits = |way| self.suits(way, g, io.traits);
-        variant::choose(&WAYS, io.traits.pinned, suits, |way| self.by(way, g, io))
+    pub fn kernels(self, io: &Io<'_>) -> Kernels {
+        let suits = |way| self.suits(way, io.traits);
+        variant::choose(&WAYS, io.traits.pinned, suits, |way| self.by(way, io))
     }
 
     /// Names of the variants that can do it, the one that is taken first.
-    pub fn variants(self, g: &Geometry, io: &Io<'_>) -> Vec<&'static str> {
-        let suits = |way| self.suits(way, g, io.traits);
-        variant::names(&WAYS, io.traits.pinned, suits, |way| self.by(way, g, io))
+    pub fn variants(self, io: &Io<'_>) -> Vec<&'static str> {
+        let suits = |way| self.suits(way, io.traits);
+        variant::names(&WAYS, io.traits.pinned, suits, |way| self.by(way, io))
     }
 
     /// Whether a way is to be the default on such a device.
-    fn suits(self, way: Way, g: &Geometry, traits: Traits) -> bool {
-        let rows = match self {
-            Job::Transpose => g.big_channels,
-            Job::Forward | Job::WeightGradient => g.small_channels,
+    fn suits(self, way: Way, traits: Traits) -> bool {
+        let rows = match self.job {
+            Job::Transpose => self.geometry.big_channels,
+            Job::Forward | Job::WeightGradient => self.geometry.small_channels,
         };
         match way {
             Way::Lanes(_) => traits.software,
@@ -85,19 +112,17 @@ impl Job {
     }
 
     /// Its dispatches, unless it cannot do these sizes or lacks something that the device does not have.
-    fn by(self, way: Way, g: &Geometry, io: &Io<'_>) -> Option<Kernels> {
-        match (way, self) {
-            (Way::Matrices(floats), _) => {
-                let tile = Tile::of_matrices(floats, io.traits)?;
-                self.by(Way::Tiles(tile), g, io)
-            }
+    fn by(self, way: Way, io: &Io<'_>) -> Option<Kernels> {
+        let g = &self.geometry;
+        match (way, self.job) {
+            (Way::Matrices(floats), _) => self.by(Way::Tiles(Tile::of_matrices(floats, io.traits)?), io),
             (Way::Lanes(pixels), Job::Forward) => channel_lanes::forward(g, io, pixels),
             (Way::Lanes(pixels), Job::Transpose) => channel_lanes::transpose(g, io, pixels),
             (Way::Lanes(pixels), Job::WeightGradient) => channel_lanes::weight_gradient(g, io, pixels),
             (Way::Tiles(_), _) if io.traits.small_workgroups => None,
             (Way::Tiles(tile), Job::Forward) => Some(tiles::forward(g, io, tile)),
             (Way::Tiles(tile), Job::Transpose) => tiles::transpose(g, io, tile),
-            (Way::Tiles(tile), Job::WeightGradient) => Some(tiles::weight_gradient(g, tile)),
+            (Way::Tiles(tile), Job::WeightGradient) => Some(tiles::weight_gradient(g, io, tile)),
             (Way::Registers, Job::Forward) => Some(registers::forward(g, io)),
             (Way::Registers, Job::Transpose) => Some(registers::transpose(g, io)),
             (Way::Registers, Job::WeightGradient) => Some(registers::weight_gradient(g)),
@@ -107,24 +132,6 @@ impl Job {
 
 /// Of the slices of the weight gradient's sum.
 pub(super) const MOST_PARTIALS: usize = 1 << 23;
-
-pub(super) fn read_all(io: &Io<'_>) -> Vec<Binding> {
-    (0..io.inputs.len())
-        .map(|i| Binding::Read(Slot::Input(i)))
-        .chain([Binding::Write(Slot::Output)])
-        .collect()
-}
-
-/// Numbers output and parameters after the inputs, of which the third is an optional bias.
-pub(super) fn biased(dispatch: Dispatch, io: &Io<'_>) -> Dispatch {
-    let dispatch = dispatch
-        .define("OUT", io.inputs.len())
-        .define("PARAMS", io.inputs.len() + 1);
-    match io.inputs.len() {
-        3 => dispatch.define("BIAS", ""),
-        _ => dispatch,
-    }
-}
 
 pub(super) fn sizes(g: &Geometry) -> [usize; 7] {
     [
