@@ -20,11 +20,12 @@ use common::{
 use stemwise::{
     corpus::{
         Catalogue, Instrument, Mix, Piece, SoundingStarts, Split, TempoClasses,
+        abx::Condition,
         synth::{SynthOptions, synthesise},
     },
     eval::{
-        EvalError, Evaluation, K, Preset, Subject, What, correlation, identification, leak, mes_normal,
-        mes_pseudo,
+        EvalError, Evaluation, Heldout, K, Measure, Preset, Ratio, Subject, What, correlation,
+        identification, leak, mes_normal, mes_pseudo,
     },
     metrics::{Embeddings, nearest_others},
 };
