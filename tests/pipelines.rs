@@ -277,7 +277,7 @@ fn stages_refuse_what_does_not_fit() {
             "cascade",
             drums,
             vec![&folder.path().join("none")],
-            "no folder of a run",
+            "not the folder of a run",
         ),
     ] {
         let message = refused(recipe, instrument, &from);

@@ -17,7 +17,7 @@ use crate::{
     files,
     train::{
         TrainError,
-        recipe::{Recipe, SplitBy, Stems},
+        recipe::{Recipe, SplitBy, Stems, of},
     },
 };
 
@@ -46,7 +46,7 @@ struct Placed {
 /// A file of judgements, read.
 pub(crate) struct File {
     parts: [Vec<ClipTriplet>; 2],
-    /// Whether nobody listened.
+    /// Whether the answers are simulated.
     simulated: bool,
     /// BLAKE3 hash of the table.
     hash: String,
@@ -73,9 +73,7 @@ impl File {
         };
         let parts = [ours(clips.triplets(&train)?), ours(clips.triplets(&held_out)?)];
         if parts.iter().any(Vec::is_empty) {
-            let of = recipe
-                .instrument
-                .map_or(String::new(), |instrument| format!(" of {instrument}"));
+            let of = of(recipe.instrument);
             let message = format!(
                 "{} has {} clear items{of} to train on and {} to hold out: both need at least one",
                 path.display(),
@@ -303,16 +301,12 @@ mod tests {
 
     fn recipe(stems: &str) -> Recipe {
         let set = [
-            "data.segment_seconds=0.5".to_string(),
-            "training.knn_seconds=0.5".to_string(),
-            "training.batch=2".to_string(),
-            format!("data.stems={stems}"),
+            "data.segment_seconds=0.5",
+            "training.knn_seconds=0.5",
+            "training.batch=2",
+            &format!("data.stems={stems}"),
         ];
-        let overrides = Overrides {
-            set: set.to_vec(),
-            ..Overrides::default()
-        };
-        resolve("direct-paft", &overrides).unwrap()
+        resolve("direct-paft", &Overrides::set(&set)).unwrap()
     }
 
     /// What was judged closer is the positive, wherever it is; the stems are those that were judged, and the rest is
