@@ -25,7 +25,7 @@ pub fn counter(things: &str) -> ProgressBar {
     bar
 }
 
-/// Lets something be done that counts, with a bar that is gone afterwards.
+/// Does something that counts, with a bar that is gone afterwards.
 pub fn counted<T>(things: &str, work: impl FnOnce(&(dyn Fn(usize, usize) + Sync)) -> T) -> T {
     let bar = counter(things);
     let done = work(&|done, total| count(&bar, done, total));
@@ -43,7 +43,7 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-/// Lets a run be trained, and shows how it goes; `name` stands in front of every line.
+/// Trains a run and shows how it goes; `name` stands in front of every line.
 pub fn watched<T>(name: &str, train: impl FnOnce(Observer<'_>) -> T) -> T {
     let bar = Training::new(name);
     let done = train(&|event| bar.observe(event));

@@ -66,7 +66,7 @@ pub struct Arguments {
     recipe: RecipeArguments,
 }
 
-/// How that begins which `--json` writes.
+/// How a file that `--json` writes begins.
 const JSON: &str = "{\n  \"stemwise\": ";
 
 /// What `--json` writes.

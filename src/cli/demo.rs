@@ -10,7 +10,7 @@ use crate::corpus::{
     synth::{SynthOptions, synthesise},
 };
 
-/// As little as makes every protocol possible.
+/// The least that makes every protocol possible.
 const CORPUS: SynthOptions = SynthOptions {
     seed: 1,
     train: 12,

@@ -41,7 +41,7 @@ pub struct Arguments {
     /// Drop files that are gone from the given folders
     #[arg(long)]
     prune: bool,
-    /// Read every file and compare its content, also of those that seem to be as they were
+    /// Read every file and compare its content, even where it seems to be unchanged
     #[arg(long)]
     verify: bool,
     /// Files that are decoded at once [default: one a processor, at most 4]
@@ -159,7 +159,7 @@ fn report(arguments: &Arguments, summary: &Summary) -> anyhow::Result<()> {
     }
 }
 
-/// That a file is described by a channel, from 0.
+/// Says that a file is described by one of its channels, counted from 0.
 pub fn cancelled(path: &Path, channel: usize) -> String {
     format!(
         "{}: its channels cancel one another; it is described by channel {}, the loudest",

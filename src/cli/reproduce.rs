@@ -34,7 +34,7 @@ use crate::{
 /// Pieces with which every protocol has ten that give an instrument, and ten others that give the rest.
 const ENOUGH: usize = 20;
 
-/// More divisions of the judgements tell no more.
+/// More divisions of the judgements would tell nothing new.
 const MOST_PAFT_RUNS: u64 = 1000;
 
 #[derive(Args)]
@@ -269,7 +269,7 @@ impl TableRow {
     }
 }
 
-/// Evaluates into a folder, unless that is done already. What does not read there is made anew.
+/// Evaluates into a folder, unless that is done already. An evaluation that cannot be read is made anew.
 fn evaluation(
     options: &EvaluateOptions,
     folder: &Path,

@@ -46,7 +46,7 @@ pub struct Arguments {
     /// Also write a playlist; one that was found by an earlier search is replaced
     #[arg(long, value_name = "FILE")]
     m3u: Option<PathBuf>,
-    /// The library's runs, if they are not where they were
+    /// The library's runs, if they have moved
     #[arg(long = "model", value_name = "RUN")]
     models: Vec<PathBuf>,
     /// Index or part of the name of a device, see 'stemwise devices', or 'cpu'; for files that are not in the library

@@ -29,7 +29,7 @@ pub struct Arguments {
     what: PathBuf,
     #[command(flatten)]
     recipe: RecipeArguments,
-    /// Measure everything to the end and anew, also what was measured before or is far behind
+    /// Measure everything to the end and anew, even what was measured before or is far behind
     #[arg(long)]
     exhaustive: bool,
     /// Stop measuring after this many seconds, and keep what was found by then

@@ -16,26 +16,15 @@ use super::{EvalError, Heldout, Measure, Score, Subject, listener::Listener};
 use crate::{
     corpus::{
         Instrument, Mix, Pieces,
-        abx::{Clip, Clips, Condition, Items, Judged, Judgements, Side, SplitBy},
+        abx::{Clip, Condition, Items, Judged, Side},
     },
     describe::Describer,
     metrics::{self, JudgedItem, Votes, perceptual_agreement},
-    train::{
-        self, Recipe, Run,
-        recipe::{self, Task},
-    },
+    train::{JudgementTable, Recipe, Run, recipe::Task},
 };
 
 /// The longest that is heard of a sample, as in the papers.
 const SECONDS: f64 = 5.0;
-
-/// A table of judgements, read.
-pub(super) struct Table {
-    judgements: Judgements,
-    clips: Clips,
-    /// Hash of the table and of where its segments lie.
-    pub hash: String,
-}
 
 /// The score of one instrument and condition.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,42 +39,25 @@ pub struct Agreed {
     pub heldout: Heldout,
 }
 
-impl Table {
-    pub fn read(path: &Path) -> Result<Self, EvalError> {
-        let judgements = Judgements::read(path)?;
-        let clips = Clips::read(&train::clip_files(path)?)?;
-        Ok(Table {
-            judgements,
-            clips,
-            hash: train::judgements_hash(path)?,
-        })
-    }
-
-    /// Whether the answers are simulated.
-    pub fn simulated(&self) -> bool {
-        self.judgements.simulated() || self.clips.simulated()
-    }
-
-    /// The items that a run can be asked about.
-    fn items(&self, folder: &Path, recipe: &Recipe) -> Result<(Vec<Judged>, Heldout), EvalError> {
-        let clear = Items::clear(&self.judgements);
-        if recipe.task == Task::Judgements {
-            let record = Run::open(folder)?.record()?;
-            let learnt = record.and_then(|record| record.starts.last().and_then(|s| s.judgements.clone()));
-            if learnt.is_some() && learnt.as_deref() != Some(self.hash.as_str()) {
-                return Ok((clear.judged(), Heldout::Others));
-            }
-            if learnt.is_some() {
-                let by = match recipe.data.split {
-                    recipe::SplitBy::Item => SplitBy::Item,
-                    recipe::SplitBy::Response => SplitBy::Response,
-                };
-                let [_, held_out] = clear.split(recipe.seed, by);
-                return Ok((held_out, Heldout::Part));
-            }
+/// The items that a run can be asked about.
+fn items(
+    table: &JudgementTable,
+    folder: &Path,
+    recipe: &Recipe,
+) -> Result<(Vec<Judged>, Heldout), EvalError> {
+    let record = match recipe.task {
+        Task::Judgements => Run::open(folder)?.record()?,
+        _ => None,
+    };
+    let learnt = record.and_then(|record| record.starts.into_iter().next_back()?.judgements);
+    Ok(match learnt {
+        Some(hash) if hash == table.hash => {
+            let [_, held_out] = table.divided(recipe);
+            (held_out, Heldout::Part)
         }
-        Ok((clear.judged(), Heldout::All))
-    }
+        Some(_) => (Items::clear(&table.judgements).judged(), Heldout::Others),
+        None => (Items::clear(&table.judgements).judged(), Heldout::All),
+    })
 }
 
 /// Where a judged sample is: the set of pieces, its piece there, and its first sample.
@@ -140,10 +112,10 @@ struct Question {
 }
 
 /// The questions to all runs, about their own instruments.
-fn questions(describer: &Describer, table: &Table, path: &Path) -> Result<Vec<Question>, EvalError> {
+fn questions(describer: &Describer, table: &JudgementTable, path: &Path) -> Result<Vec<Question>, EvalError> {
     let mut questions = Vec::new();
     for (folder, recipe, _) in describer.runs() {
-        let (items, heldout) = table.items(folder, recipe)?;
+        let (items, heldout) = items(table, folder, recipe)?;
         for judged in items {
             let instrument = judged.item.part().instrument();
             let ours = instrument.filter(|&i| recipe.instrument.is_none_or(|own| own == i));
@@ -186,7 +158,7 @@ fn shortest(questions: &[Question], rate: u32) -> usize {
 /// Agreement by instrument and condition.
 pub(super) fn agreement(
     describer: &mut Describer,
-    table: &Table,
+    table: &JudgementTable,
     finder: &mut Finder<'_>,
     progress: &dyn Fn(usize, usize),
     stop: &AtomicBool,

@@ -6,15 +6,13 @@ use std::{
     sync::atomic::AtomicBool,
 };
 
-use super::{
-    EvalError, EvaluatedRun, Evaluation, LeftOut, Preset, Score, What, agreement::Table, what::protocols,
-};
+use super::{EvalError, EvaluatedRun, Evaluation, LeftOut, Preset, Score, What, what::protocols};
 use crate::{
     corpus::{PieceOptions, Pieces, Source, Split, TempoClasses},
     describe::{DescribeError, Describer},
     gpu::Device,
     separate::{Separators, WindowOptions},
-    train::{Checkpoint, Run},
+    train::{Checkpoint, JudgementTable, Run},
 };
 
 /// Bytes for decoded audio, where there is no store.
@@ -96,7 +94,11 @@ pub fn evaluate(
 /// [`EvalError::Option`] for numbers that cannot be used, and a corpus without the split; what the corpus and the
 /// judgements give.
 pub fn check(options: &EvaluateOptions) -> Result<(), EvalError> {
-    options.judgements.as_deref().map(Table::read).transpose()?;
+    options
+        .judgements
+        .as_deref()
+        .map(JudgementTable::read)
+        .transpose()?;
     opened(options).map(drop)
 }
 
@@ -165,7 +167,7 @@ pub(super) struct Task<'a> {
     pub what: Vec<What>,
     pub source: Source,
     classes: TempoClasses,
-    pub table: Option<Table>,
+    pub table: Option<JudgementTable>,
 }
 
 /// What could not be evaluated.
@@ -195,7 +197,7 @@ impl<'a> Task<'a> {
             .filter(|_| what.contains(&What::Agreement));
         Ok(Task {
             classes: source.tempo_classes()?,
-            table: asked.map(Table::read).transpose()?,
+            table: asked.map(JudgementTable::read).transpose()?,
             options,
             device,
             stop,
@@ -209,7 +211,7 @@ impl<'a> Task<'a> {
     /// An evaluation without scores.
     fn empty(&self) -> Result<Evaluation, EvalError> {
         let options = self.options;
-        let mut simulated = self.table.as_ref().is_some_and(Table::simulated);
+        let mut simulated = self.table.as_ref().is_some_and(JudgementTable::simulated);
         let mut runs = Vec::new();
         for run in &self.runs {
             let path = run.newest_best();

@@ -130,24 +130,12 @@ impl fmt::Display for Measure {
             Measure::CleanStems => f.write_str("clean stems"),
             Measure::CleanStemAndMix => f.write_str("clean stem and mix"),
             Measure::Separated(ratio, average) => {
-                let ratio = match ratio {
-                    Ratio::Sdr => "SDR",
-                    Ratio::Isr => "ISR",
-                    Ratio::Sir => "SIR",
-                    Ratio::Sar => "SAR",
-                };
-                let average = match average {
-                    Average::Medians => "median of medians",
-                    Average::Means => "mean of means",
-                };
+                let ratio = ["SDR", "ISR", "SIR", "SAR"][*ratio as usize];
+                let average = ["median of medians", "mean of means"][*average as usize];
                 write!(f, "{ratio}, {average}")
             }
             Measure::Agreement(condition, heldout) => {
-                let heldout = match heldout {
-                    Heldout::All => "",
-                    Heldout::Others => ", after other judgements",
-                    Heldout::Part => ", held out",
-                };
+                let heldout = ["", ", after other judgements", ", held out"][*heldout as usize];
                 write!(f, "{condition}{heldout}")
             }
         }

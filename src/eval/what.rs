@@ -41,61 +41,63 @@ impl What {
 
     /// As on the command line.
     pub fn name(self) -> &'static str {
-        match self {
-            What::MesNormal => "mes-normal",
-            What::MesPseudo => "mes-pseudo",
-            What::Leak => "leak",
-            What::Sdr => "sdr",
-            What::Identification => "identification",
-            What::Correlation => "correlation",
-            What::Agreement => "agreement",
-        }
+        self.texts().0
     }
 
     /// As a heading.
     pub fn title(self) -> &'static str {
-        match self {
-            What::MesNormal => "MES-Normal",
-            What::MesPseudo => "MES-Pseudo",
-            What::Leak => "Leak check",
-            What::Sdr => "Separation",
-            What::Identification => "Identification of instruments",
-            What::Correlation => "Correlation of distance matrices",
-            What::Agreement => "Agreement with listeners",
-        }
+        self.texts().1
     }
 
     /// What it is, and what a good number looks like.
     pub fn explanation(self) -> &'static str {
+        self.texts().2
+    }
+
+    fn texts(self) -> (&'static str, &'static str, &'static str) {
         match self {
-            What::MesNormal => {
+            What::MesNormal => (
+                "mes-normal",
+                "MES-Normal",
                 "Segments of whole pieces: how often the five nearest neighbours in the instrument's sub-space name \
-                 the right piece. 100 % is best."
-            }
-            What::MesPseudo => {
+                 the right piece. 100 % is best.",
+            ),
+            What::MesPseudo => (
+                "mes-pseudo",
+                "MES-Pseudo",
                 "Segments in which only the instrument is of the piece that is to be named, and the rest is played \
-                 by others: 100 % is best, and a model that hears the rest scores at chance, or below."
-            }
-            What::Leak => {
+                 by others: 100 % is best, and a model that hears the rest scores at chance, or below.",
+            ),
+            What::Leak => (
+                "leak",
+                "Leak check",
                 "Does the sub-space tell the piece that gives the instrument (100 % is best), and the piece that \
-                 gives the rest (chance is best)?"
-            }
-            What::Sdr => {
+                 gives the rest (chance is best)?",
+            ),
+            What::Sdr => (
+                "sdr",
+                "Separation",
                 "Separated stems against the true ones, in dB: more is better, and each 10 dB are a tenth of the \
-                 error. Chance is the mix itself, taken for the stem."
-            }
-            What::Identification => {
+                 error. Chance is the mix itself, taken for the stem.",
+            ),
+            What::Identification => (
+                "identification",
+                "Identification of instruments",
                 "An instrument is heard alone: how often the sub-space with the largest norm is its own. 100 % is \
-                 best, 20 % chance."
-            }
-            What::Correlation => {
+                 best, 20 % chance.",
+            ),
+            What::Correlation => (
+                "correlation",
+                "Correlation of distance matrices",
                 "Do the distances between segments stay the same when the clean stem is replaced by the mix? 1 is \
-                 best; vectors that know nothing give 0."
-            }
-            What::Agreement => {
+                 best; vectors that know nothing give 0.",
+            ),
+            What::Agreement => (
+                "agreement",
+                "Agreement with listeners",
                 "How many answers of listeners chose the sample that the model finds more alike. The ceiling is \
-                 always siding with the majority; the trivial rule always takes the sample of the reference's piece."
-            }
+                 always siding with the majority; the trivial rule always takes the sample of the reference's piece.",
+            ),
         }
     }
 }

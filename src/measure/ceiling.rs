@@ -12,7 +12,7 @@ use crate::{
     tape::{Effort, Parameters, Role, Session, Tape, Var},
 };
 
-/// Rates that no kernel can be above, but for the copy of what fits a cache.
+/// Rates that no kernel can exceed, except by copying what fits a cache.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Ceiling {
     /// f32 multiply-adds, two operations each. On a GPU from registers to registers; on the CPU those of a matrix

@@ -20,7 +20,7 @@ use crate::{
 /// Why nothing was dumped.
 #[derive(Debug, thiserror::Error)]
 pub enum DumpError {
-    /// The folder holds something, of which a comparison would speak, too.
+    /// The folder holds something, which a comparison would show, too.
     #[error("{0} is not empty: name a folder that is not there yet")]
     NotEmpty(String),
     /// The folder cannot be made or read.
@@ -93,7 +93,7 @@ struct Steps<'a> {
 struct Step<'a> {
     name: &'a str,
     operation: &'a str,
-    /// Of several ways, that which is taken.
+    /// Of several ways, the one that is taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     variant: Option<&'a str>,
     inputs: Vec<&'a [usize]>,

@@ -1,4 +1,4 @@
-//! Kernels by all that shapes them: those of plans, and every permutation that the crate holds.
+//! Kernels by everything that shapes them: those of plans, and every permutation that the crate holds.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -48,7 +48,7 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// Reads the log of a run: none if it never began. A line that was cut short ends it.
+    /// Reads the log of a run, which is empty if it never began. A line that was cut short ends it.
     pub fn read(found: &FoundRun) -> Self {
         let mut log = Log::default();
         let text = match files::read_to_string(&found.run.metrics()) {

@@ -33,7 +33,7 @@ pub(super) struct Found {
 pub(super) struct FoundRun {
     pub run: Run,
     pub record: Option<RunRecord>,
-    /// Of its newest checkpoint; a run that never came so far has none.
+    /// Of its newest checkpoint, if it has one.
     pub state: Option<State>,
     /// BLAKE3 hash of its best checkpoint.
     pub checkpoint: Option<String>,

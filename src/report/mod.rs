@@ -126,7 +126,7 @@ pub enum ReportError {
     Image(#[from] SoundError),
 }
 
-/// Why nothing can be heard of a recipe: the rest of the report does not need it.
+/// Why a recipe cannot be heard: the rest of the report does not need it.
 #[derive(Debug, thiserror::Error)]
 pub enum SoundError {
     /// The corpus cannot be read.

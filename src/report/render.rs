@@ -130,7 +130,7 @@ fn check(out: &Path) -> Result<(), ReportError> {
     }
 }
 
-/// Whether a file that is there may be replaced: it says in its head that this program wrote it.
+/// Whether an existing file may be replaced: its head says that this program wrote it.
 fn is_report(path: &Path) -> bool {
     let mut head = Vec::new();
     let read = files::open(path).and_then(|file| file.take(1024).read_to_end(&mut head));

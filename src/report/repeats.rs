@@ -12,7 +12,7 @@ pub(super) struct Repeat {
     pub conditions: Option<String>,
     pub runs: usize,
     pub simulated: bool,
-    /// Mean ± standard deviation (of a sample) for each instrument; of those that all runs have.
+    /// Mean ± standard deviation (of a sample) for each instrument that all runs have.
     pub cells: Vec<String>,
 }
 

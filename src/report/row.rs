@@ -23,7 +23,7 @@ pub(super) struct ScoreRow {
     pub beside: Vec<Beside>,
     #[serde(skip)]
     pub values: Vec<Option<f64>>,
-    /// What repeated runs have in common; nothing of runs that were not found.
+    /// What repeated runs have in common; `None` if a run was not found.
     #[serde(skip)]
     pub kind: Option<String>,
     /// Hashes of the weights.

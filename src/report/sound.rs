@@ -78,7 +78,7 @@ struct Set<'a> {
     simulated: bool,
 }
 
-/// Separates segments of the runs' own corpora. What cannot be heard is noted, and no error.
+/// Separates segments of the runs' own corpora. What cannot be heard is noted, and is not an error.
 ///
 /// # Errors
 /// [`ReportError::Interrupted`].
@@ -332,7 +332,7 @@ impl Song {
     }
 }
 
-/// Signal-to-distortion ratio over the segment; none of a stem that is silent.
+/// Signal-to-distortion ratio over the segment; `None` for a silent stem.
 fn ratio(segment: &Segment, truth: &[f32], estimate: &[f32]) -> Result<Option<String>, SoundError> {
     let (truth, estimate) = (segment.cut(truth), segment.cut(estimate));
     let ratios = signal_to_distortion(&[truth], &[estimate], truth.len())?;

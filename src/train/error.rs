@@ -16,7 +16,7 @@ pub enum TrainError {
     /// The engine or the device failed.
     #[error(transparent)]
     Engine(#[from] crate::Error),
-    /// The corpus cannot be read or does not suffice.
+    /// The corpus cannot be read, or is not enough.
     #[error(transparent)]
     Corpus(#[from] CorpusError),
     /// Judgements cannot be read, or do not go with the corpus.
@@ -49,7 +49,7 @@ pub enum TrainError {
         /// What it must be.
         message: String,
     },
-    /// An instrument that the corpus does not have enough of.
+    /// The corpus does not have enough of an instrument.
     #[error("{message}")]
     Unheard {
         /// The instrument.

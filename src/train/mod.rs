@@ -30,9 +30,9 @@ pub mod recipe;
 mod run;
 mod trainer;
 
+pub(crate) use data::JudgementTable;
 #[doc(hidden)]
 pub use data::loader;
-pub(crate) use data::{clip_files, judgements_hash};
 pub use error::TrainError;
 pub use network::{EmbeddingStep, LossPart, LossStep, Network, Parent};
 pub use recipe::Recipe;

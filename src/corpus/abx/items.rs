@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Aspect, Condition, Item, Judgements, Part, Side};
 use crate::corpus::sample::{Random, Stream};
 
@@ -31,7 +33,8 @@ impl Judged {
 }
 
 /// What stays together when items are divided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum SplitBy {
     /// An item with all its answers: what is tested on was never trained on.
     Item,

@@ -12,12 +12,12 @@ use super::{
 use crate::{
     corpus::{
         self, Excerpt, Instrument, Pieces, Sampler, SamplerOptions,
-        abx::{Clip, ClipTriplet, Clips, Items, Judgements},
+        abx::{self, Clip, ClipTriplet, Clips, Items, Judgements},
     },
     files,
     train::{
         TrainError,
-        recipe::{Recipe, SplitBy, Stems, of},
+        recipe::{Recipe, Stems, of},
     },
 };
 
@@ -43,26 +43,49 @@ struct Placed {
     stems: [(Stem, Option<usize>); 3],
 }
 
-/// A file of judgements, read.
-pub(crate) struct File {
+/// A table of judgements, and the files beside it that say where the judged segments lie.
+pub(crate) struct JudgementTable {
+    pub judgements: Judgements,
+    pub clips: Clips,
+    /// Hash of all these files.
+    pub hash: String,
+}
+
+impl JudgementTable {
+    pub fn read(path: &Path) -> Result<Self, TrainError> {
+        Ok(JudgementTable {
+            judgements: Judgements::read(path)?,
+            clips: Clips::read(&clip_files(path)?)?,
+            hash: judgements_hash(path)?,
+        })
+    }
+
+    /// Whether the answers are simulated.
+    pub fn simulated(&self) -> bool {
+        self.judgements.simulated() || self.clips.simulated()
+    }
+
+    /// The clear items as the recipe divides them: trained on, and held out.
+    pub fn divided(&self, recipe: &Recipe) -> [Vec<abx::Judged>; 2] {
+        Items::clear(&self.judgements).split(recipe.seed, recipe.data.split)
+    }
+}
+
+/// What a run learns from.
+pub(crate) struct Lesson {
     parts: [Vec<ClipTriplet>; 2],
     /// Whether the answers are simulated.
     simulated: bool,
-    /// BLAKE3 hash of the table.
+    /// Hash of the table.
     hash: String,
 }
 
-impl File {
-    /// Reads the recipe's table, and the JSON files beside it.
+impl Lesson {
+    /// Reads the recipe's table.
     pub fn read(recipe: &Recipe) -> Result<Self, TrainError> {
         let path = recipe.data.judgements.as_deref().unwrap_or(Path::new(""));
-        let judgements = Judgements::read(path)?;
-        let clips = Clips::read(&clip_files(path)?)?;
-        let by = match recipe.data.split {
-            SplitBy::Item => corpus::abx::SplitBy::Item,
-            SplitBy::Response => corpus::abx::SplitBy::Response,
-        };
-        let [train, held_out] = Items::clear(&judgements).split(recipe.seed, by);
+        let table = JudgementTable::read(path)?;
+        let [train, held_out] = table.divided(recipe);
         let ours = |triplets: Vec<ClipTriplet>| {
             let wanted = |t: &ClipTriplet| {
                 recipe
@@ -71,6 +94,7 @@ impl File {
             };
             triplets.into_iter().filter(wanted).collect::<Vec<_>>()
         };
+        let clips = &table.clips;
         let parts = [ours(clips.triplets(&train)?), ours(clips.triplets(&held_out)?)];
         if parts.iter().any(Vec::is_empty) {
             let of = of(recipe.instrument);
@@ -85,10 +109,10 @@ impl File {
                 None => TrainError::setting("data.judgements", message),
             });
         }
-        Ok(File {
+        Ok(Lesson {
             parts,
-            simulated: judgements.simulated() || clips.simulated(),
-            hash: judgements_hash(path)?,
+            simulated: table.simulated(),
+            hash: table.hash,
         })
     }
 
@@ -113,7 +137,7 @@ pub(crate) fn judgements_hash(table: &Path) -> Result<String, TrainError> {
 }
 
 /// The JSON files in the folder of a table of judgements, in the order of their names.
-pub(crate) fn clip_files(table: &Path) -> Result<Vec<PathBuf>, TrainError> {
+fn clip_files(table: &Path) -> Result<Vec<PathBuf>, TrainError> {
     let folder = match table.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -142,7 +166,7 @@ pub(crate) fn clip_files(table: &Path) -> Result<Vec<PathBuf>, TrainError> {
 
 impl Judged {
     /// Finds the judged pieces in `sets`, of which the first two are those of training and validation.
-    pub fn new(recipe: &Recipe, file: &File, sets: &[Pieces]) -> Result<Self, TrainError> {
+    pub fn new(recipe: &Recipe, lesson: &Lesson, sets: &[Pieces]) -> Result<Self, TrainError> {
         let options = |size: usize, seed| SamplerOptions {
             seed,
             batch: recipe.training.batch as u64,
@@ -156,12 +180,12 @@ impl Judged {
                 .map(|triplet| placed(triplet, recipe, sets))
                 .collect::<Result<Vec<_>, _>>()
         };
-        let (train, held_out) = (place(&file.parts[0])?, place(&file.parts[1])?);
+        let (train, held_out) = (place(&lesson.parts[0])?, place(&lesson.parts[1])?);
         let sampler =
             |set: usize, size, seed| Sampler::new(sets[set].catalogue().clone(), options(size, seed));
         Ok(Judged {
-            hash: file.hash.clone(),
-            simulated: file.simulated,
+            hash: lesson.hash.clone(),
+            simulated: lesson.simulated,
             stems: recipe.data.stems,
             samplers: [
                 sampler(TRAIN, train.len(), recipe.seed)?,
@@ -348,7 +372,7 @@ mod tests {
             agreeing: 9,
             disagreeing: 1,
         };
-        let file = File {
+        let lesson = Lesson {
             parts: [
                 vec![triplet([id(2, 0), id(2, 1), id(0, 3)])],
                 vec![triplet([id(1, 0), id(1, 1), id(1, 2)])],
@@ -360,7 +384,7 @@ mod tests {
         let start = |seconds: f64| (44_100.0 * (seconds + 0.25)) as u64;
         let places = [(2, 0, start(1.0)), (2, 1, start(2.0)), (0, 3, start(1.5))];
         for stems in ["clean", "normal", "pseudo"] {
-            let judged = Judged::new(&recipe(stems), &file, &sets).unwrap();
+            let judged = Judged::new(&recipe(stems), &lesson, &sets).unwrap();
             assert_eq!(
                 (judged.epoch(), judged.validation(9).unwrap().len()),
                 (Some(1), 1)

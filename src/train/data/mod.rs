@@ -9,11 +9,11 @@ pub mod loader;
 mod micro;
 
 pub(crate) use example::{Batch, Example, Item, Writer};
-pub(crate) use judged::{clip_files, judgements_hash};
+pub(crate) use judged::{JudgementTable, judgements_hash};
 pub(crate) use micro::MicroBatches;
 
 use draw::{Draw, Sampled, VALIDATION};
-use judged::Judged;
+use judged::{Judged, Lesson};
 
 use crate::{
     corpus::{
@@ -79,15 +79,15 @@ impl Data {
         ];
         let draw: Box<dyn Draw> = match recipe.task {
             Task::Judgements => {
-                let file = judged::File::read(recipe)?;
+                let lesson = Lesson::read(recipe)?;
                 let there = |id: u32| {
                     sets.iter()
                         .any(|set| set.catalogue().pieces().iter().any(|p| p.id == id))
                 };
-                if !file.tracks().all(there) {
+                if !lesson.tracks().all(there) {
                     sets.push(pieces(Split::Test, len, AUDIO_MEMORY / 4)?);
                 }
-                Box::new(Judged::new(recipe, &file, &sets)?)
+                Box::new(Judged::new(recipe, &lesson, &sets)?)
             }
             _ => Box::new(sampled(recipe, parents, &sets, observer)?),
         };

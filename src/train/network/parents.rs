@@ -218,7 +218,7 @@ impl Opened {
         }
     }
 
-    /// Whether networks of the two recipes hear the same and are as large.
+    /// Whether networks of the two recipes hear the same and are of the same size.
     fn check(&self, ours: &Recipe) -> Result<(), TrainError> {
         let theirs = &self.checkpoint.state.recipe;
         let (a, b) = (&theirs.front_end, &ours.front_end);

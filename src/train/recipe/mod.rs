@@ -5,15 +5,16 @@
 
 mod builtin;
 mod check;
+mod keys;
 mod resolve;
 mod settings;
 
 pub use builtin::{PRESETS, RECIPES};
 pub(super) use check::updates;
+pub(super) use keys::{misfit, no_toml};
 pub use resolve::{Overrides, resolve};
-pub(super) use resolve::{misfit, no_toml};
 pub(super) use settings::of;
 pub use settings::{
-    Best, Data, FrontEnd, Loss, Model, NetworkSettings, Part, Precision, Recipe, Sampling, SplitBy, Stems,
-    Task, Training, Triplets,
+    Best, Data, FrontEnd, Loss, Model, NetworkSettings, Part, Precision, Recipe, Sampling, Stems, Task,
+    Training, Triplets,
 };

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     audio::Stft,
-    corpus::Instrument,
+    corpus::{Instrument, abx::SplitBy},
     models::{DirectConfig, ExtractorConfig, HashizumeConfig, Last, SUBSPACES, SeparatorConfig},
     nn::LogMelConfig,
     signal::MelFilters,
@@ -171,16 +171,6 @@ pub enum Stems {
     Normal,
 }
 
-/// What stays together when judgements are divided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SplitBy {
-    /// All answers about an item.
-    Item,
-    /// One answer.
-    Response,
-}
-
 /// What is minimised.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -298,7 +288,7 @@ impl FrontEnd {
     }
 }
 
-/// Says of which instrument something is, behind its name: ` of drums`.
+/// What follows a name to say which instrument something is of: ` of drums`.
 pub(crate) fn of(instrument: Option<Instrument>) -> String {
     instrument.map_or(String::new(), |instrument| format!(" of {instrument}"))
 }

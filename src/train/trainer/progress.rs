@@ -88,7 +88,7 @@ pub enum Event<'a> {
     },
 }
 
-/// What it took until the device was at work, in seconds: all but data and the validation before the first step.
+/// What it took until the device was at work, in seconds, without data and the validation before the first step.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StartUp {
     /// Opening the device: once in a process, though several runs may share it.
