@@ -1,37 +1,44 @@
 //! A corpus out of nothing: pieces composed and synthesised from a seed.
 //!
-//! Every piece has its own key, tempo, style, form, chord progressions, playing styles and timbres, and
-//! is written in the Slakh2100 layout. A piece is a pure function of (options, track number): the corpus
-//! is the same, byte for byte, whatever the number of threads.
+//! Every piece has its own key, tempo, style, form, chord progressions, lines and timbres, and is written in the
+//! Slakh2100 layout. A piece is a pure function of (options, track number): the corpus is the same, byte for byte,
+//! whatever the number of threads.
+//!
+//! `scores.toml` says what is played, `patches.toml` how it sounds: a new pattern or a new instrument is a new row
+//! there. A piece is planned (`song`), its parts are written out (`drums`, `lines`) and played as by hand (`player`);
+//! one voice sounds every note, whatever the instrument (`voice`, `sources`), and stems go through their `effects`
+//! into the room of the `studio`.
 
-mod bass;
 mod drums;
 mod dsp;
-mod form;
-mod guitar;
-mod melody;
-mod perform;
-mod piano;
-mod residuals;
-mod rhythm;
+mod effects;
+mod lines;
+mod player;
+mod song;
+mod sources;
 mod studio;
+mod tables;
 mod theory;
+mod voice;
 
 use std::{
     fs,
     path::Path,
+    slice,
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use rand::{Rng, RngExt, SeedableRng};
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use self::{
     dsp::RATE,
-    form::{GUITAR, PIANO, RESIDUAL, Song},
+    song::{BASS, DRUMS, LAYERS, Song},
     studio::Studio,
+    tables::{Tables, pick},
+    voice::{Patch, render},
 };
 use super::{
     CorpusError,
@@ -67,7 +74,7 @@ pub struct Summary {
 /// The options and the version of the synthesiser, at the root of a synthesised corpus.
 const RECORD: &str = "synth.json";
 /// Changes whenever the same options would give other audio.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 #[derive(Serialize)]
 struct Record<'a> {
@@ -113,6 +120,7 @@ pub fn synthesise(
         let message = format!("a track has 6 to 3600 seconds, not {}", options.seconds);
         return Err(CorpusError::invalid(message));
     }
+    let tables = Tables::read()?;
     let tracks = options.tracks();
     let version = VERSION;
     record::claim(root, RECORD, "synthesised", &Record { version, options })?;
@@ -126,7 +134,7 @@ pub fn synthesise(
         .map(|&(split, number)| {
             let missing = !track_folder(root, split, number).exists();
             if missing {
-                piece(options, split, number).write(root)?;
+                piece(&tables, options, split, number)?.write(root)?;
             }
             progress(done.fetch_add(1, Ordering::Relaxed) + 1, tracks.len());
             Ok(missing as usize)
@@ -145,55 +153,63 @@ fn stream(seed: u64, number: u32, purpose: u64) -> ChaCha8Rng {
     rng
 }
 
+/// Level of drums, bass, piano, guitar and the others in the mix, in dB.
+const LEVELS: [f32; LAYERS] = [-0.6, -1.5, -3.5, -3.5, -4.0, -5.0];
+
 /// Composes and renders one track.
-fn piece(options: &SynthOptions, split: &str, number: u32) -> NewTrack {
+fn piece(tables: &Tables, options: &SynthOptions, split: &str, number: u32) -> Result<NewTrack, CorpusError> {
     let rng = |purpose| stream(options.seed, number, purpose);
-    let song = Song::draw(&mut rng(0), options.seconds);
+    let song = Song::draw(tables, &mut rng(0), options.seconds)?;
     let (tempo, length) = (song.tempo, (options.seconds * RATE as f64).round() as usize);
-    let mut studio = Studio::draw(&song, rng(1));
-    let groove = rng(2).random_range(0..16);
+    let mut studio = Studio::draw(tempo, rng(1));
 
-    let notes = rhythm::compose(&song, groove, rng(10));
-    let samples = drums::Kit::draw(&mut rng(11)).render(&notes, tempo, length, rng(12));
-    studio.add(DRUM_PROGRAM, "Drums", 0.0, notes, samples);
+    let kit = tables.kit(&mut rng(11))?;
+    let notes = drums::compose(&song, &kit, rng(10));
+    let samples = render(&kit, &notes, tempo, length, rng(12));
+    studio.add(DRUM_PROGRAM, LEVELS[DRUMS], notes, samples);
 
-    let patch = bass::Patch::draw(song.style, &mut rng(20));
-    let notes = bass::compose(&song, groove, rng(21));
-    let samples = patch.render(&notes, tempo, length, rng(22));
-    studio.add(patch.program, patch.name, -1.5, notes, samples);
-
-    if song.has(PIANO) {
-        let patch = piano::Patch::draw(song.style, &mut rng(30));
-        let notes = piano::compose(&song, rng(31));
-        let samples = patch.render(&notes, tempo, length, rng(32));
-        studio.add(patch.program, patch.name, -3.5, notes, samples);
-    }
-    if song.has(GUITAR) {
-        let patch = guitar::Patch::draw(song.style, &mut rng(40));
-        let notes = guitar::compose(&song, &patch, rng(41));
-        let samples = patch.render(&notes, tempo, length, rng(42));
-        studio.add(patch.program, patch.name, -3.5, notes, samples);
-    }
     let mut taken = None;
-    for (i, layer) in RESIDUAL
-        .into_iter()
-        .enumerate()
-        .filter(|(_, layer)| song.has(*layer))
-    {
-        let purpose = 50 + 10 * i as u64;
-        let patch = residuals::Patch::draw(taken, &mut rng(purpose));
-        taken = Some(patch.role);
-        let notes = melody::compose(&song, layer, patch.role, patch.centre, rng(purpose + 1));
-        let samples = patch.render(&notes, tempo, length, rng(purpose + 2));
-        studio.add(patch.program, patch.name, -4.0 - i as f32, notes, samples);
+    for layer in (BASS..LAYERS).filter(|layer| song.has(*layer)) {
+        let purpose = 10 + 10 * layer as u64;
+        let (patch, kinds) = cast(&song, layer, &mut taken, &mut rng(purpose))?;
+        let notes = lines::compose(&song, layer, &patch, &kinds, rng(purpose + 1));
+        let samples = render(slice::from_ref(&patch), &notes, tempo, length, rng(purpose + 2));
+        studio.add(patch.program, LEVELS[layer], notes, samples);
     }
     let mut ids = rng(3);
-    NewTrack {
+    Ok(NewTrack {
         number,
         split: split.into(),
-        stems: studio.finish(),
+        stems: studio.stems,
         tempo_bpm: tempo,
-        beats_per_bar: song.beats_per_bar,
+        beats_per_bar: song.style.beats,
         uuid: format!("{:016x}{:016x}", ids.next_u64(), ids.next_u64()),
+    })
+}
+
+/// Who plays a layer, and which kinds of lines. An instrument beside the four plays one kind only, and not the one that
+/// is `taken` by another.
+fn cast(
+    song: &Song,
+    layer: usize,
+    taken: &mut Option<String>,
+    rng: &mut ChaCha8Rng,
+) -> Result<(Patch, Vec<String>), CorpusError> {
+    if let Some(seat) = song.seat(layer) {
+        let patch = song.tables.patch(&seat.programs, rng)?;
+        let kinds = if patch.lines.is_empty() {
+            seat.lines.clone()
+        } else {
+            patch.lines.clone()
+        };
+        return Ok((patch, kinds));
+    }
+    loop {
+        let patch = song.tables.patch(&song.tables.scores.others, rng)?;
+        let kind = pick(rng, &patch.lines).clone();
+        if taken.as_ref() != Some(&kind) {
+            *taken = Some(kind.clone());
+            return Ok((patch, vec![kind]));
+        }
     }
 }
