@@ -41,6 +41,26 @@ pub enum FileError {
     },
 }
 
+/// What the operating system refused.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {what} {}: {source}", path.display())]
+pub struct IoError {
+    /// A verb, as in "list" or "create".
+    pub what: &'static str,
+    /// The file or folder.
+    pub path: PathBuf,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+impl IoError {
+    /// Of what the system says; for `map_err`.
+    pub(crate) fn of(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| IoError { what, path, source }
+    }
+}
+
 /// Writes the file `path` through `write`: afterwards it holds all that `write` wrote, or, after an error, what
 /// it held before. What killed processes left half-written in its folder is removed.
 ///

@@ -10,6 +10,7 @@ mod coded;
 mod error;
 mod flac;
 mod format;
+mod istft;
 mod load;
 mod mp4;
 mod mpeg;
@@ -24,11 +25,12 @@ mod write;
 
 pub use error::AudioError;
 pub use format::{EXTENSIONS, UNREAD_EXTENSIONS};
+pub use istft::IstftStream;
 pub use load::{frames_at, read_mono_at, read_mono_range_at};
 pub use read::{Audio, AudioReader, read_mono, read_mono_range};
 pub use resample::{Resampler, resample, resampled_len};
 pub use stft::{Spectrogram, Stft};
-pub use stream::{IstftStream, StftStream};
+pub use stream::StftStream;
 pub use write::{SampleFormat, WavWriter};
 
 /// The rate every model works at, in Hz.

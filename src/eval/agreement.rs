@@ -120,9 +120,7 @@ impl<'a> Finder<'a> {
     }
 
     fn find(&mut self, clip: Clip, rate: u32, samples: usize) -> Result<Place, EvalError> {
-        let scale = |at: u64| (u128::from(at) * u128::from(rate) / u128::from(clip.rate.max(1))) as u64;
-        let spare = scale(clip.end - clip.start).saturating_sub(samples as u64);
-        let start = scale(clip.start) + spare / 2;
+        let start = clip.middle(rate, samples as u64);
         let mut set = 0;
         loop {
             if set == self.sets.len() {
@@ -182,8 +180,7 @@ pub(super) fn agreement(
     let mut samples = (SECONDS * f64::from(rate)) as u64;
     for (_, item, _) in &judged {
         for clip in clips(item)? {
-            let length = u128::from(clip.end - clip.start) * u128::from(rate) / u128::from(clip.rate.max(1));
-            samples = samples.min(length as u64);
+            samples = samples.min(clip.samples(rate));
         }
     }
     let mut places: BTreeMap<(usize, Instrument), Vec<Place>> = BTreeMap::new();

@@ -9,10 +9,10 @@ use std::{
 use super::{EvalError, EvaluatedRun, Evaluation, LeftOut, Preset, What, agreement::Table, what::protocols};
 use crate::{
     corpus::{PieceOptions, Pieces, Source, Split, TempoClasses},
-    describe::{DescribeError, Describer},
+    describe::Describer,
     gpu::Device,
     separate::{Separators, WindowOptions},
-    train::{Checkpoint, Run},
+    train::{Checkpoint, Run, TrainError},
 };
 
 /// Bytes for decoded audio, where there is no store.
@@ -210,7 +210,7 @@ impl<'a> Task<'a> {
         for run in &self.runs {
             let path = run.newest_best();
             if !path.is_file() {
-                return Err(DescribeError::Untrained {
+                return Err(TrainError::Untrained {
                     folder: real(run.folder()),
                 }
                 .into());

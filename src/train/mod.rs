@@ -30,6 +30,7 @@ pub(crate) use data::{clip_files, judgements_hash};
 pub use error::TrainError;
 pub use network::{EmbeddingStep, LossPart, LossStep, Network, Parent};
 pub use recipe::Recipe;
+pub(crate) use run::Trained;
 pub use run::{Checkpoint, Run, RunConfig, RunRecord, Start, checkpoint, exchange, tensorboard};
 pub use trainer::{
     Event, Footprint, Observer, Schedule, Scores, StartUp, Summary, examples_at_a_time, resume, start,

@@ -29,6 +29,22 @@ pub struct Clip {
     pub rate: u32,
 }
 
+impl Clip {
+    /// How many whole samples at `rate` Hz it is long.
+    pub fn samples(&self, rate: u32) -> u64 {
+        self.convert(self.end.saturating_sub(self.start), rate)
+    }
+
+    /// The first of the `samples` samples at `rate` Hz in its middle; its own first if it has no more.
+    pub fn middle(&self, rate: u32, samples: u64) -> u64 {
+        self.convert(self.start, rate) + self.samples(rate).saturating_sub(samples) / 2
+    }
+
+    fn convert(&self, samples: u64, rate: u32) -> u64 {
+        (u128::from(samples) * u128::from(rate) / u128::from(self.rate.max(1))) as u64
+    }
+}
+
 /// A judged item as a triplet, for one instrument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClipTriplet {

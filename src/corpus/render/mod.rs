@@ -1,9 +1,8 @@
 //! A corpus out of General MIDI files and SoundFonts, in the Slakh2100 layout.
 //!
 //! A stem is what one program of a piece plays, on whatever channels. The drum kit is channel 10, and whatever the piece
-//! makes one by the means of GS, XG and General MIDI 2. Each is played by a
-//! synthesizer of its own, so that stems know nothing of each other, and the mix is their exact sum. `all_src.mid` is
-//! the piece as it was; a stem's MIDI file holds its events and the tempo map. A track is a pure function of (options,
+//! makes one by the means of GS, XG and General MIDI 2. Each is played by a synthesizer of its own, so that stems know
+//! nothing of each other, and the mix is their exact sum. `all_src.mid` is the piece as it was; a stem's MIDI file holds its events and the tempo map. A track is a pure function of (options,
 //! piece, SoundFonts): the corpus is the same, byte for byte, whatever the number of threads.
 //!
 //! Pieces are recognised by their notes ([`read_content_hash`](super::midi::read_content_hash), also the track's
@@ -181,20 +180,7 @@ pub fn render(
     let Some(collection) = Collection::read(midi, root, options, stop, observer)? else {
         return Ok(summary);
     };
-    let digests = fonts
-        .iter()
-        .map(|font| (font.name.as_str(), font.digest.to_string()));
-    let record = Record {
-        version: VERSION,
-        options,
-        soundfonts: digests.collect(),
-        pieces_digest: collection.digest().to_string(),
-    };
-    record::claim(root, RECORD, "rendered", &record)?;
-    for split in SPLITS {
-        let path = root.join(split.name());
-        fs::create_dir_all(&path).map_err(CorpusError::io("create", &path))?;
-    }
+    claim(root, options, &fonts, &collection)?;
     let Collection { entries, notices } = collection;
     let studio = Studio {
         fonts,
@@ -207,18 +193,7 @@ pub fn render(
         root,
         notices: Mutex::new(notices),
     };
-    let (done, total) = (AtomicUsize::new(0), entries.len());
-    let outcomes: Vec<Outcome> = entries
-        .par_iter()
-        .map(|entry| {
-            let outcome = studio.track(entry)?;
-            if outcome != Outcome::Stopped {
-                let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-                observer(RenderEvent::Rendered { done, total });
-            }
-            Ok(outcome)
-        })
-        .collect::<Result<_, CorpusError>>()?;
+    let outcomes = studio.tracks(&entries, observer)?;
     summary.interrupted = outcomes.contains(&Outcome::Stopped);
     for (entry, outcome) in entries.iter().zip(&outcomes) {
         match outcome {
@@ -237,6 +212,30 @@ pub fn render(
         .notices
         .sort_by(|a, b| (&a.source, &a.message).cmp(&(&b.source, &b.message)));
     Ok(summary)
+}
+
+/// Makes `root` the folder of this corpus and of no other, with a folder for every split.
+fn claim(
+    root: &Path,
+    options: &RenderOptions,
+    fonts: &[Font],
+    collection: &Collection,
+) -> Result<(), CorpusError> {
+    let soundfonts = fonts.iter();
+    let record = Record {
+        version: VERSION,
+        options,
+        soundfonts: soundfonts
+            .map(|font| (font.name.as_str(), font.digest.to_string()))
+            .collect(),
+        pieces_digest: collection.digest().to_string(),
+    };
+    record::claim(root, RECORD, "rendered", &record)?;
+    for split in SPLITS {
+        let path = root.join(split.name());
+        fs::create_dir_all(&path).map_err(CorpusError::io("create", &path))?;
+    }
+    Ok(())
 }
 
 const SPLITS: [Split; 3] = [Split::Train, Split::Validation, Split::Test];
@@ -293,6 +292,23 @@ struct Studio<'a> {
 }
 
 impl Studio<'_> {
+    fn tracks(
+        &self,
+        entries: &[Entry],
+        observer: &(dyn Fn(RenderEvent) + Sync),
+    ) -> Result<Vec<Outcome>, CorpusError> {
+        let (done, total) = (AtomicUsize::new(0), entries.len());
+        let track = |entry| {
+            let outcome = self.track(entry)?;
+            if outcome != Outcome::Stopped {
+                let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+                observer(RenderEvent::Rendered { done, total });
+            }
+            Ok(outcome)
+        };
+        entries.par_iter().map(track).collect()
+    }
+
     fn track(&self, entry: &Entry) -> Result<Outcome, CorpusError> {
         if track_folder(self.root, entry.split.name(), entry.number).exists() {
             return Ok(Outcome::Kept);

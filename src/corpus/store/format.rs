@@ -271,7 +271,7 @@ pub fn absent(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Corp
             path,
             hint: "run 'stemwise corpus prepare' again",
         },
-        _ => CorpusError::Io { what, path, source },
+        _ => CorpusError::io(what, path)(source),
     }
 }
 

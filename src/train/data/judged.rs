@@ -248,16 +248,10 @@ fn placed(triplet: &ClipTriplet, recipe: &Recipe, sets: &[Pieces]) -> Result<Pla
             let message = format!("Track{:05} was judged, but is not in the corpus", clip.track);
             TrainError::setting("data.judgements", message)
         })?;
-        let scale =
-            |at: u64| at as u128 * u128::from(recipe.front_end.sample_rate) / u128::from(clip.rate.max(1));
-        let (start, end) = (scale(clip.start) as u64, scale(clip.end) as u64);
-        let spare = end
-            .saturating_sub(start)
-            .saturating_sub(recipe.segment_samples() as u64);
         let excerpt = Excerpt {
             piece,
             instrument: triplet.instrument,
-            start: start + spare / 2,
+            start: clip.middle(recipe.front_end.sample_rate, recipe.segment_samples() as u64),
         };
         Ok::<_, TrainError>((Stem { set, excerpt }, sets[set].catalogue().class_of(piece)))
     };

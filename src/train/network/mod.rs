@@ -186,17 +186,8 @@ impl Network {
         })
     }
 
-    /// The instruments that the network separates from a mix.
-    pub fn separates(&self) -> Vec<Instrument> {
-        match (&self.nets, self.recipe.instrument) {
-            (Nets::Separator(_) | Nets::Cascade(..), Some(instrument)) => vec![instrument],
-            (Nets::Direct(_), _) if self.recipe.network.decoders => Instrument::ALL.to_vec(),
-            _ => Vec::new(),
-        }
-    }
-
     /// The model alone on `batch` windows of `frames` frames: its input is a magnitude, and the variables the masks of
-    /// the instruments that it [`separates`](Self::separates), `[batch, 1, bins, frames]` all.
+    /// the instruments that it [`separates`](Recipe::separates), `[batch, 1, bins, frames]` all.
     ///
     /// # Errors
     /// What recording gives.

@@ -327,6 +327,15 @@ impl Recipe {
         }
     }
 
+    /// The instruments that the network separates from a mix, in the order of [`Instrument::ALL`].
+    pub fn separates(&self) -> Vec<Instrument> {
+        match self.model {
+            Model::Separator | Model::Cascade => self.instrument.into_iter().collect(),
+            Model::Direct if self.network.decoders => Instrument::ALL.to_vec(),
+            Model::Direct | Model::Extractor | Model::Hashizume => Vec::new(),
+        }
+    }
+
     /// What the separator is built from.
     pub fn separator(&self) -> SeparatorConfig {
         let paper = SeparatorConfig::default();

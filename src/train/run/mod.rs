@@ -5,11 +5,13 @@ mod config;
 pub mod exchange;
 mod log;
 pub mod tensorboard;
+mod trained;
 mod weights;
 
 pub use checkpoint::Checkpoint;
 pub use config::RunConfig;
 pub(crate) use log::{Line, Log};
+pub(crate) use trained::Trained;
 
 use std::{
     ffi::OsStr,
