@@ -8,6 +8,7 @@
 //! - [`tape`]: recording, differentiating, planning and replaying a computation; [`ops`]: its operations
 //! - [`nn`], [`optim`]: layers and their initialisation; Adam
 //! - [`audio`], [`corpus`]: sound in and out; corpora in the Slakh2100 layout
+//! - [`generate`], [`listening`]: corpora composed and rendered; listening tests, read and simulated
 //! - [`models`]: the networks of the papers; [`metrics`]: the numbers by which they are judged
 //! - [`train`]: runs, checkpoints, the loop; [`separate`], [`describe`]: models at work; [`library`]: a person's own music
 //! - [`eval`]: the protocols of the papers; [`report`]: what they and the runs found, as a page
@@ -23,10 +24,12 @@ pub mod describe;
 pub mod error;
 pub mod eval;
 pub mod files;
+pub mod generate;
 pub mod gpu;
 mod guard;
 pub mod kernel;
 pub mod library;
+pub mod listening;
 pub mod measure;
 pub mod metrics;
 pub mod models;

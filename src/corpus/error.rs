@@ -79,7 +79,7 @@ impl CorpusError {
     }
 
     /// [`CorpusError::Io`] of what the system says; for `map_err`.
-    pub(super) fn io(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let failed = IoError::of(what, path);
         move |source| failed(source).into()
     }

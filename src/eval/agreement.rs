@@ -14,16 +14,11 @@ use std::{collections::BTreeMap, path::Path, sync::atomic::AtomicBool};
 
 use super::{EvalError, Score, Subject, Unit, What, listener::Listener};
 use crate::{
-    corpus::{
-        Instrument, Mix, Pieces,
-        abx::{Clip, Clips, Condition, Items, Judged, Judgements, Side, SplitBy},
-    },
+    corpus::{Instrument, Mix, Pieces},
     describe::Describer,
+    listening::{Clip, Clips, Condition, Items, Judged, Judgements, Side},
     metrics::{self, JudgedItem, Votes, perceptual_agreement},
-    train::{
-        self, Recipe, Run,
-        recipe::{self, Task},
-    },
+    train::{self, Recipe, Run, recipe::Task},
 };
 
 /// The longest that is heard of a sample, as in the papers.
@@ -87,11 +82,7 @@ impl Table {
                 return Ok((clear.judged(), Heldout::Others));
             }
             if learnt.is_some() {
-                let by = match recipe.data.split {
-                    recipe::SplitBy::Item => SplitBy::Item,
-                    recipe::SplitBy::Response => SplitBy::Response,
-                };
-                let [_, held_out] = clear.split(recipe.seed, by);
+                let [_, held_out] = clear.split(recipe.seed, recipe.data.split);
                 return Ok((held_out, Heldout::Part));
             }
         }

@@ -2,8 +2,9 @@ use std::{io, path::PathBuf};
 
 use crate::{
     audio::AudioError,
-    corpus::{CorpusError, Instrument, abx::AbxError},
+    corpus::{CorpusError, Instrument},
     files::{FileError, IoError},
+    listening::AbxError,
     metrics::MetricsError,
 };
 

@@ -18,14 +18,12 @@ use common::{
     small, untrained,
 };
 use stemwise::{
-    corpus::{
-        Catalogue, Instrument, Mix, Piece, SoundingStarts, Split, TempoClasses,
-        synth::{SynthOptions, synthesise},
-    },
+    corpus::{Catalogue, Instrument, Mix, Piece, SoundingStarts, Split, TempoClasses},
     eval::{
         EvalError, Evaluation, K, Preset, Subject, What, correlation, identification, leak, mes_normal,
         mes_pseudo,
     },
+    generate::synth::{SynthOptions, synthesise},
     metrics::{Embeddings, nearest_others},
 };
 

@@ -19,7 +19,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
-use crate::{
+use stemwise::{
     mutate::input,
     parsers::{PARSERS, Parser},
     trial::{Trial, note_panics},

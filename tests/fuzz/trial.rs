@@ -11,7 +11,7 @@ use std::{
     time::Instant,
 };
 
-use crate::{
+use stemwise::{
     memory,
     parsers::{Read, Reader},
 };

@@ -10,14 +10,12 @@ use super::{
     example::{Example, Item, Stem},
 };
 use crate::{
-    corpus::{
-        self, Excerpt, Instrument, Pieces, Sampler, SamplerOptions,
-        abx::{Clip, ClipTriplet, Clips, Items, Judgements},
-    },
+    corpus::{self, Excerpt, Instrument, Pieces, Sampler, SamplerOptions},
     files,
+    listening::{Clip, ClipTriplet, Clips, Items, Judgements},
     train::{
         TrainError,
-        recipe::{Recipe, SplitBy, Stems},
+        recipe::{Recipe, Stems},
     },
 };
 
@@ -58,11 +56,7 @@ impl File {
         let path = recipe.data.judgements.as_deref().unwrap_or(Path::new(""));
         let judgements = Judgements::read(path)?;
         let clips = Clips::read(&clip_files(path)?)?;
-        let by = match recipe.data.split {
-            SplitBy::Item => corpus::abx::SplitBy::Item,
-            SplitBy::Response => corpus::abx::SplitBy::Response,
-        };
-        let [train, held_out] = Items::clear(&judgements).split(recipe.seed, by);
+        let [train, held_out] = Items::clear(&judgements).split(recipe.seed, recipe.data.split);
         let ours = |triplets: Vec<ClipTriplet>| {
             let wanted = |t: &ClipTriplet| {
                 recipe
@@ -288,10 +282,8 @@ fn whole(stem: Stem) -> Item {
 mod tests {
     use super::*;
     use crate::{
-        corpus::{
-            Corpus, PieceOptions, Source, Split,
-            synth::{SynthOptions, synthesise},
-        },
+        corpus::{Corpus, PieceOptions, Source, Split},
+        generate::synth::{SynthOptions, synthesise},
         train::recipe::{Choices, resolve},
     };
 

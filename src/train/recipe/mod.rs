@@ -13,6 +13,6 @@ pub(super) use check::updates;
 pub use resolve::{Choices, resolve};
 pub(super) use resolve::{misfit, no_toml};
 pub use settings::{
-    Best, Data, FrontEnd, Loss, Model, NetworkSettings, Part, Precision, Recipe, Sampling, SplitBy, Stems,
-    Task, Training, Triplets,
+    Best, Data, FrontEnd, Loss, Model, NetworkSettings, Part, Precision, Recipe, Sampling, Stems, Task,
+    Training, Triplets,
 };

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     audio::Stft,
     corpus::Instrument,
+    listening::SplitBy,
     models::{DirectConfig, ExtractorConfig, HashizumeConfig, Last, SUBSPACES, SeparatorConfig},
     nn::LogMelConfig,
     signal::MelFilters,
@@ -169,16 +170,6 @@ pub enum Stems {
     Pseudo,
     /// The piece that it was judged in.
     Normal,
-}
-
-/// What stays together when judgements are divided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SplitBy {
-    /// All answers about an item.
-    Item,
-    /// One answer.
-    Response,
 }
 
 /// What is minimised.

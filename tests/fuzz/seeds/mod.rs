@@ -22,7 +22,7 @@ use stemwise::{
     },
 };
 
-use crate::{
+use stemwise::{
     common::{small, untrained},
     soundfont::sine_font,
 };

@@ -5,10 +5,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 use ebur128::{EbuR128, Mode};
 
 use super::{SAMPLE_RATE, TARGET_PEAK, track_folder};
-use crate::corpus::{
-    CorpusError,
-    metadata::{Metadata, StemMetadata},
-};
+use crate::corpus::{CorpusError, Metadata, StemMetadata};
 
 /// How loud a track is written.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use rustysynth::{SoundFont, SoundFontError};
 
 use crate::{
-    corpus::{CorpusError, instrument::DRUM_PROGRAM},
+    corpus::{CorpusError, DRUM_PROGRAM},
     files,
     guard::guarded,
 };

@@ -1,10 +1,9 @@
 //! Which segments are compared.
 
 use super::{SEGMENT, SimulateOptions};
-use crate::corpus::{
-    Catalogue, Instrument,
-    abx::Condition,
-    sample::{Random, Stream},
+use crate::{
+    corpus::{Catalogue, Instrument, Random, Stream},
+    listening::Condition,
 };
 
 /// Samples in a set, as in the public data.

@@ -7,8 +7,8 @@ use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 
 use super::{
+    draw::{between, row},
     dsp::{Hiss, OnePole, Partial, RATE, Svf, blep, fade, interval, left, samples},
-    tables::{between, row},
 };
 
 /// Samples from one step of everything that changes slowly to the next.

@@ -6,7 +6,8 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::{
-    tables::{Beat, Part, Seat, Style, Tables, pick},
+    draw::pick,
+    tables::{Beat, Part, Seat, Style, Tables},
     theory::{Chord, nearest},
 };
 use crate::corpus::CorpusError;

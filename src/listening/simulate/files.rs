@@ -14,11 +14,9 @@ use super::{
 };
 use crate::{
     audio::SAMPLE_RATE,
-    corpus::{
-        abx::{Aspect, Condition, Likeness, SIMULATED, Side, items::shuffle, oracle::probability},
-        sample::{Random, Stream},
-    },
+    corpus::{Random, Stream},
     files::{FileError, write_atomically},
+    listening::{Aspect, Condition, Likeness, SIMULATED, Side, items::shuffle, oracle::probability},
 };
 
 /// Name of the simulated answers.

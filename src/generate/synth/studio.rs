@@ -3,13 +3,12 @@
 use rand_chacha::ChaCha8Rng;
 
 use super::{
+    draw::between,
     dsp::{OnePole, RATE, fade, gain, samples},
-    tables::between,
 };
-use crate::corpus::{
-    general_midi,
-    instrument::DRUM_PROGRAM,
-    write::{NewStem, Note},
+use crate::{
+    corpus::{DRUM_PROGRAM, general_midi},
+    generate::write::{NewStem, Note},
 };
 
 /// Room and mixing desk of one piece.

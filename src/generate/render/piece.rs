@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 use midly::{MetaMessage, MidiMessage, Smf, TrackEvent, TrackEventKind, num::u28};
 
 use crate::corpus::{
-    Instrument,
-    instrument::DRUM_PROGRAM,
+    DRUM_PROGRAM, Instrument,
     midi::{Channel, MidiFile, Parts, TempoMap, content_hash, in_order, is_end},
 };
 

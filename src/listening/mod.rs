@@ -1,4 +1,4 @@
-//! Judgements of similarity by ear, in the public format of Inst-Sim-ABX, and simulated ones.
+//! Listening tests: judgements of similarity by ear, in the public format of Inst-Sim-ABX, and simulated ones.
 //!
 //! A subject hears a reference X and two samples, and says which of the two is more like X: in timbre, rhythm and
 //! melody, and on the whole. What X and two samples were is an [`Item`]; who judged it, and when, does not matter
@@ -13,6 +13,9 @@
 //!
 //! The papers use the items about which listeners agree: those where one side has strictly more than 75 % of the
 //! answers on the whole ([`Item::closer`]).
+//!
+//! It may know files, audio and the corpus; training and evaluation know it. Start reading at `item.rs` and
+//! `judgements.rs`; `clips.rs` leads from an item to its sound, and `simulate` makes up both for trials.
 
 use std::{io::Read, path::Path};
 

@@ -5,8 +5,8 @@ use std::f32::consts::TAU;
 use serde::Deserialize;
 
 use super::{
+    draw::row,
     dsp::{OnePole, RATE, Svf, gain},
-    tables::row,
 };
 
 row! {

@@ -3,8 +3,8 @@
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use super::{song::Song, tables::between};
-use crate::corpus::write::Note;
+use super::{draw::between, song::Song};
+use crate::generate::write::Note;
 
 /// A symbol of a line.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -35,13 +35,11 @@ use self::{
     perform::{Failed, Stage},
     piece::Piece,
 };
-use super::{
-    CorpusError, Instrument, Split, StemMetadata, general_midi,
-    instrument::DRUM_PROGRAM,
-    record,
-    write::{Level, SAMPLE_RATE, StemContent, TrackContent, track_folder},
-};
 use crate::files;
+use crate::{
+    corpus::{CorpusError, DRUM_PROGRAM, Instrument, Split, StemMetadata, general_midi, record},
+    generate::write::{Level, SAMPLE_RATE, StemContent, TrackContent, track_folder},
+};
 
 /// How to render a collection.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -4,12 +4,12 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::{
+    draw::pick,
     player::{Player, steps},
     song::{Bar, DRUMS, Song},
-    tables::pick,
     voice::Patch,
 };
-use crate::corpus::write::Note;
+use crate::generate::write::Note;
 
 struct Drummer<'a> {
     player: Player<'a>,

@@ -12,10 +12,8 @@ use super::{
     piece::{Action, Event, Piece},
 };
 use crate::{
-    corpus::{
-        midi::{Channel, DRUM_CHANNEL, is_drum_channel},
-        write::SAMPLE_RATE,
-    },
+    corpus::midi::{Channel, DRUM_CHANNEL, is_drum_channel},
+    generate::write::SAMPLE_RATE,
     guard::guarded,
 };
 

@@ -1,9 +1,11 @@
 //! The items that listeners agree about, and their division into two parts.
 
+use serde::{Deserialize, Serialize};
+
 use std::collections::BTreeMap;
 
 use super::{Aspect, Condition, Item, Judgements, Part, Side};
-use crate::corpus::sample::{Random, Stream};
+use crate::corpus::{Random, Stream};
 
 /// Items where one side has strictly more than 75 % of the answers on the whole.
 #[derive(Clone, Debug, Default)]
@@ -31,7 +33,8 @@ impl Judged {
 }
 
 /// What stays together when items are divided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum SplitBy {
     /// An item with all its answers: what is tested on was never trained on.
     Item,

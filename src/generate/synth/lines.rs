@@ -6,13 +6,14 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::{
+    draw::pick,
     player::{Player, Step, steps},
     song::{Bar, MATERIALS, Song},
-    tables::{Line, pick},
+    tables::Line,
     theory::Chord,
     voice::Patch,
 };
-use crate::corpus::write::Note;
+use crate::generate::write::Note;
 
 /// Steps by which a tune moves on the scale.
 const CONTOUR: [i32; 8] = [-2, -1, -1, 0, 1, 1, 2, 3];

@@ -12,7 +12,7 @@ use midly::{
     num::{u4, u7, u15, u24, u28},
 };
 
-use super::{CorpusError, instrument::DRUM_PROGRAM, metadata::StemMetadata, midi::DRUM_CHANNEL};
+use crate::corpus::{CorpusError, DRUM_PROGRAM, StemMetadata, midi::DRUM_CHANNEL};
 
 pub(crate) use self::track::{Level, StemContent, TrackContent};
 

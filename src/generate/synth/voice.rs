@@ -7,12 +7,12 @@ use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 
 use super::{
+    draw::{between, row},
     dsp::{Partial, RATE, Svf, fade, interval, left, ring, samples},
     effects::Effects,
     sources::{Hammer, Noise, Pluck, SLOW, Tone, Wave},
-    tables::{between, row},
 };
-use crate::corpus::write::Note;
+use crate::generate::write::Note;
 
 /// Seconds that a sound may ring on after its note.
 const LONGEST: f32 = 4.0;

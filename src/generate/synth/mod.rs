@@ -9,6 +9,7 @@
 //! one voice sounds every note, whatever the instrument (`voice`, `sources`), and stems go through their `effects`
 //! into the room of the `studio`.
 
+mod draw;
 mod drums;
 mod dsp;
 mod effects;
@@ -34,17 +35,16 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use self::{
+    draw::pick,
     dsp::RATE,
     song::{BASS, DRUMS, LAYERS, Song},
     studio::Studio,
-    tables::{Tables, pick},
+    tables::Tables,
     voice::{Patch, render},
 };
-use super::{
-    CorpusError,
-    instrument::DRUM_PROGRAM,
-    record,
-    write::{NewTrack, track_folder},
+use crate::{
+    corpus::{CorpusError, DRUM_PROGRAM, record},
+    generate::write::{NewTrack, track_folder},
 };
 
 /// What to synthesise. Tracks are numbered from 1: training first, then validation, then test.
