@@ -15,6 +15,7 @@ mod load;
 mod mp4;
 mod mpeg;
 mod names;
+mod opus;
 mod read;
 mod resample;
 mod stft;
