@@ -122,7 +122,7 @@ impl Describer {
         !self.recipe().model.of_one_instrument()
     }
 
-    /// Whether judgements that nobody made went into a model.
+    /// Whether simulated judgements went into a model.
     pub fn simulated(&self) -> bool {
         self.models.iter().any(|model| model.trained.simulated)
     }

@@ -86,7 +86,7 @@ impl Clips {
     /// may be missing where `seg` is there.
     ///
     /// # Errors
-    /// [`AbxError::Read`]; [`AbxError::Clips`] for what does not read, or for a sample that is in several places.
+    /// [`AbxError::Io`]; [`AbxError::Clips`] for what does not read, or for a sample that is in several places.
     pub fn read(paths: &[PathBuf]) -> Result<Self, AbxError> {
         let mut all = Self::default();
         for path in paths {

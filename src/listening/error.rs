@@ -1,18 +1,16 @@
-use std::{io, path::PathBuf};
+use std::path::PathBuf;
 
-use crate::{corpus::CorpusError, files::FileError};
+use crate::{
+    corpus::CorpusError,
+    files::{FileError, IoError},
+};
 
 /// What can go wrong with judgements.
 #[derive(Debug, thiserror::Error)]
 pub enum AbxError {
     /// A file could not be read.
-    #[error("cannot read {}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] IoError),
     /// A CSV file that is not one of judgements; the message says what to do.
     #[error("{}: {message}", path.display())]
     Table {

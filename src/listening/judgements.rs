@@ -31,7 +31,7 @@ impl Judgements {
     /// are dropped and counted.
     ///
     /// # Errors
-    /// [`AbxError::Read`]; [`AbxError::Table`] with the line and the column.
+    /// [`AbxError::Io`]; [`AbxError::Table`] with the line and the column.
     pub fn read(path: &Path) -> Result<Self, AbxError> {
         let parsed = match read_file(path)? {
             Some(bytes) => Self::parse(&bytes),

@@ -39,7 +39,7 @@ pub use sample::{Part, Sample};
 pub use simulate::{CSV_FILE, JSON_FILE, SimulateOptions, Simulation, simulate};
 pub use summary::{Row, Summary};
 
-use crate::files;
+use crate::files::{self, IoError};
 
 /// Largest file that is read, in bytes: a hundred times the public ones. A larger one is something else.
 const MAX_BYTES: u64 = 400 << 20;
@@ -47,12 +47,8 @@ const MAX_BYTES: u64 = 400 << 20;
 /// The bytes of a file; `None` if it is too large.
 fn read_file(path: &Path) -> Result<Option<Vec<u8>>, AbxError> {
     let mut bytes = Vec::new();
-    let read = files::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes));
-    match read {
-        Ok(length) => Ok((length as u64 <= MAX_BYTES).then_some(bytes)),
-        Err(source) => Err(AbxError::Read {
-            path: path.into(),
-            source,
-        }),
-    }
+    let length = files::open(path)
+        .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(IoError::of("read", path))?;
+    Ok((length as u64 <= MAX_BYTES).then_some(bytes))
 }

@@ -1,4 +1,4 @@
-//! Judgements that nobody made, for a corpus that nobody has listened to.
+//! Simulated judgements, for a corpus that nobody has listened to.
 
 mod draw;
 mod files;
@@ -25,7 +25,6 @@ const VERSION: u32 = 1;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SimulateOptions {
     /// The pieces to draw from.
-    #[serde(serialize_with = "by_name")]
     pub split: Split,
     /// Items of every instrument and condition.
     pub items: u32,
@@ -48,10 +47,6 @@ impl Default for SimulateOptions {
             seed: 0,
         }
     }
-}
-
-fn by_name<S: serde::Serializer>(split: &Split, s: S) -> Result<S::Ok, S::Error> {
-    s.serialize_str(split.name())
 }
 
 /// What [`simulate`] made.
