@@ -2,6 +2,9 @@
 //! kernels are checked against.
 //!
 //! Samples are `f32` with full scale ±1; a *frame* of a file is one sample of every channel.
+//!
+//! It may know files and [`signal`](crate::signal), and nothing of corpora or models. Start reading at `read.rs`, whose
+//! [`AudioReader`] everything goes through, and `format.rs`, which finds the decoder for a file; `stft.rs` stands alone.
 
 mod adts;
 mod blocks;
