@@ -18,6 +18,7 @@ test: vulkan ## Run all tests; installs a software Vulkan driver where there is 
 lint: ## Check formatting, lints and documentation
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --no-default-features --all-targets -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --locked --no-deps
 
 bench: ## Time operations, training steps and data (STEMWISE_DEVICE names a device beside the cpu)
