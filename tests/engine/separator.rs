@@ -1,14 +1,13 @@
 //! A small separator in training.
 
-use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use stemwise::{
     gpu::Device,
     kernel::StepValues,
     models::{Separator, SeparatorConfig},
-    nn::Mode,
-    ops::{L1Loss, Record},
+    nn::{Build, Mode, Record},
+    ops::{self, L1Loss},
     optim::Adam,
-    tape::{Flat, Parameters, Role, Session, Tape, Var},
+    tape::{Flat, Parameters, Session, Tape, Var},
 };
 
 use super::noise;
@@ -47,16 +46,15 @@ impl Training {
             dropout,
             ..SeparatorConfig::of_width(0.125)
         };
-        let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let separator = Separator::new(&config, &mut parameters, Role::Trainable, "", &mut rng).unwrap();
+        let separator = Separator::new(&config, &mut Build::new(&mut parameters, 1)).unwrap();
         let mix = tape.input("mix", INPUT);
         let target = tape.input("target", INPUT);
         let separated = separator
-            .record(&mut tape, &parameters, mix, Mode::Train)
+            .record(&mut Record::new(&mut tape, &parameters, Mode::Train), mix)
             .unwrap();
         let loss = tape.push(L1Loss, &[separated.estimate, target]).unwrap();
         let history = tape.flat(&parameters, Flat::History);
-        tape.push(Record { slot: 0 }, &[history, loss]).unwrap();
+        tape.push(ops::Record { slot: 0 }, &[history, loss]).unwrap();
         tape.backward(loss).unwrap();
         Adam::default().record(&mut tape, &parameters).unwrap();
         let mix: Vec<f32> = noise(1, INPUT.iter().product()).iter().map(|v| v.abs()).collect();
