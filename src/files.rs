@@ -4,7 +4,6 @@
 //! folder, is flushed to the disk and renamed. A crash or a full disk leaves the old file as it was.
 
 use std::{
-    env,
     fs::{self, File, FileType, Metadata, TryLockError},
     io::{self, BufWriter, Read, Write},
     path::{Path, PathBuf},
@@ -180,20 +179,6 @@ impl Drop for Lock {
     fn drop(&mut self) {
         let _ = self.0.unlock();
     }
-}
-
-/// The user's folder `stemwise/NAME` where the system has caches; it need not be there. `None` where it has none.
-pub fn cache_folder(name: &str) -> Option<PathBuf> {
-    let given = |name| {
-        env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
-    let base = match cfg!(windows) {
-        true => given("LOCALAPPDATA"),
-        false => given("XDG_CACHE_HOME").or_else(|| Some(env::home_dir()?.join(".cache"))),
-    };
-    Some(base?.join("stemwise").join(name))
 }
 
 /// How the names of temporary files begin: a killed process leaves them behind.

@@ -2,12 +2,12 @@
 //!
 //! ```no_run
 //! use std::{path::Path, sync::atomic::AtomicBool};
-//! use stemwise::{corpus::Instrument, gpu::Device, train};
+//! use stemwise::{corpus::Instrument, train, variants};
 //!
 //! let choices = train::recipe::Choices { instrument: Some(Instrument::Drums), ..Default::default() };
 //! let recipe = train::recipe::resolve("separator", &choices)?;
 //! let config = train::RunConfig { corpus: "slakh".into(), from: Vec::new(), recipe };
-//! let device = Device::open(None)?;
+//! let device = variants::open_device(None)?;
 //! let summary = train::start(Path::new("runs/drums"), &config, &device, &AtomicBool::new(false), &|event| {
 //!     if let train::Event::Validated { step, scores, .. } = event {
 //!         println!("step {step}: validation loss {}", scores.loss);

@@ -93,8 +93,8 @@ impl Engine {
             let (batch, examples) = (network.recipe.training.batch, programs.split.examples);
             observer(Event::MicroBatches { batch, examples });
         }
-        if let Device::Gpu(_) = device {
-            run.keep_variants(session.planner().choices())?;
+        if let Device::Gpu(gpu) = device {
+            run.keep_variants(gpu, session.planner().choices())?;
         }
         Ok(Engine {
             preparing: began.elapsed(),
