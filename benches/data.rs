@@ -35,7 +35,7 @@ use stemwise::{
     train::{
         self, RunConfig, TrainError,
         loader::Loader,
-        recipe::{Choices, resolve},
+        recipe::{Overrides, resolve},
     },
 };
 
@@ -258,15 +258,15 @@ fn training(path: &Path, device: &Device, batch: usize, run: &Path) -> Result<()
         "training.epochs=1".to_string(),
         format!("training.validation={batch}"),
     ];
-    let choices = Choices {
+    let overrides = Overrides {
         instrument: Some(Instrument::Drums),
         set: set.to_vec(),
-        ..Choices::default()
+        ..Overrides::default()
     };
     let config = RunConfig {
         corpus: path.into(),
         from: Vec::new(),
-        recipe: resolve("separator", &choices)?,
+        recipe: resolve("separator", &overrides)?,
     };
     let summary = train::start(run, &config, device, &AtomicBool::new(false), &|_| {})?;
     std::fs::remove_dir_all(run)?;

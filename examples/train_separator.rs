@@ -14,7 +14,7 @@ use stemwise::{
     separate::{Separators, WindowOptions, separate_file},
     train::{
         self, Event, RunConfig,
-        recipe::{Choices, resolve},
+        recipe::{Overrides, resolve},
     },
 };
 
@@ -44,15 +44,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         "training.epochs=2",
         "training.validation=8",
     ];
-    let choices = Choices {
+    let overrides = Overrides {
         instrument: Some(Instrument::Drums),
         set: set.map(String::from).to_vec(),
-        ..Choices::default()
+        ..Overrides::default()
     };
     let config = RunConfig {
         corpus: root.clone(),
         from: Vec::new(),
-        recipe: resolve("separator", &choices)?,
+        recipe: resolve("separator", &overrides)?,
     };
     let run = folder.path().join("drums");
     // Set this from a signal handler, and training ends after the step that is running, with a checkpoint.

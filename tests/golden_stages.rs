@@ -17,7 +17,7 @@ use stemwise::{
     tape::{Flat, HISTORY_STEPS, Parameter, Parameters, Role, Tape, Var},
     train::{
         Network,
-        recipe::{Choices, RECIPES, resolve},
+        recipe::{Overrides, RECIPES, resolve},
     },
 };
 
@@ -65,12 +65,12 @@ fn network(fixture: &Fixture, recipe: &str) -> Network {
     let mut set: Vec<String> = set.iter().map(|s| s.as_str().unwrap().into()).collect();
     // the file that judgements come from, which nothing here reads
     set.push("data.judgements=judged.csv".into());
-    let choices = Choices {
+    let overrides = Overrides {
         instrument: config["instrument"].as_str().map(|name| name.parse().unwrap()),
         set,
-        ..Choices::default()
+        ..Overrides::default()
     };
-    let mut network = Network::new(&resolve(recipe, &choices).unwrap()).unwrap();
+    let mut network = Network::new(&resolve(recipe, &overrides).unwrap()).unwrap();
     let given: BTreeSet<&str> = fixture
         .names()
         .filter_map(|name| name.strip_prefix("param."))

@@ -11,19 +11,19 @@ use stemwise::{
     tape::Session,
     train::{
         Footprint, Network,
-        recipe::{Choices, resolve},
+        recipe::{Overrides, resolve},
     },
 };
 
 /// The programs and batches of a run, allocated and not run.
 fn check(name: &str, preset: &str, set: &[&str]) {
     let of_one = !name.starts_with("direct");
-    let choices = Choices {
+    let overrides = Overrides {
         preset: Some(preset.into()),
         instrument: of_one.then_some(Instrument::Drums),
         set: set.iter().map(ToString::to_string).collect(),
     };
-    let recipe = resolve(name, &choices).unwrap();
+    let recipe = resolve(name, &overrides).unwrap();
     let network = Network::new(&recipe).unwrap();
     let examples = match recipe.training.micro_batch {
         0 => recipe.training.batch,

@@ -23,7 +23,7 @@ use stemwise::{
     train::{
         self, Checkpoint, Network, RunConfig, TrainError,
         pipeline::{Standing, stages},
-        recipe::{Choices, RECIPES},
+        recipe::{Overrides, RECIPES},
     },
 };
 
@@ -124,12 +124,12 @@ fn every_row_of_the_papers_trains() {
         .map(ToString::to_string)
         .chain(["training.epochs=1".into(), judged])
         .collect();
-    let choices = Choices {
+    let overrides = Overrides {
         set,
-        ..Choices::default()
+        ..Overrides::default()
     };
     for (name, _) in RECIPES {
-        let stages = stages(name, &choices, &[Instrument::Drums], &store, &out).unwrap();
+        let stages = stages(name, &overrides, &[Instrument::Drums], &store, &out).unwrap();
         let last = stages.last().unwrap();
         assert_eq!(last.standing().unwrap(), Standing::Done, "{name}");
         assert!(listed.contains(name), "{listed}");

@@ -19,7 +19,7 @@ use stemwise::{
     train::{
         Network, Recipe, RunConfig, Schedule,
         checkpoint::{Snapshot, State},
-        recipe::{Choices, resolve},
+        recipe::{Overrides, resolve},
     },
 };
 
@@ -181,12 +181,12 @@ fn sixteen_bits_learn_what_thirty_two_learn() {
 #[test]
 fn activations_take_half_the_memory() {
     let bytes = |precision: &str| {
-        let choices = Choices {
+        let overrides = Overrides {
             preset: Some("small".into()),
             instrument: Some(Instrument::Drums),
             set: vec![format!("training.precision={precision}")],
         };
-        let network = Network::new(&resolve("separator", &choices).unwrap()).unwrap();
+        let network = Network::new(&resolve("separator", &overrides).unwrap()).unwrap();
         let step = network.training_step(&Adam::default(), 16).unwrap();
         // kernels of a GPU, which need no packed copies
         let traits = Traits::default();

@@ -12,8 +12,9 @@ use std::{
 use common::{corpus, identity, small, untrained};
 use stemwise::{
     corpus::Instrument,
-    eval::{Evaluation, Unit, What},
+    eval::{Asked, Evaluation, Heldout, Measure, Unit, What},
     gpu::Device,
+    listening::Condition,
     report::{Report, ReportError, ReportOptions, report},
 };
 
@@ -186,7 +187,7 @@ fn a_run_and_its_evaluation_make_a_page() {
     };
     evaluation.pictures = vec![(Instrument::Bass, (0..40).map(point).collect())];
     let mut score = evaluation.scores[0].clone();
-    (score.what, score.measure) = (What::Leak, "piece of the rest".into());
+    (score.what, score.measure) = (What::Leak, Measure::Leak(Asked::Rest));
     evaluation.scores.push(score);
     write(&evaluated, &evaluation);
 
@@ -273,7 +274,10 @@ fn simulated_judgements_are_marked_and_names_are_escaped() {
     let mut simulated = evaluation.clone();
     simulated.simulated = true;
     let mut agreement = simulated.scores[0].clone();
-    (agreement.what, agreement.measure) = (What::Agreement, "One-Shared".into());
+    (agreement.what, agreement.measure) = (
+        What::Agreement,
+        Measure::Agreement(Condition::OneShared, Heldout::All),
+    );
     simulated.scores.push(agreement);
     write(&odd.join("evaluated"), &simulated);
     let (_, page) = written(&options(&[&odd], &out)).unwrap();

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     files::write_atomically,
     gpu::Device,
-    measure::{Ceiling, Direction, Layer, Row, Size, ceiling, layers, measure},
+    measure::{Ceiling, Direction, Layer, Size, Timing, ceiling, layers, measure},
     tape::Effort,
     variants::open_device,
 };
@@ -80,7 +80,7 @@ struct Measurements<'a> {
     timestamps: bool,
     size: Size,
     ceiling: Ceiling,
-    rows: &'a [Row],
+    rows: &'a [Timing],
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
@@ -203,7 +203,7 @@ fn heading(device: &Device, timestamps: bool, size: &Size, ceiling: &Ceiling) ->
     ))
 }
 
-fn cells(rows: &[Row], ceiling: &Ceiling) -> Vec<Vec<String>> {
+fn cells(rows: &[Timing], ceiling: &Ceiling) -> Vec<Vec<String>> {
     let header = [
         "layer",
         "channels",
@@ -241,7 +241,7 @@ fn cells(rows: &[Row], ceiling: &Ceiling) -> Vec<Vec<String>> {
 }
 
 /// What the choice of variants costs or saves, in each direction.
-fn summary(rows: &[Row]) -> anyhow::Result<()> {
+fn summary(rows: &[Timing]) -> anyhow::Result<()> {
     let header = [
         "direction",
         "default",
@@ -251,9 +251,9 @@ fn summary(rows: &[Row]) -> anyhow::Result<()> {
     ];
     let mut cells = vec![header.map(String::from).to_vec()];
     for direction in Direction::ALL {
-        let of = |chosen: fn(&&Row) -> bool| {
+        let of = |chosen: fn(&&Timing) -> bool| {
             let rows = rows.iter().filter(|row| row.direction == direction);
-            let rows: Vec<&Row> = rows.filter(chosen).collect();
+            let rows: Vec<&Timing> = rows.filter(chosen).collect();
             let seconds: f64 = rows.iter().map(|row| row.seconds).sum();
             let flops: u64 = rows.iter().map(|row| row.flops).sum();
             [

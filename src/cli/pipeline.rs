@@ -23,7 +23,7 @@ use crate::{
     train::{
         self,
         pipeline::{Stage, Standing, leave_out, stages},
-        recipe::{Choices, Task},
+        recipe::{Overrides, Task},
     },
 };
 
@@ -70,7 +70,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     let plan = Plan {
         names: names(name, recipe.judgements.is_some()),
-        choices: recipe.choices(),
+        overrides: recipe.overrides(),
         instruments,
         out,
     };
@@ -98,7 +98,7 @@ pub fn names(name: &str, judged: bool) -> Vec<&str> {
 /// The stages of several recipes, each once.
 pub struct Plan<'a> {
     pub names: Vec<&'a str>,
-    pub choices: Choices,
+    pub overrides: Overrides,
     pub instruments: &'a [Instrument],
     /// Folder of the runs.
     pub out: &'a Path,
@@ -108,7 +108,7 @@ impl Plan<'_> {
     pub fn stages(&self, corpus: &Path) -> anyhow::Result<Vec<Stage>> {
         let mut all: Vec<Stage> = Vec::new();
         for name in &self.names {
-            for stage in stages(name, &self.choices, self.instruments, corpus, self.out)? {
+            for stage in stages(name, &self.overrides, self.instruments, corpus, self.out)? {
                 if !all.contains(&stage) {
                     all.push(stage);
                 }
@@ -118,7 +118,7 @@ impl Plan<'_> {
         let mut names: Vec<&str> = names.collect();
         names.sort_unstable();
         names.dedup();
-        self.choices.check(&names)?;
+        self.overrides.check(&names)?;
         Ok(all)
     }
 

@@ -122,7 +122,7 @@ pub(super) fn recipe(what: &Path, over: &RecipeArguments) -> anyhow::Result<Reci
                 what.display()
             )));
         }
-        return Ok(Run::open(what)?.config.recipe.with(&over.choices().set)?);
+        return Ok(Run::open(what)?.config.recipe.with(&over.overrides().set)?);
     }
     let mut over = over.clone();
     let name = what.display().to_string();

@@ -8,7 +8,7 @@ use crate::{
     corpus::Instrument,
     train::{
         Recipe, TrainError,
-        recipe::{Choices, resolve},
+        recipe::{Overrides, resolve},
     },
 };
 
@@ -47,16 +47,16 @@ impl RecipeArguments {
         !named && set.is_empty() && judgements.is_none()
     }
 
-    /// The recipe of that name with these choices.
+    /// The recipe of that name with these overrides.
     pub fn resolve(&self, name: &str) -> Result<Recipe, TrainError> {
-        let choices = self.choices();
-        let recipe = resolve(name, &choices)?;
-        choices.check(&[&recipe.name])?;
+        let overrides = self.overrides();
+        let recipe = resolve(name, &overrides)?;
+        overrides.check(&[&recipe.name])?;
         Ok(recipe)
     }
 
-    /// The same choices for the library.
-    pub fn choices(&self) -> Choices {
+    /// The same overrides for the library.
+    pub fn overrides(&self) -> Overrides {
         let mut set = self.set.clone();
         // as a TOML string: a path may look like a number
         let text = |path: &PathBuf| toml::Value::from(path.display().to_string());
@@ -64,7 +64,7 @@ impl RecipeArguments {
         set.extend(self.precision.as_ref().map(precision));
         let quoted = |path: &PathBuf| format!("data.judgements={}", text(path));
         set.extend(self.judgements.as_ref().map(quoted));
-        Choices {
+        Overrides {
             preset: self.preset.clone(),
             instrument: self.instrument,
             set,

@@ -88,7 +88,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let runs = arguments.out.join("runs");
     let plan = Plan {
         names: rows,
-        choices: arguments.recipe.choices(),
+        overrides: arguments.recipe.overrides(),
         instruments: &arguments.instruments,
         out: &runs,
     };
@@ -210,21 +210,21 @@ struct Asked<'a> {
 }
 
 /// A row of the tables: the runs of one recipe.
-struct Row {
+struct TableRow {
     /// Name of the recipe, and of the row's folder; with the number of a repeated run.
     name: String,
     stages: Vec<Stage>,
 }
 
 /// Stages by recipe and seed. Those that only prepare others are no rows.
-fn rows_of(stages: Vec<Stage>) -> Vec<Row> {
-    let mut rows: Vec<Row> = Vec::new();
+fn rows_of(stages: Vec<Stage>) -> Vec<TableRow> {
+    let mut rows: Vec<TableRow> = Vec::new();
     for stage in stages {
         let recipe = &stage.config.recipe;
         if recipe.task == Task::Targets {
             continue;
         }
-        let with = |row: &Row| {
+        let with = |row: &TableRow| {
             let other = &row.stages[0].config.recipe;
             (&other.name, other.seed) == (&recipe.name, recipe.seed)
         };
@@ -238,7 +238,7 @@ fn rows_of(stages: Vec<Stage>) -> Vec<Row> {
                     0 => recipe.name.clone(),
                     again => format!("{}-{again}", recipe.name),
                 };
-                rows.push(Row {
+                rows.push(TableRow {
                     name,
                     stages: vec![stage],
                 });
@@ -248,7 +248,7 @@ fn rows_of(stages: Vec<Stage>) -> Vec<Row> {
     rows
 }
 
-impl Row {
+impl TableRow {
     /// By all protocols that fit.
     fn options(&self, asked: &Asked<'_>) -> EvaluateOptions {
         let arguments = asked.arguments;

@@ -12,7 +12,7 @@ use super::{
     output::{Misuse, name, say},
     recipe::RecipeArguments,
 };
-use crate::train::{self, RunConfig, Summary};
+use crate::train::{self, Outcome, RunConfig};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -103,7 +103,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     report(&folder, &summary)
 }
 
-fn report(folder: &Path, summary: &Summary) -> anyhow::Result<()> {
+fn report(folder: &Path, summary: &Outcome) -> anyhow::Result<()> {
     let folder = name(folder);
     if summary.interrupted {
         bail!(

@@ -12,7 +12,7 @@
 
 use std::{collections::BTreeMap, path::Path, sync::atomic::AtomicBool};
 
-use super::{EvalError, Score, Subject, Unit, What, listener::Listener};
+use super::{EvalError, Heldout, Measure, Score, Subject, listener::Listener};
 use crate::{
     corpus::{Instrument, Mix, Pieces},
     describe::Describer,
@@ -30,17 +30,6 @@ pub(super) struct Table {
     clips: Clips,
     /// Hash of the table and of where its segments lie.
     pub hash: String,
-}
-
-/// Which items are asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Heldout {
-    /// All of them: the run learned from no judgements.
-    All,
-    /// All of them, of a run that learned from other judgements: it may have seen some.
-    Others,
-    /// Those that were held out when the run was trained on it.
-    Part,
 }
 
 /// The score of one instrument and condition.
@@ -130,6 +119,57 @@ impl<'a> Finder<'a> {
     }
 }
 
+/// A judged item that the model is asked about.
+struct Question {
+    instrument: Instrument,
+    judged: Judged,
+    /// Reference, A and B.
+    clips: [Clip; 3],
+    heldout: Heldout,
+}
+
+/// The questions to all runs, about their own instruments.
+fn questions(describer: &Describer, table: &Table, path: &Path) -> Result<Vec<Question>, EvalError> {
+    let mut questions = Vec::new();
+    for (folder, recipe, _) in describer.runs() {
+        let (items, heldout) = table.items(folder, recipe)?;
+        for judged in items {
+            let instrument = judged.item.part().instrument();
+            let ours = instrument.filter(|&i| recipe.instrument.is_none_or(|own| own == i));
+            let Some(instrument) = ours else { continue };
+            let [a, b] = [&judged.item.samples[0], &judged.item.samples[1]];
+            let clips = [
+                table.clips.of(&judged.item.reference)?,
+                table.clips.of(a)?,
+                table.clips.of(b)?,
+            ];
+            questions.push(Question {
+                instrument,
+                judged,
+                clips,
+                heldout,
+            });
+        }
+    }
+    match questions.is_empty() {
+        false => Ok(questions),
+        true => Err(EvalError::TooFew {
+            what: "agreement".into(),
+            needs: "items of the runs' instruments about which listeners agree".into(),
+            has: format!("{} has none", path.display()),
+            advice: "Give judgements of these instruments",
+        }),
+    }
+}
+
+/// Samples of all segments that are heard: those of the shortest.
+fn shortest(questions: &[Question], rate: u32) -> usize {
+    let clips = questions.iter().flat_map(|question| question.clips);
+    clips.fold((SECONDS * f64::from(rate)) as usize, |least, clip| {
+        least.min(clip.samples(rate) as usize)
+    })
+}
+
 /// Agreement by instrument and condition.
 pub(super) fn agreement(
     describer: &mut Describer,
@@ -138,51 +178,19 @@ pub(super) fn agreement(
     progress: &dyn Fn(usize, usize),
     stop: &AtomicBool,
 ) -> Result<Vec<Agreed>, EvalError> {
-    let mut judged: Vec<(Instrument, Judged, Heldout)> = Vec::new();
-    let runs: Vec<_> = describer
-        .runs()
-        .map(|(folder, recipe, _)| (folder.to_path_buf(), recipe.clone()))
-        .collect();
-    for (folder, recipe) in runs {
-        let (items, heldout) = table.items(&folder, &recipe)?;
-        for item in items {
-            let instrument = item.item.part().instrument();
-            let ours = instrument.filter(|&i| recipe.instrument.is_none_or(|own| own == i));
-            judged.extend(ours.map(|instrument| (instrument, item, heldout)));
-        }
-    }
-    if judged.is_empty() {
-        return Err(EvalError::TooFew {
-            what: "agreement".into(),
-            needs: "items of the runs' instruments about which listeners agree".into(),
-            has: format!("{} has none", finder.table.display()),
-            advice: "Give judgements of these instruments",
-        });
-    }
-    let clips = |judged: &Judged| -> Result<[Clip; 3], EvalError> {
-        let [a, b] = [&judged.item.samples[0], &judged.item.samples[1]];
-        Ok([
-            table.clips.of(&judged.item.reference)?,
-            table.clips.of(a)?,
-            table.clips.of(b)?,
-        ])
-    };
+    let questions = questions(describer, table, finder.table)?;
     let rate = describer.front_end().sample_rate;
-    let mut samples = (SECONDS * f64::from(rate)) as u64;
-    for (_, item, _) in &judged {
-        for clip in clips(item)? {
-            samples = samples.min(clip.samples(rate));
-        }
-    }
+    let samples = shortest(&questions, rate);
     let mut places: BTreeMap<(usize, Instrument), Vec<Place>> = BTreeMap::new();
-    let mut of_items = Vec::new();
-    for (instrument, item, _) in &judged {
+    let mut of_questions = Vec::new();
+    for question in &questions {
         let mut found = [(0, 0, 0); 3];
-        for (place, clip) in found.iter_mut().zip(clips(item)?) {
-            *place = finder.find(clip, rate, samples as usize)?;
-            places.entry((place.0, *instrument)).or_default().push(*place);
+        for (place, clip) in found.iter_mut().zip(question.clips) {
+            *place = finder.find(clip, rate, samples)?;
+            let together = places.entry((place.0, question.instrument));
+            together.or_default().push(*place);
         }
-        of_items.push(found);
+        of_questions.push(found);
     }
     let mut vectors: BTreeMap<(Instrument, Place), Vec<f32>> = BTreeMap::new();
     for ((set, instrument), mut places) in places {
@@ -204,20 +212,15 @@ pub(super) fn agreement(
         }
     }
     let mut strata: BTreeMap<(Instrument, Condition), (Vec<JudgedItem>, Heldout)> = BTreeMap::new();
-    for ((instrument, item, heldout), found) in judged.iter().zip(of_items) {
-        let vector = |place: Place| vectors.get(&(*instrument, place)).map_or(&[][..], Vec::as_slice);
-        let [x, a, b] = found.map(vector);
-        let asked = JudgedItem {
-            votes: Votes {
-                a: item.sides[0],
-                b: item.sides[1],
-                neither: 0,
-            },
-            model: nearer(distance(x, a), distance(x, b)),
-            trivial: item.item.own.map(side),
+    for (question, found) in questions.iter().zip(of_questions) {
+        let vector = |place: Place| {
+            vectors
+                .get(&(question.instrument, place))
+                .map_or(&[][..], Vec::as_slice)
         };
-        let stratum = strata.entry((*instrument, item.item.condition()));
-        stratum.or_insert((Vec::new(), *heldout)).0.push(asked);
+        let stratum = strata.entry((question.instrument, question.judged.item.condition()));
+        let (items, _) = stratum.or_insert((Vec::new(), question.heldout));
+        items.push(question.answered(found.map(vector)));
     }
     let agreed = strata
         .into_iter()
@@ -231,6 +234,22 @@ pub(super) fn agreement(
             })
         });
     agreed.collect()
+}
+
+impl Question {
+    /// With the model's answer, by its vectors of reference, A and B.
+    fn answered(&self, [x, a, b]: [&[f32]; 3]) -> JudgedItem {
+        let Judged { item, sides } = &self.judged;
+        JudgedItem {
+            votes: Votes {
+                a: sides[0],
+                b: sides[1],
+                neither: 0,
+            },
+            model: nearer(distance(x, a), distance(x, b)),
+            trivial: item.own.map(side),
+        }
+    }
 }
 
 fn side(side: Side) -> metrics::Side {
@@ -264,27 +283,13 @@ impl Agreed {
             ceiling,
             trivial,
         } = self.agreement;
-        let held_out = match self.heldout {
-            Heldout::All => "",
-            Heldout::Others => ", after other judgements",
-            Heldout::Part => ", held out",
-        };
-        let measure = format!("{}{held_out}", self.condition);
-        let interval = model.interval(0.95)?;
+        let measure = Measure::Agreement(self.condition, self.heldout);
         Ok(Score {
-            interval: Some([interval.low, interval.high]),
-            n: model.trials(),
             pieces: items,
             chance: Some(0.5),
             trivial: trivial.map(|trivial| trivial.share()),
             ceiling: Some(ceiling.share()),
-            ..Score::new(
-                What::Agreement,
-                measure,
-                self.instrument,
-                Unit::Share,
-                model.share(),
-            )
+            ..Score::of_hits(measure, self.instrument, model)?
         })
     }
 }

@@ -6,7 +6,9 @@ use std::{
     sync::atomic::AtomicBool,
 };
 
-use super::{EvalError, EvaluatedRun, Evaluation, LeftOut, Preset, What, agreement::Table, what::protocols};
+use super::{
+    EvalError, EvaluatedRun, Evaluation, LeftOut, Preset, Score, What, agreement::Table, what::protocols,
+};
 use crate::{
     corpus::{PieceOptions, Pieces, Source, Split, TempoClasses},
     describe::Describer,
@@ -79,7 +81,9 @@ pub fn evaluate(
         let mut before = task.empty()?;
         task.pass(&mut before, true)?;
         for score in &mut evaluation.scores {
-            let same = before.scores.iter().find(|other| score.is_like(other));
+            let like =
+                |other: &&Score| (other.measure, other.instrument) == (score.measure, score.instrument);
+            let same = before.scores.iter().find(like);
             score.untrained = same.map(|other| other.value);
         }
     }
@@ -238,7 +242,7 @@ impl<'a> Task<'a> {
             seed: options.seed,
             seconds: options.seconds,
             pieces: options.pieces,
-            preset: options.preset.to_string(),
+            preset: options.preset,
             scores: Vec::new(),
             left_out: Vec::new(),
             confusion: Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Evaluation, Score, Unit, What};
+use super::{Evaluation, Measure, Score, Unit, What};
 use crate::corpus::Instrument;
 
 /// An evaluation as Markdown: for every protocol what it is, what a good number looks like, and a table.
@@ -67,10 +67,10 @@ fn table(text: &mut String, scores: &[&Score]) {
         .filter(|i| scores.iter().any(|score| score.instrument == *i))
         .collect();
     head(text, &instruments);
-    let mut measures: Vec<&str> = Vec::new();
+    let mut measures: Vec<Measure> = Vec::new();
     for score in scores {
-        if !measures.contains(&score.measure.as_str()) {
-            measures.push(&score.measure);
+        if !measures.contains(&score.measure) {
+            measures.push(score.measure);
         }
     }
     for measure in measures {
@@ -86,7 +86,7 @@ fn table(text: &mut String, scores: &[&Score]) {
                 let _ = writeln!(text, "| {name} | {} |", cells.collect::<Vec<_>>().join(" | "));
             }
         };
-        row(text, measure, &|score| {
+        row(text, &measure.to_string(), &|score| {
             Some(format!("**{}**", score.unit.text(score.value)))
         });
         row(text, "95 % interval", &|score| {

@@ -8,6 +8,8 @@
 
 use std::{fmt, str::FromStr};
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     EvalError, Scored, Subject,
     draw::{self, Draw, Stream},
@@ -16,7 +18,8 @@ use super::{
 use crate::corpus::{Catalogue, Excerpt, Instrument, Mix};
 
 /// Which paper's protocol.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Preset {
     /// Imamura et al. 2025: 10 target pieces, each with the rest of 3 others and as it is.
     #[default]
@@ -28,6 +31,9 @@ pub enum Preset {
 }
 
 impl Preset {
+    /// All of them, the newest first.
+    pub const ALL: [Preset; 3] = [Preset::I25, Preset::I24, Preset::H25];
+
     /// Pieces that give the target.
     pub fn targets(self) -> usize {
         10
@@ -66,8 +72,7 @@ impl FromStr for Preset {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let all = [Preset::I25, Preset::I24, Preset::H25];
-        let found = all.into_iter().find(|preset| preset.name() == text);
+        let found = Preset::ALL.into_iter().find(|preset| preset.name() == text);
         found.ok_or_else(|| format!("no preset '{text}': use i25, i24 or h25"))
     }
 }

@@ -1,19 +1,18 @@
 //! The protocols on one set of weights.
 
 use super::{
-    Agreed, EvalError, Evaluation, Score, Scored, Unit, What,
+    Agreed, Asked, Average, EvalError, Evaluation, Measure, Ratio, Score, Scored, What,
     agreement::{Finder, agreement},
     correlation,
     evaluate::{Errors, Task, pieces_of},
     identification, leak,
     listener::Listener,
     mes_normal, mes_pseudo,
-    separation::{MEASURES, Ratios, SUMMARIES, separation},
+    separation::{Ratios, separation},
 };
 use crate::{
     corpus::{Instrument, Pieces, Split},
     describe::Describer,
-    metrics::Proportion,
     separate::Separators,
 };
 
@@ -21,13 +20,13 @@ use crate::{
 const LENGTHS: [f64; 3] = [0.3, 0.5, 1.0];
 
 impl Task<'_> {
+    /// What takes descriptions.
     pub fn described(
         &self,
         describer: &mut Describer,
         evaluation: &mut Evaluation,
         errors: &mut Errors,
     ) -> Result<(), EvalError> {
-        let (seed, limit) = (self.options.seed, self.options.pieces);
         let instruments = describer.instruments().to_vec();
         let rate = describer.front_end().sample_rate;
         for share in LENGTHS {
@@ -41,61 +40,76 @@ impl Task<'_> {
             for &what in self.what.iter().filter(|&&what| last || what == What::MesNormal) {
                 for &instrument in &instruments {
                     let name = format!("{what} {instrument}");
-                    let progress = self.reporter(&name);
-                    let mut subject = Listener {
-                        describer: &mut *describer,
-                        pieces: &pieces,
-                        progress: &progress,
-                        stop: self.stop,
-                    };
-                    let (s, c) = (&mut subject, pieces.catalogue());
-                    let neighbours = |measure: String, scored: Scored| {
-                        let interval = scored.hits.interval(0.95)?;
-                        let value = scored.hits.share();
-                        Ok::<_, EvalError>(Score {
-                            interval: Some([interval.low, interval.high]),
-                            n: scored.hits.trials(),
-                            pieces: scored.pieces,
-                            chance: Some(scored.chance),
-                            ..Score::new(what, measure, instrument, Unit::Share, value)
-                        })
-                    };
-                    let done = match what {
-                        What::MesNormal => mes_normal(s, c, instrument, limit, seed)
-                            .and_then(|scored| Ok(vec![neighbours(format!("{seconds} s"), scored)?])),
-                        What::MesPseudo => mes_pseudo(s, c, instrument, self.options.preset, limit, seed)
-                            .and_then(|scored| {
-                                Ok(vec![neighbours(self.options.preset.to_string(), scored)?])
-                            }),
-                        What::Leak => leak(s, c, instrument, limit, seed).and_then(|found| {
-                            evaluation.pictures.push((instrument, found.points));
-                            let target = neighbours("piece of the instrument".into(), found.target)?;
-                            let other = neighbours("piece of the rest".into(), found.other)?;
-                            Ok(vec![target, other])
-                        }),
-                        _ => continue,
-                    };
-                    keep(evaluation, errors, what, done)?;
+                    let scores = self.listen(describer, &pieces, &name, |listener| {
+                        self.neighbours(what, instrument, seconds, listener, evaluation)
+                    });
+                    keep(evaluation, errors, what, scores)?;
                 }
             }
             if last {
                 self.all_instruments(describer, &pieces, evaluation, errors)?;
             }
         }
-        if let (Some(table), Some(path)) = (&self.table, &self.options.judgements) {
-            let all = Split::FOLDERS.into_iter().rev().chain([Split::Unsplit]);
-            let splits: Vec<Split> = all.filter(|&split| pieces_of(&self.source, split) > 0).collect();
-            let mut open = |index: usize, samples: usize| {
-                let split = splits.get(index).copied();
-                split.map(|split| self.pieces(split, samples, rate)).transpose()
-            };
-            let mut finder = Finder::new(path, &mut open);
-            let progress = self.reporter("agreement");
-            let done = agreement(describer, table, &mut finder, &progress, self.stop)
-                .and_then(|all| all.iter().map(Agreed::score).collect());
-            keep(evaluation, errors, What::Agreement, done)?;
+        if self.table.is_some() {
+            let scores = self.agreed(describer);
+            keep(evaluation, errors, What::Agreement, scores)?;
         }
         Ok(())
+    }
+
+    /// Lets a protocol ask about pieces, and reports how far it is under this name.
+    fn listen<T>(
+        &self,
+        describer: &mut Describer,
+        pieces: &Pieces,
+        name: &str,
+        protocol: impl FnOnce(&mut Listener<'_>) -> T,
+    ) -> T {
+        protocol(&mut Listener {
+            describer,
+            pieces,
+            progress: &self.reporter(name),
+            stop: self.stop,
+        })
+    }
+
+    /// What asks the nearest neighbours in one sub-space.
+    fn neighbours(
+        &self,
+        what: What,
+        instrument: Instrument,
+        seconds: f64,
+        listener: &mut Listener<'_>,
+        evaluation: &mut Evaluation,
+    ) -> Result<Vec<Score>, EvalError> {
+        let (seed, limit, preset) = (self.options.seed, self.options.pieces, self.options.preset);
+        let catalogue = listener.pieces.catalogue();
+        let score = |measure, scored: Scored| {
+            Ok::<_, EvalError>(Score {
+                pieces: scored.pieces,
+                chance: Some(scored.chance),
+                ..Score::of_hits(measure, instrument, scored.hits)?
+            })
+        };
+        Ok(match what {
+            What::MesNormal => {
+                let scored = mes_normal(listener, catalogue, instrument, limit, seed)?;
+                vec![score(Measure::Length(seconds), scored)?]
+            }
+            What::MesPseudo => {
+                let scored = mes_pseudo(listener, catalogue, instrument, preset, limit, seed)?;
+                vec![score(Measure::Pseudo(preset), scored)?]
+            }
+            What::Leak => {
+                let found = leak(listener, catalogue, instrument, limit, seed)?;
+                evaluation.pictures.push((instrument, found.points));
+                vec![
+                    score(Measure::Leak(Asked::Instrument), found.target)?,
+                    score(Measure::Leak(Asked::Rest), found.other)?,
+                ]
+            }
+            _ => Vec::new(),
+        })
     }
 
     /// What takes all sub-spaces of one network.
@@ -106,60 +120,79 @@ impl Task<'_> {
         evaluation: &mut Evaluation,
         errors: &mut Errors,
     ) -> Result<(), EvalError> {
-        let (seed, limit, catalogue) = (self.options.seed, self.options.pieces, pieces.catalogue());
         for what in [What::Identification, What::Correlation] {
             if !self.what.contains(&what) {
                 continue;
             }
-            let progress = self.reporter(what.name());
-            let mut subject = Listener {
-                describer: &mut *describer,
-                pieces,
-                progress: &progress,
-                stop: self.stop,
-            };
-            let done = if what == What::Identification {
-                identification(&mut subject, catalogue, limit, seed).and_then(|found| {
-                    evaluation.confusion = found.confusion;
-                    let of = Instrument::ALL.into_iter().zip(found.of);
-                    let score = |(instrument, hits): (Instrument, Option<Proportion>)| {
-                        let hits = hits?;
-                        Some(
-                            hits.interval(0.95)
-                                .map_err(EvalError::from)
-                                .map(|interval| Score {
-                                    interval: Some([interval.low, interval.high]),
-                                    n: hits.trials(),
-                                    pieces: taken(catalogue.usable(instrument).len(), limit),
-                                    chance: Some(1.0 / Instrument::ALL.len() as f64),
-                                    ..Score::new(what, "clean stems", instrument, Unit::Share, hits.share())
-                                }),
-                        )
-                    };
-                    of.filter_map(score).collect()
-                })
-            } else {
-                correlation(&mut subject, catalogue, limit, seed).map(|found| {
-                    evaluation.across = found.across;
-                    evaluation.distances = found.distances;
-                    let of = Instrument::ALL.into_iter().zip(found.clean_and_mix);
-                    let score = |(instrument, r): (Instrument, Option<(f64, usize)>)| {
-                        let (value, segments) = r?;
-                        Some(Score {
-                            n: segments as u64,
-                            pieces: taken(catalogue.usable(instrument).len(), limit),
-                            chance: Some(0.0),
-                            ..Score::new(what, "clean stem and mix", instrument, Unit::Correlation, value)
-                        })
-                    };
-                    of.filter_map(score).collect()
-                })
-            };
-            keep(evaluation, errors, what, done)?;
+            let scores = self.listen(describer, pieces, what.name(), |listener| match what {
+                What::Identification => self.identified(listener, evaluation),
+                _ => self.correlated(listener, evaluation),
+            });
+            keep(evaluation, errors, what, scores)?;
         }
         Ok(())
     }
 
+    fn identified(
+        &self,
+        listener: &mut Listener<'_>,
+        evaluation: &mut Evaluation,
+    ) -> Result<Vec<Score>, EvalError> {
+        let catalogue = listener.pieces.catalogue();
+        let found = identification(listener, catalogue, self.options.pieces, self.options.seed)?;
+        evaluation.confusion = found.confusion;
+        let of = Instrument::ALL.into_iter().zip(found.of);
+        of.filter_map(|(instrument, hits)| Some((instrument, hits?)))
+            .map(|(instrument, hits)| {
+                Ok(Score {
+                    pieces: self.taken(catalogue.usable(instrument).len()),
+                    chance: Some(1.0 / Instrument::ALL.len() as f64),
+                    ..Score::of_hits(Measure::CleanStems, instrument, hits)?
+                })
+            })
+            .collect()
+    }
+
+    fn correlated(
+        &self,
+        listener: &mut Listener<'_>,
+        evaluation: &mut Evaluation,
+    ) -> Result<Vec<Score>, EvalError> {
+        let catalogue = listener.pieces.catalogue();
+        let found = correlation(listener, catalogue, self.options.pieces, self.options.seed)?;
+        evaluation.across = found.across;
+        evaluation.distances = found.distances;
+        let of = Instrument::ALL.into_iter().zip(found.clean_and_mix);
+        let score = |(instrument, r): (Instrument, Option<(f64, usize)>)| {
+            let (value, segments) = r?;
+            Some(Score {
+                n: segments as u64,
+                pieces: self.taken(catalogue.usable(instrument).len()),
+                chance: Some(0.0),
+                ..Score::new(Measure::CleanStemAndMix, instrument, value)
+            })
+        };
+        Ok(of.filter_map(score).collect())
+    }
+
+    fn agreed(&self, describer: &mut Describer) -> Result<Vec<Score>, EvalError> {
+        let (Some(table), Some(path)) = (&self.table, &self.options.judgements) else {
+            return Ok(Vec::new());
+        };
+        let rate = describer.front_end().sample_rate;
+        let all = Split::FOLDERS.into_iter().rev().chain([Split::Unsplit]);
+        let splits: Vec<Split> = all.filter(|&split| pieces_of(&self.source, split) > 0).collect();
+        let mut open = |index: usize, samples: usize| {
+            let split = splits.get(index).copied();
+            split.map(|split| self.pieces(split, samples, rate)).transpose()
+        };
+        let mut finder = Finder::new(path, &mut open);
+        let progress = self.reporter("agreement");
+        let agreed = agreement(describer, table, &mut finder, &progress, self.stop)?;
+        agreed.iter().map(Agreed::score).collect()
+    }
+
+    /// What takes separated stems.
     pub fn separated(
         &self,
         separators: &mut Separators,
@@ -171,24 +204,8 @@ impl Task<'_> {
         let progress = self.reporter("sdr");
         let (limit, seed) = (self.options.pieces, self.options.seed);
         for (instrument, ratios) in separation(separators, &pieces, limit, seed, &progress, self.stop)? {
-            let before = evaluation.scores.len();
-            for (measure, tracks) in MEASURES.into_iter().zip(&ratios.of) {
-                let (count, frames) = Ratios::count(tracks);
-                let mix = Ratios::summary(&ratios.mix);
-                let summaries = SUMMARIES.into_iter().zip(Ratios::summary(tracks)).zip(mix);
-                evaluation
-                    .scores
-                    .extend(summaries.filter_map(|((summary, value), mix)| {
-                        let name = format!("{measure}, {summary}");
-                        Some(Score {
-                            n: frames as u64,
-                            pieces: count,
-                            chance: mix.filter(|_| measure == "SDR"),
-                            ..Score::new(What::Sdr, name, instrument, Unit::Decibels, value?)
-                        })
-                    }));
-            }
-            if evaluation.scores.len() == before {
+            let scores = ratio_scores(instrument, &ratios);
+            if scores.is_empty() {
                 let error = EvalError::TooFew {
                     what: format!("the separation of {instrument}"),
                     needs: "a second in which it and something else sound".into(),
@@ -197,9 +214,32 @@ impl Task<'_> {
                 };
                 errors.push((What::Sdr, error));
             }
+            evaluation.scores.extend(scores);
         }
         Ok(())
     }
+
+    /// How many of an instrument's pieces take part.
+    fn taken(&self, pieces: usize) -> usize {
+        self.options.pieces.map_or(pieces, |limit| limit.min(pieces))
+    }
+}
+
+fn ratio_scores(instrument: Instrument, ratios: &Ratios) -> Vec<Score> {
+    let mix = Ratios::averages(&ratios.mix);
+    let mut scores = Vec::new();
+    for (ratio, tracks) in Ratio::ALL.into_iter().zip(&ratios.of) {
+        let (pieces, frames) = Ratios::count(tracks);
+        for ((average, value), mix) in Average::ALL.into_iter().zip(Ratios::averages(tracks)).zip(mix) {
+            scores.extend(value.map(|value| Score {
+                n: frames as u64,
+                pieces,
+                chance: mix.filter(|_| ratio == Ratio::Sdr),
+                ..Score::new(Measure::Separated(ratio, average), instrument, value)
+            }));
+        }
+    }
+    scores
 }
 
 /// Keeps scores, and errors that do not concern the others.
@@ -207,16 +247,12 @@ fn keep(
     evaluation: &mut Evaluation,
     errors: &mut Errors,
     what: What,
-    done: Result<Vec<Score>, EvalError>,
+    scores: Result<Vec<Score>, EvalError>,
 ) -> Result<(), EvalError> {
-    match done {
+    match scores {
         Ok(scores) => evaluation.scores.extend(scores),
         Err(error) if error.is_local() => errors.push((what, error)),
         Err(error) => return Err(error),
     }
     Ok(())
-}
-
-fn taken(pieces: usize, limit: Option<usize>) -> usize {
-    limit.map_or(pieces, |limit| limit.min(pieces))
 }

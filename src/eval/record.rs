@@ -4,8 +4,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Distances, EvalError, What, leak::Point};
-use crate::{corpus::Instrument, files, metrics::decimals};
+use super::{Distances, EvalError, Measure, Preset, What, leak::Point};
+use crate::{
+    corpus::Instrument,
+    files,
+    metrics::{Proportion, decimals},
+};
 
 /// All scores of some runs on a corpus, and whatever they depend on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,7 +39,7 @@ pub struct Evaluation {
     /// Most pieces that were to be taken.
     pub pieces: Option<usize>,
     /// Preset of MES-Pseudo.
-    pub preset: String,
+    pub preset: Preset,
     /// The scores.
     pub scores: Vec<Score>,
     /// What could not be evaluated, and why.
@@ -70,7 +74,7 @@ pub struct Score {
     /// The protocol.
     pub what: What,
     /// What was measured, as `10 s` or `SDR, mean of means`.
-    pub measure: String,
+    pub measure: Measure,
     /// Of which instrument.
     pub instrument: Instrument,
     /// What it counts in.
@@ -150,18 +154,12 @@ impl Evaluation {
 
 impl Score {
     /// A number of which nothing else is known.
-    pub(super) fn new(
-        what: What,
-        measure: impl Into<String>,
-        instrument: Instrument,
-        unit: Unit,
-        value: f64,
-    ) -> Self {
+    pub(super) fn new(measure: Measure, instrument: Instrument, value: f64) -> Self {
         Score {
-            what,
-            measure: measure.into(),
+            what: measure.what(),
+            measure,
             instrument,
-            unit,
+            unit: measure.unit(),
             value,
             interval: None,
             n: 0,
@@ -174,8 +172,17 @@ impl Score {
         }
     }
 
-    /// Whether another is the same score of other weights.
-    pub(super) fn is_like(&self, other: &Score) -> bool {
-        (self.what, &self.measure, self.instrument) == (other.what, &other.measure, other.instrument)
+    /// The share of hits, with its interval.
+    pub(super) fn of_hits(
+        measure: Measure,
+        instrument: Instrument,
+        hits: Proportion,
+    ) -> Result<Self, EvalError> {
+        let interval = hits.interval(0.95)?;
+        Ok(Score {
+            interval: Some([interval.low, interval.high]),
+            n: hits.trials(),
+            ..Score::new(measure, instrument, hits.share())
+        })
     }
 }

@@ -15,23 +15,18 @@ use crate::{
     separate::{Separators, separate_signal},
 };
 
-/// The measures, in the order of [`Ratios::of`].
-pub(super) const MEASURES: [&str; 4] = ["SDR", "ISR", "SIR", "SAR"];
-/// The summaries, in the order of [`Ratios::summary`].
-pub(super) const SUMMARIES: [&str; 2] = ["median of medians", "mean of means"];
-
 /// The ratios of one instrument in dB, `[pieces][frames]`.
 #[derive(Default)]
 pub(super) struct Ratios {
-    /// By measure.
+    /// In the order of [`Ratio::ALL`](super::Ratio::ALL).
     pub of: [Vec<Vec<f64>>; 4],
     /// SDR of the mix.
     pub mix: Vec<Vec<f64>>,
 }
 
 impl Ratios {
-    /// Both summaries; `None` where there is no frame, or a ratio is infinite.
-    pub fn summary(tracks: &[Vec<f64>]) -> [Option<f64>; 2] {
+    /// In the order of [`Average::ALL`](super::Average::ALL); `None` where there is no frame, or a ratio is infinite.
+    pub fn averages(tracks: &[Vec<f64>]) -> [Option<f64>; 2] {
         [median_of_medians(tracks), mean_of_means(tracks)].map(|value| value.filter(|x| x.is_finite()))
     }
 

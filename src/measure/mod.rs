@@ -11,4 +11,4 @@ mod translate;
 pub use ceiling::{Ceiling, ceiling, ceiling_kernels};
 pub use layers::{Direction, Layer, Recorded, Size, layers};
 pub use permutations::{Found, Key, Usage, add, card, permutations, separator_step};
-pub use table::{Row, measure};
+pub use table::{Timing, measure};

@@ -15,7 +15,7 @@ const ON_CPU: &str = "columns";
 
 /// One variant on one layer in one direction.
 #[derive(Debug, Clone, Serialize)]
-pub struct Row {
+pub struct Timing {
     /// The layer's name.
     pub layer: String,
     /// Channels of its big and its small image.
@@ -36,7 +36,7 @@ pub struct Row {
     pub bytes: usize,
 }
 
-impl Row {
+impl Timing {
     /// Operations a nanosecond.
     pub fn gflops(&self) -> f64 {
         self.flops as f64 / self.seconds / 1e9
@@ -53,7 +53,7 @@ impl Row {
 ///
 /// # Errors
 /// What planning, allocating and running give.
-pub fn measure(device: &Device, layer: &Layer, direction: Direction, effort: Effort) -> Result<Vec<Row>> {
+pub fn measure(device: &Device, layer: &Layer, direction: Direction, effort: Effort) -> Result<Vec<Timing>> {
     let Recorded {
         parameters,
         mut tape,
@@ -65,7 +65,7 @@ pub fn measure(device: &Device, layer: &Layer, direction: Direction, effort: Eff
     let mut time = |session: &mut Session, mut program: Program, variant, default| -> Result<()> {
         let step = StepValues::default();
         let took = effort.median(|times| session.time(&mut program, &step, times))?;
-        rows.push(Row {
+        rows.push(Timing {
             layer: layer.name.clone(),
             channels: [layer.big[1], layer.small[1]],
             direction,
@@ -103,7 +103,7 @@ pub fn measure(device: &Device, layer: &Layer, direction: Direction, effort: Eff
             time(&mut session, program, variant, false)?;
         }
     }
-    let exact = |row: &Row| variants.contains(&row.variant);
+    let exact = |row: &Timing| variants.contains(&row.variant);
     let seconds = rows.iter().filter(|row| exact(row)).map(|row| row.seconds);
     let fastest = seconds.fold(f64::INFINITY, f64::min);
     for row in &mut rows {

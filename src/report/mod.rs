@@ -15,6 +15,7 @@ mod provenance;
 mod published;
 mod render;
 mod repeats;
+mod row;
 mod runs;
 mod segments;
 mod sound;

@@ -3,7 +3,10 @@
 use serde::Deserialize;
 
 use super::ReportError;
-use crate::{corpus::Instrument, eval::What};
+use crate::{
+    corpus::Instrument,
+    eval::{Measure, What},
+};
 
 const TABLE: &str = include_str!("published.toml");
 
@@ -12,8 +15,8 @@ const TABLE: &str = include_str!("published.toml");
 #[serde(deny_unknown_fields)]
 pub(super) struct Published {
     pub what: What,
-    /// As [`crate::eval::Score::measure`].
-    pub measure: String,
+    /// As that of a score.
+    pub measure: Measure,
     /// Name of our recipe.
     pub recipe: String,
     /// As the paper has it.
@@ -48,7 +51,10 @@ pub(super) fn published() -> Result<Vec<Published>, ReportError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::recipe::RECIPES;
+    use crate::{
+        eval::{Average, Preset, Ratio},
+        train::recipe::RECIPES,
+    };
 
     #[test]
     fn rows_name_recipes_and_measures_that_exist() {
@@ -61,12 +67,13 @@ mod tests {
                 assert!((0.0..100.0).contains(&value), "{row:?}");
             }
             assert!(row.of(Instrument::Drums).is_some(), "{row:?}");
-            let known = match row.what {
-                What::MesNormal => "10 s",
-                What::MesPseudo => "i25",
-                _ => "SDR, mean of means",
-            };
-            assert_eq!(row.measure, known, "{row:?}");
+            let known = [
+                Measure::Length(10.0),
+                Measure::Pseudo(Preset::I25),
+                Measure::Separated(Ratio::Sdr, Average::Means),
+            ];
+            assert!(known.contains(&row.measure), "{row:?}");
+            assert_eq!(row.measure.what(), row.what, "{row:?}");
         }
         assert_eq!(rows[0].of(Instrument::Residuals), None);
         assert_eq!(rows[4].of(Instrument::Bass), Some("71.09"));

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use statrs::statistics::Statistics;
 
-use super::tables::{Row, number};
+use super::row::{ScoreRow, number};
 
 /// What the runs of a recipe have on the average.
 #[derive(Serialize)]
@@ -17,10 +17,10 @@ pub(super) struct Repeat {
 }
 
 /// The recipes of which there are several runs, alike in all but the seed, evaluated under the same conditions.
-pub(super) fn repeats(rows: &[Row]) -> Vec<Repeat> {
-    let mut groups: Vec<Vec<&Row>> = Vec::new();
+pub(super) fn repeats(rows: &[ScoreRow]) -> Vec<Repeat> {
+    let mut groups: Vec<Vec<&ScoreRow>> = Vec::new();
     for row in rows.iter().filter(|row| row.kind.is_some()) {
-        let like = |other: &Row| (&other.kind, &other.conditions) == (&row.kind, &row.conditions);
+        let like = |other: &ScoreRow| (&other.kind, &other.conditions) == (&row.kind, &row.conditions);
         match groups
             .iter_mut()
             .find(|group| group.iter().any(|other| like(other)))
@@ -35,7 +35,7 @@ pub(super) fn repeats(rows: &[Row]) -> Vec<Repeat> {
     groups.into_iter().map(|runs| repeat(&runs)).collect()
 }
 
-fn repeat(runs: &[&Row]) -> Repeat {
+fn repeat(runs: &[&ScoreRow]) -> Repeat {
     let row = runs[0];
     let cell = |column: usize| {
         let values: Option<Vec<f64>> = runs.iter().map(|run| *run.values.get(column)?).collect();
@@ -58,8 +58,8 @@ mod tests {
     use super::*;
     use crate::eval::Unit;
 
-    fn row(recipe: &str, weights: &str, values: [Option<f64>; 2]) -> Row {
-        Row {
+    fn row(recipe: &str, weights: &str, values: [Option<f64>; 2]) -> ScoreRow {
+        ScoreRow {
             recipe: recipe.into(),
             detail: String::new(),
             conditions: None,

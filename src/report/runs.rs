@@ -161,7 +161,7 @@ pub(super) fn source(found: &FoundEvaluation, conditions: &Conditions) -> Source
                 .pieces
                 .map_or("all".into(), |pieces| format!("at most {pieces}")),
         ),
-        ("MES-Pseudo", evaluation.preset.clone()),
+        ("MES-Pseudo", evaluation.preset.to_string()),
     ];
     let hashes = [
         ("Store", &evaluation.store),

@@ -4,13 +4,14 @@ use serde::Serialize;
 
 use super::{
     gather::{Found, FoundEvaluation},
-    provenance::{Conditions, is_simulated, is_stale, kind},
+    provenance::Conditions,
     published::Published,
     repeats::{Repeat, repeats},
+    row::{ScoreRow, number, range, row},
 };
 use crate::{
     corpus::Instrument,
-    eval::{Score, Unit, What},
+    eval::{Asked, Average, Measure, Ratio, Score, What},
 };
 
 /// A protocol and all that was found by it.
@@ -35,60 +36,11 @@ pub(super) struct Protocol {
 #[derive(Serialize)]
 pub(super) struct Group {
     #[serde(skip)]
-    order: (u64, String),
+    of: Measure,
     pub measure: String,
-    pub rows: Vec<Row>,
+    pub rows: Vec<ScoreRow>,
     /// Of recipes with several runs.
     pub repeats: Vec<Repeat>,
-}
-
-#[derive(Serialize)]
-pub(super) struct Row {
-    pub recipe: String,
-    /// What tells it from other rows of the recipe.
-    pub detail: String,
-    pub conditions: Option<String>,
-    pub simulated: bool,
-    pub cells: Vec<Option<Cell>>,
-    /// What the values are to be compared with.
-    pub beside: Vec<Beside>,
-    #[serde(skip)]
-    pub values: Vec<Option<f64>>,
-    /// What repeated runs have in common; nothing of runs that were not found.
-    #[serde(skip)]
-    pub kind: Option<String>,
-    /// Hashes of the weights.
-    #[serde(skip)]
-    pub checkpoints: Vec<String>,
-    #[serde(skip)]
-    pub unit: Unit,
-}
-
-#[derive(Serialize)]
-pub(super) struct Cell {
-    pub value: String,
-    pub interval: Option<String>,
-    /// What was asked, and of how much music.
-    pub n: String,
-    pub of: String,
-    pub bar: Option<Bar>,
-    /// The interval holds chance.
-    pub at_chance: bool,
-}
-
-/// Places in per cent of the width.
-#[derive(Serialize)]
-pub(super) struct Bar {
-    pub value: String,
-    pub low: Option<String>,
-    pub high: Option<String>,
-    pub chance: Option<String>,
-}
-
-#[derive(Serialize)]
-pub(super) struct Beside {
-    pub name: &'static str,
-    pub cells: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -96,19 +48,6 @@ pub(super) struct PublishedRow {
     pub name: String,
     pub recipe: String,
     pub cells: Vec<String>,
-}
-
-/// A number with its unit.
-pub(super) fn number(unit: Unit, value: f64) -> String {
-    unit.text(value).replace(' ', "\u{a0}").replace('-', "\u{2212}")
-}
-
-/// A range of numbers: the unit once.
-fn range(unit: Unit, low: f64, high: f64) -> String {
-    match unit {
-        Unit::Share => format!("{:.1}–{:.1}\u{a0}%", 100.0 * low, 100.0 * high),
-        _ => format!("{} to {}", number(unit, low), number(unit, high)),
-    }
 }
 
 /// The tables, in the order of the papers'; of protocols that occur.
@@ -130,14 +69,14 @@ fn protocol(what: What, found: &Found, published: &[Published], conditions: &Con
     }
     let mut groups: Vec<Group> = Vec::new();
     for evaluation in &found.evaluations {
-        let mut measures: Vec<&str> = Vec::new();
+        let mut measures: Vec<Measure> = Vec::new();
         for score in of(evaluation, what) {
-            if !measures.contains(&score.measure.as_str()) {
-                measures.push(&score.measure);
+            if !measures.contains(&score.measure) {
+                measures.push(score.measure);
             }
         }
         for measure in measures {
-            let name = heading(what, measure, evaluation.evaluation.seconds);
+            let name = heading(measure, evaluation.evaluation.seconds);
             let scores: Vec<&Score> = of(evaluation, what)
                 .filter(|score| score.measure == measure)
                 .collect();
@@ -145,7 +84,7 @@ fn protocol(what: What, found: &Found, published: &[Published], conditions: &Con
             match groups.iter_mut().find(|group| group.measure == name) {
                 Some(group) => group.rows.push(row),
                 None => groups.push(Group {
-                    order: order(what, measure),
+                    of: measure,
                     measure: name,
                     rows: vec![row],
                     repeats: Vec::new(),
@@ -153,13 +92,13 @@ fn protocol(what: What, found: &Found, published: &[Published], conditions: &Con
             }
         }
     }
-    groups.sort_by(|a, b| a.order.cmp(&b.order));
+    groups.sort_by(|a, b| order(a.of).total_cmp(&order(b.of)));
     for group in &mut groups {
         group.repeats = repeats(&group.rows);
     }
     let (groups, more): (Vec<Group>, Vec<Group>) = groups
         .into_iter()
-        .partition(|group| what != What::Sdr || group.measure.starts_with("SDR"));
+        .partition(|group| !matches!(group.of, Measure::Separated(ratio, _) if ratio != Ratio::Sdr));
     let row_of = |row: &&Published| PublishedRow {
         name: row.name.clone(),
         recipe: row.recipe.clone(),
@@ -180,7 +119,7 @@ fn protocol(what: What, found: &Found, published: &[Published], conditions: &Con
         more,
         published_measure: published
             .first()
-            .map_or(String::new(), |row| heading(what, &row.measure, 10.0)),
+            .map_or(String::new(), |row| heading(row.measure, 10.0)),
         published: published.iter().map(row_of).collect(),
     })
 }
@@ -194,143 +133,32 @@ fn of(found: &FoundEvaluation, what: What) -> impl Iterator<Item = &Score> {
 }
 
 /// What a measure is, the length of segments with it.
-fn heading(what: What, measure: &str, seconds: f64) -> String {
-    match what {
-        What::MesNormal => format!("Segments of {measure}"),
-        What::MesPseudo => format!("Preset {measure}, segments of {seconds} s"),
-        What::Leak => {
-            let good = match measure {
-                "piece of the rest" => "near chance is good",
-                _ => "high is good",
+fn heading(measure: Measure, seconds: f64) -> String {
+    match measure {
+        Measure::Length(_) => format!("Segments of {measure}"),
+        Measure::Pseudo(_) => format!("Preset {measure}, segments of {seconds} s"),
+        Measure::Leak(asked) => {
+            let good = match asked {
+                Asked::Instrument => "high is good",
+                Asked::Rest => "near chance is good",
             };
             format!("Telling the {measure} ({good}), segments of {seconds} s")
         }
-        What::Identification | What::Correlation => {
-            let mut letters = measure.chars();
-            let first = letters
-                .next()
-                .map_or(String::new(), |c| c.to_uppercase().collect());
-            format!("{first}{}, segments of {seconds} s", letters.as_str())
+        Measure::CleanStems | Measure::CleanStemAndMix => {
+            let text = measure.to_string();
+            let (first, rest) = text.split_at(1);
+            format!("{}{rest}, segments of {seconds} s", first.to_uppercase())
         }
-        What::Sdr | What::Agreement => measure.to_string(),
+        Measure::Separated(..) | Measure::Agreement(..) => measure.to_string(),
     }
 }
 
-/// Lengths by number, the papers' summary of the SDR first, all else as it came.
-fn order(what: What, measure: &str) -> (u64, String) {
-    match what {
-        What::MesNormal => {
-            let seconds = measure
-                .split(' ')
-                .next()
-                .and_then(|text| text.parse::<f64>().ok());
-            ((1e3 * seconds.unwrap_or(0.0)) as u64, measure.into())
-        }
-        What::Sdr => (u64::from(!measure.ends_with("mean of means")), String::new()),
-        _ => (0, String::new()),
-    }
-}
-
-fn row(
-    found: &Found,
-    evaluation: &FoundEvaluation,
-    scores: &[&Score],
-    instruments: &[Instrument],
-    what: What,
-    conditions: &Conditions,
-) -> Row {
-    let score = |instrument: Instrument| scores.iter().find(|score| score.instrument == instrument);
-    let recipe = evaluation.recipe();
-    let twins = found
-        .evaluations
-        .iter()
-        .filter(|other| other.recipe() == recipe)
-        .count();
-    let beside = |name: &'static str, of: fn(&Score) -> Option<f64>| {
-        let cells = instruments.iter().map(|&i| {
-            let score = score(i)?;
-            of(score).map(|value| number(score.unit, value))
-        });
-        let cells: Vec<Option<String>> = cells.collect();
-        let cells = cells.iter().any(Option::is_some).then_some(cells)?;
-        Some(Beside {
-            name,
-            cells: cells.into_iter().map(|cell| cell.unwrap_or("–".into())).collect(),
-        })
-    };
-    let chance = if what == What::Sdr {
-        "the mix itself"
-    } else {
-        "chance"
-    };
-    let mut detail = match twins {
-        0 | 1 => String::new(),
-        _ => evaluation.folder.display().to_string(),
-    };
-    if is_stale(evaluation, &found.runs) {
-        let before = if detail.is_empty() { "" } else { ", " };
-        detail = format!("{detail}{before}of earlier weights: evaluate it again");
-    }
-    Row {
-        detail,
-        kind: kind(evaluation, &found.runs),
-        checkpoints: evaluation
-            .evaluation
-            .runs
-            .iter()
-            .map(|run| run.checkpoint.clone())
-            .collect(),
-        recipe,
-        conditions: conditions.letter(evaluation),
-        simulated: is_simulated(evaluation, what, &found.runs),
-        cells: instruments
-            .iter()
-            .map(|&i| score(i).map(|score| cell(score)))
-            .collect(),
-        values: instruments
-            .iter()
-            .map(|&i| score(i).map(|score| score.value))
-            .collect(),
-        unit: scores.first().map_or(Unit::Share, |score| score.unit),
-        beside: [
-            beside("untrained", |score| score.untrained),
-            beside(chance, |score| score.chance),
-            beside("trivial rule", |score| score.trivial),
-            beside("ceiling", |score| score.ceiling),
-        ]
-        .into_iter()
-        .flatten()
-        .collect(),
-    }
-}
-
-fn cell(score: &Score) -> Cell {
-    let things = match score.what {
-        What::Sdr => "frames",
-        What::Agreement => "answers",
-        _ => "segments",
-    };
-    let pieces = if score.what == What::Agreement {
-        "items"
-    } else {
-        "pieces"
-    };
-    let place = |value: f64| format!("{:.1}", 100.0 * value.clamp(0.0, 1.0));
-    Cell {
-        value: number(score.unit, score.value),
-        interval: score.interval.map(|[low, high]| range(score.unit, low, high)),
-        n: format!("{} {things}", score.n),
-        of: format!("of {} {pieces}", score.pieces),
-        bar: (score.unit != Unit::Decibels).then(|| Bar {
-            value: place(score.value),
-            low: score.interval.map(|[low, _]| place(low)),
-            high: score.interval.map(|[_, high]| place(high)),
-            chance: score.chance.map(place),
-        }),
-        at_chance: score
-            .interval
-            .zip(score.chance)
-            .is_some_and(|([low, high], chance)| (low..=high).contains(&chance)),
+/// Lengths by number, the papers' average of the ratios first, all else as it came.
+fn order(measure: Measure) -> f64 {
+    match measure {
+        Measure::Length(seconds) => seconds,
+        Measure::Separated(_, Average::Medians) => 1.0,
+        _ => 0.0,
     }
 }
 
@@ -361,25 +189,21 @@ fn chance(what: What, scores: &[&Score]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::eval::Preset;
 
     #[test]
     fn measures_name_what_differs() {
-        assert_eq!(heading(What::MesNormal, "3 s", 10.0), "Segments of 3 s");
+        assert_eq!(heading(Measure::Length(3.0), 10.0), "Segments of 3 s");
         assert_eq!(
-            heading(What::MesPseudo, "i25", 5.0),
+            heading(Measure::Pseudo(Preset::I25), 5.0),
             "Preset i25, segments of 5 s"
         );
-        assert_ne!(
-            heading(What::Leak, "piece of the rest", 5.0),
-            heading(What::Leak, "piece of the rest", 10.0)
+        let rest = Measure::Leak(Asked::Rest);
+        assert_ne!(heading(rest, 5.0), heading(rest, 10.0));
+        assert_eq!(
+            heading(Measure::CleanStems, 10.0),
+            "Clean stems, segments of 10 s"
         );
-        assert!(order(What::MesNormal, "3 s") < order(What::MesNormal, "10 s"));
-    }
-
-    #[test]
-    fn numbers_have_a_minus_and_their_unit() {
-        assert_eq!(number(Unit::Share, 0.12345), "12.35\u{a0}%");
-        assert_eq!(number(Unit::Decibels, -1.5), "\u{2212}1.50\u{a0}dB");
-        assert_eq!(range(Unit::Share, 0.1, 0.25), "10.0–25.0\u{a0}%");
+        assert!(order(Measure::Length(3.0)) < order(Measure::Length(10.0)));
     }
 }

@@ -4,8 +4,8 @@
 //! use std::{path::Path, sync::atomic::AtomicBool};
 //! use stemwise::{corpus::Instrument, train, variants};
 //!
-//! let choices = train::recipe::Choices { instrument: Some(Instrument::Drums), ..Default::default() };
-//! let recipe = train::recipe::resolve("separator", &choices)?;
+//! let overrides = train::recipe::Overrides { instrument: Some(Instrument::Drums), ..Default::default() };
+//! let recipe = train::recipe::resolve("separator", &overrides)?;
 //! let config = train::RunConfig { corpus: "slakh".into(), from: Vec::new(), recipe };
 //! let device = variants::open_device(None)?;
 //! let summary = train::start(Path::new("runs/drums"), &config, &device, &AtomicBool::new(false), &|event| {
@@ -33,5 +33,5 @@ pub use recipe::Recipe;
 pub(crate) use run::Trained;
 pub use run::{Checkpoint, Run, RunConfig, RunRecord, Start, checkpoint, exchange, tensorboard};
 pub use trainer::{
-    Event, Footprint, Observer, Schedule, Scores, StartUp, Summary, examples_at_a_time, resume, start,
+    Event, Footprint, Observer, Outcome, Schedule, Scores, StartUp, examples_at_a_time, resume, start,
 };

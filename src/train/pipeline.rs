@@ -8,7 +8,7 @@ use std::{
 use super::{
     Checkpoint, Network, Recipe, Run, RunConfig, TrainError,
     data::judgements_hash,
-    recipe::{Choices, Task, resolve},
+    recipe::{Overrides, Task, resolve},
 };
 use crate::corpus::{Instrument, Source};
 
@@ -170,18 +170,18 @@ fn differences(there: &Recipe, asked: &Recipe) -> Result<Vec<String>, TrainError
 /// As [`resolve`].
 pub fn stages(
     name: &str,
-    choices: &Choices,
+    overrides: &Overrides,
     instruments: &[Instrument],
     corpus: &Path,
     out: &Path,
 ) -> Result<Vec<Stage>, TrainError> {
     let mut stages: Vec<Stage> = Vec::new();
-    let choices = Choices {
+    let overrides = Overrides {
         instrument: None,
-        ..choices.clone()
+        ..overrides.clone()
     };
-    for instrument in asked(name, &choices, instruments)? {
-        add(name, instrument, &choices, corpus, out, &mut stages, DEPTH)?;
+    for instrument in asked(name, &overrides, instruments)? {
+        add(name, instrument, &overrides, corpus, out, &mut stages, DEPTH)?;
     }
     Ok(stages)
 }
@@ -189,19 +189,19 @@ pub fn stages(
 /// The instruments that a recipe is trained for: one that is for all of them once.
 fn asked(
     name: &str,
-    choices: &Choices,
+    overrides: &Overrides,
     instruments: &[Instrument],
 ) -> Result<Vec<Option<Instrument>>, TrainError> {
-    Ok(match of_one(name, choices)? {
+    Ok(match of_one(name, overrides)? {
         true => instruments.iter().copied().map(Some).collect(),
         false => vec![None],
     })
 }
 
-fn of_one(name: &str, choices: &Choices) -> Result<bool, TrainError> {
-    let any = Choices {
+fn of_one(name: &str, overrides: &Overrides) -> Result<bool, TrainError> {
+    let any = Overrides {
         instrument: Some(Instrument::Drums),
-        ..choices.clone()
+        ..overrides.clone()
     };
     match resolve(name, &any) {
         Ok(_) => Ok(true),
@@ -216,15 +216,15 @@ fn of_one(name: &str, choices: &Choices) -> Result<bool, TrainError> {
 fn add(
     name: &str,
     instrument: Option<Instrument>,
-    choices: &Choices,
+    overrides: &Overrides,
     corpus: &Path,
     out: &Path,
     stages: &mut Vec<Stage>,
     depth: u32,
 ) -> Result<PathBuf, TrainError> {
-    let mut choices = choices.clone();
-    choices.instrument = instrument;
-    let mut recipe = resolve(name, &choices)?;
+    let mut overrides = overrides.clone();
+    overrides.instrument = instrument;
+    let mut recipe = resolve(name, &overrides)?;
     if recipe.task != Task::Judgements {
         recipe.data.judgements = None; // nothing that this stage depends on
     }
@@ -249,10 +249,18 @@ fn add(
     for parent in &recipe.from {
         let parents = match instrument {
             Some(_) => vec![instrument],
-            None => asked(parent, &choices, &Instrument::ALL)?,
+            None => asked(parent, &overrides, &Instrument::ALL)?,
         };
         for instrument in parents {
-            from.push(add(parent, instrument, &choices, corpus, out, stages, depth - 1)?);
+            from.push(add(
+                parent,
+                instrument,
+                &overrides,
+                corpus,
+                out,
+                stages,
+                depth - 1,
+            )?);
         }
     }
     let config = RunConfig {
@@ -272,11 +280,18 @@ mod tests {
     use super::*;
 
     fn names(name: &str, instruments: &[Instrument]) -> Vec<String> {
-        let choices = Choices {
+        let overrides = Overrides {
             set: vec!["data.judgements=a.csv".into()],
-            ..Choices::default()
+            ..Overrides::default()
         };
-        let stages = stages(name, &choices, instruments, Path::new("store"), Path::new("runs")).unwrap();
+        let stages = stages(
+            name,
+            &overrides,
+            instruments,
+            Path::new("store"),
+            Path::new("runs"),
+        )
+        .unwrap();
         for (i, stage) in stages.iter().enumerate() {
             for parent in &stage.config.from {
                 assert!(
@@ -290,11 +305,11 @@ mod tests {
 
     #[test]
     fn an_instrument_that_is_not_there_is_left_out() {
-        let choices = Choices::default();
+        let overrides = Overrides::default();
         let all = |name| {
             stages(
                 name,
-                &choices,
+                &overrides,
                 &Instrument::ALL,
                 Path::new("store"),
                 Path::new("runs"),

@@ -17,9 +17,9 @@ use stemwise::{
     gpu::Device,
     tape::{Flat, Session},
     train::{
-        self, Event, Network, Recipe, Run, RunConfig, Schedule, Summary, TrainError,
+        self, Event, Network, Outcome, Recipe, Run, RunConfig, Schedule, TrainError,
         checkpoint::{Snapshot, State},
-        recipe::{Choices, resolve},
+        recipe::{Overrides, resolve},
     },
 };
 
@@ -66,12 +66,12 @@ pub const SMALL: [&str; 15] = [
 
 /// A recipe made [`SMALL`], and changed by what is set.
 pub fn small(name: &str, instrument: Option<Instrument>, set: &[&str]) -> Recipe {
-    let choices = Choices {
+    let overrides = Overrides {
         instrument,
         set: SMALL.iter().chain(set).map(ToString::to_string).collect(),
-        ..Choices::default()
+        ..Overrides::default()
     };
-    resolve(name, &choices).unwrap()
+    resolve(name, &overrides).unwrap()
 }
 
 /// The separator of an instrument.
@@ -88,7 +88,7 @@ pub fn config(corpus: &Path) -> RunConfig {
 }
 
 /// Trains a new run to its end.
-pub fn train(run: &Path, config: &RunConfig, device: &Device) -> Result<Summary, TrainError> {
+pub fn train(run: &Path, config: &RunConfig, device: &Device) -> Result<Outcome, TrainError> {
     train::start(run, config, device, &AtomicBool::new(false), &|_: Event<'_>| {})
 }
 

@@ -46,8 +46,8 @@ fn a_network_of_all_instruments_is_evaluated() {
     );
     let found = read(&one);
     assert_eq!(
-        (found.seed, found.split.as_str(), found.preset.as_str()),
-        (4, "test", "i25")
+        (found.seed, found.split.as_str(), found.preset),
+        (4, "test", Preset::I25)
     );
     assert!(found.store.is_some() && found.identity.is_some() && !found.simulated);
     assert_eq!(found.runs.len(), 1);
@@ -97,7 +97,7 @@ fn separation_is_judged_beside_the_mix() {
     let sdr: Vec<_> = found
         .scores
         .iter()
-        .filter(|score| score.measure.starts_with("SDR"))
+        .filter(|score| matches!(score.measure, Measure::Separated(Ratio::Sdr, _)))
         .collect();
     assert_eq!(sdr.len(), 2);
     for score in sdr {
@@ -199,7 +199,7 @@ fn a_trained_pipeline_is_evaluated() {
         );
         assert_eq!(
             score.trivial.is_some(),
-            score.measure.starts_with("One-Shared"),
+            matches!(score.measure, Measure::Agreement(Condition::OneShared, _)),
             "{score:?}"
         );
     }
@@ -305,7 +305,7 @@ fn held_out(store: &Path, csv: &Path, runs: &Path) {
             found
                 .scores
                 .iter()
-                .all(|score| score.measure.contains("held out") == mark)
+                .all(|score| matches!(score.measure, Measure::Agreement(_, Heldout::Part)) == mark)
         );
         found.scores.iter().map(|score| score.pieces).sum::<usize>()
     };

@@ -20,10 +20,11 @@ use common::{
 use stemwise::{
     corpus::{Catalogue, Instrument, Mix, Piece, SoundingStarts, Split, TempoClasses},
     eval::{
-        EvalError, Evaluation, K, Preset, Subject, What, correlation, identification, leak, mes_normal,
-        mes_pseudo,
+        EvalError, Evaluation, Heldout, K, Measure, Preset, Ratio, Subject, What, correlation,
+        identification, leak, mes_normal, mes_pseudo,
     },
     generate::synth::{SynthOptions, synthesise},
+    listening::Condition,
     metrics::{Embeddings, nearest_others},
 };
 

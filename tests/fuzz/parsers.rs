@@ -21,7 +21,7 @@ use stemwise::{
     train::{
         Run, RunConfig,
         exchange::{export, import},
-        recipe::{Choices, resolve},
+        recipe::{Overrides, resolve},
     },
 };
 
@@ -208,7 +208,7 @@ fn recipe(folder: &Path) -> Reader {
             let preset = Some("tiny".into());
             resolve(
                 &path.to_string_lossy(),
-                &Choices {
+                &Overrides {
                     preset,
                     instrument,
                     set: Vec::new(),

@@ -165,7 +165,7 @@ mod tests {
         kernel::StepValues,
         ops::Mixdown,
         tape::{Copy, Session},
-        train::recipe::{Choices, resolve},
+        train::recipe::{Overrides, resolve},
     };
 
     /// Roles lie one block behind the other, instruments in their order; masks, weights and what sounds beside them.
@@ -196,11 +196,11 @@ mod tests {
             "data.segment_seconds=0.25",
             "training.batch=2",
         ];
-        let choices = Choices {
+        let overrides = Overrides {
             set: set.map(String::from).to_vec(),
-            ..Choices::default()
+            ..Overrides::default()
         };
-        let network = Network::new(&resolve("direct-norm", &choices).unwrap()).unwrap();
+        let network = Network::new(&resolve("direct-norm", &overrides).unwrap()).unwrap();
         let (b, d, len) = (2, 10, 11_025);
 
         let item = |piece: u32, start| Item::of_mix(Mix::of_piece(piece, start), 0);

@@ -284,7 +284,7 @@ mod tests {
     use crate::{
         corpus::{Corpus, PieceOptions, Source, Split},
         generate::synth::{SynthOptions, synthesise},
-        train::recipe::{Choices, resolve},
+        train::recipe::{Overrides, resolve},
     };
 
     fn recipe(stems: &str) -> Recipe {
@@ -294,11 +294,11 @@ mod tests {
             "training.batch=2".to_string(),
             format!("data.stems={stems}"),
         ];
-        let choices = Choices {
+        let overrides = Overrides {
             set: set.to_vec(),
-            ..Choices::default()
+            ..Overrides::default()
         };
-        resolve("direct-paft", &choices).unwrap()
+        resolve("direct-paft", &overrides).unwrap()
     }
 
     /// What was judged closer is the positive, wherever it is; the stems are those that were judged, and the rest is

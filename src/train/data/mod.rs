@@ -4,22 +4,22 @@ mod draw;
 mod example;
 mod judged;
 pub mod loader;
+mod micro;
 
 pub(crate) use example::{Batch, Example, Item, Writer};
 pub(crate) use judged::{clip_files, judgements_hash};
+pub(crate) use micro::MicroBatches;
 
 use draw::{Draw, Sampled, VALIDATION};
 use judged::Judged;
 
 use crate::{
     corpus::{
-        self, Catalogue, Instrument, Mix, PieceOptions, Pieces, Sampler, SamplerOptions, Source,
-        Split as Part,
+        self, Catalogue, Instrument, Mix, PieceOptions, Pieces, Sampler, SamplerOptions, Source, Split,
     },
     train::{
         Event, Observer, Parent, RunConfig, TrainError,
         recipe::{Best, Recipe, Sampling, Task},
-        trainer::Split,
     },
 };
 
@@ -72,8 +72,8 @@ impl Data {
         };
         let len = recipe.segment_samples();
         let mut sets = vec![
-            pieces(Part::Train, len, AUDIO_MEMORY / 2)?,
-            pieces(Part::Validation, len, AUDIO_MEMORY / 4)?,
+            pieces(Split::Train, len, AUDIO_MEMORY / 2)?,
+            pieces(Split::Validation, len, AUDIO_MEMORY / 4)?,
         ];
         let draw: Box<dyn Draw> = match recipe.task {
             Task::Judgements => {
@@ -83,7 +83,7 @@ impl Data {
                         .any(|set| set.catalogue().pieces().iter().any(|p| p.id == id))
                 };
                 if !file.tracks().all(there) {
-                    sets.push(pieces(Part::Test, len, AUDIO_MEMORY / 4)?);
+                    sets.push(pieces(Split::Test, len, AUDIO_MEMORY / 4)?);
                 }
                 Box::new(Judged::new(recipe, &file, &sets)?)
             }
@@ -95,7 +95,7 @@ impl Data {
             true => Some(KnnData::new(
                 recipe,
                 pieces(
-                    Part::Validation,
+                    Split::Validation,
                     recipe.samples(training.knn_seconds),
                     AUDIO_MEMORY / 4,
                 )?,
@@ -114,9 +114,9 @@ impl Data {
 
 impl Data {
     /// The examples of a micro-batch, counted over the whole run.
-    pub fn examples(&self, split: Split, micro_step: u32) -> Result<Vec<Example>, TrainError> {
-        let (update, place) = split.update_of(micro_step);
-        let indices = place * split.examples..(place + 1) * split.examples;
+    pub fn examples(&self, micro: MicroBatches, micro_step: u32) -> Result<Vec<Example>, TrainError> {
+        let (update, place) = micro.update_of(micro_step);
+        let indices = place * micro.examples..(place + 1) * micro.examples;
         indices.map(|index| self.draw.training(update, index)).collect()
     }
 }

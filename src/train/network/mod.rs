@@ -44,7 +44,7 @@ pub(crate) enum Nets {
 }
 
 /// Where a tensor of a network belongs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Home {
     /// A part of the network.
     Part(Part),

@@ -435,7 +435,7 @@ mod tests {
         gpu::Device,
         kernel::{StepValues, uniform},
         tape::Session,
-        train::recipe::{Choices, RECIPES, resolve},
+        train::recipe::{Overrides, RECIPES, resolve},
     };
 
     const TINY: [&str; 9] = [
@@ -452,10 +452,10 @@ mod tests {
 
     fn tiny(name: &str) -> Recipe {
         let set: Vec<String> = TINY.iter().map(ToString::to_string).collect();
-        let of = |instrument| Choices {
+        let of = |instrument| Overrides {
             instrument,
             set: set.clone(),
-            ..Choices::default()
+            ..Overrides::default()
         };
         resolve(name, &of(None))
             .or_else(|_| resolve(name, &of(Some(Instrument::Bass))))

@@ -39,18 +39,8 @@ struct Opened {
     checkpoint: Checkpoint,
 }
 
-/// What a parent gives: the tensors of these homes.
-type Given<'a> = BTreeMap<(Slot, String), (&'a Opened, String)>;
-
-/// A [`Home`] that can be taken from a parent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Slot {
-    Separator,
-    Extractor,
-    Encoder,
-    Decoders,
-    Target(Instrument),
-}
+/// What parents give: for a tensor, by where it belongs and its name there, whose it is and its name there.
+type Given<'a> = BTreeMap<(Home, String), (&'a Opened, String)>;
 
 impl Network {
     /// Starts the network from the best checkpoints of earlier runs instead of random weights.
@@ -70,16 +60,12 @@ impl Network {
         self.require(&given)?;
         let wanted: Vec<Parameter> = self.parameters.iter().cloned().collect();
         for parameter in wanted {
-            let (slot, local) = match home(self.recipe.model, &parameter.name) {
-                (Home::Own, _) => continue,
-                (place, local) => (slot(place), local.to_string()),
-            };
-            let Some(slot) = slot else { continue };
-            if !given.keys().any(|(other, _)| *other == slot) {
+            let (place, local) = home(self.recipe.model, &parameter.name);
+            if !has(&given, place) {
                 continue; // starts from random weights
             }
-            let Some((parent, name)) = given.get(&(slot, local)) else {
-                return Err(no_tensor(&given, slot, &parameter));
+            let Some((parent, name)) = given.get(&(place, local.to_string())) else {
+                return Err(no_tensor(&given, place, &parameter));
             };
             let values = parent.checkpoint.tensor(name, &parameter.shape)?;
             self.parameters.set_initial(&parameter.name, values)?;
@@ -91,19 +77,23 @@ impl Network {
     fn take<'a>(&self, parent: &'a Opened, given: &mut Given<'a>) -> Result<(), TrainError> {
         let theirs = &parent.checkpoint.state.recipe;
         let mut gives = false;
-        let before: Vec<Slot> = given.keys().map(|(slot, _)| *slot).collect();
+        let before: Vec<Home> = given.keys().map(|(place, _)| *place).collect();
         for name in parent.checkpoint.weights() {
             let (Home::Part(part), local) = home(theirs.model, &name) else {
                 continue;
             };
-            let Some(slot) = self.slot_for(part, theirs) else {
+            let Some(place) = self.home_for(part, theirs) else {
                 continue;
             };
-            if before.contains(&slot) {
-                let message = format!("another run gives its {slot:?} already: leave one out");
+            if before.contains(&place) {
+                let what = match place {
+                    Home::Part(part) => format!("{part:?}"),
+                    place => format!("{place:?}"),
+                };
+                let message = format!("another run gives its {what} already: leave one out");
                 return Err(parent.unfit(message));
             }
-            given.insert((slot, local.to_string()), (parent, name.clone()));
+            given.insert((place, local.to_string()), (parent, name.clone()));
             gives = true;
         }
         if !gives {
@@ -121,24 +111,20 @@ impl Network {
         parent.check(&self.recipe)
     }
 
-    /// What another network's part would be here.
-    fn slot_for(&self, part: Part, theirs: &Recipe) -> Option<Slot> {
+    /// Where another network's part would be here.
+    fn home_for(&self, part: Part, theirs: &Recipe) -> Option<Home> {
         let ours = &self.recipe;
         let same_instrument = theirs.instrument == ours.instrument;
-        match part {
+        let here = match part {
             Part::Extractor if ours.task == Task::Targets && theirs.model == Model::Extractor => {
-                theirs.instrument.map(Slot::Target)
+                return theirs.instrument.map(Home::Target);
             }
-            Part::Separator if same_instrument && matches!(ours.model, Model::Separator | Model::Cascade) => {
-                Some(Slot::Separator)
-            }
-            Part::Extractor if same_instrument && matches!(ours.model, Model::Extractor | Model::Cascade) => {
-                Some(Slot::Extractor)
-            }
-            Part::Encoder if theirs.model == ours.model => Some(Slot::Encoder),
-            Part::Decoders if ours.model == Model::Direct && ours.network.decoders => Some(Slot::Decoders),
-            _ => None,
-        }
+            Part::Separator => same_instrument && matches!(ours.model, Model::Separator | Model::Cascade),
+            Part::Extractor => same_instrument && matches!(ours.model, Model::Extractor | Model::Cascade),
+            Part::Encoder => theirs.model == ours.model,
+            Part::Decoders => ours.model == Model::Direct && ours.network.decoders,
+        };
+        here.then_some(Home::Part(part))
     }
 
     /// Whether the recipe goes on with what the runs that it builds on have made of a part.
@@ -155,29 +141,26 @@ impl Network {
     /// Checks that what makes no sense at random is given.
     fn require(&self, given: &Given<'_>) -> Result<(), TrainError> {
         let recipe = &self.recipe;
-        let has = |slot: Slot| given.keys().any(|(other, _)| *other == slot);
         let mut missing = Vec::new();
         for parameter in self.parameters.iter() {
             let (place, _) = home(recipe.model, &parameter.name);
             let needed = match place {
                 // one instrument may be missing in the corpus, not all
-                Home::Target(_) => !Instrument::ALL.iter().any(|&i| has(Slot::Target(i))),
+                Home::Target(_) => !Instrument::ALL.iter().any(|&i| has(given, Home::Target(i))),
                 Home::Part(part) => {
                     recipe.freezes(part) || recipe.task == Task::Judgements || self.continues(part)
                 }
                 Home::Own => false,
             };
-            let Some(slot) = slot(place).filter(|_| needed) else {
-                continue;
+            let what = match place {
+                Home::Target(instrument) => format!("'clean' of {instrument}"),
+                Home::Part(Part::Separator) => "a trained separator".into(),
+                Home::Part(Part::Extractor) => "a trained extractor".into(),
+                Home::Part(Part::Encoder) => "a trained encoder".into(),
+                Home::Part(Part::Decoders) => "trained decoders".into(),
+                Home::Own => continue,
             };
-            let what = match slot {
-                Slot::Target(instrument) => format!("'clean' of {instrument}"),
-                Slot::Separator => "a trained separator".into(),
-                Slot::Extractor => "a trained extractor".into(),
-                Slot::Encoder => "a trained encoder".into(),
-                Slot::Decoders => "trained decoders".into(),
-            };
-            if !has(slot) && !missing.contains(&what) {
+            if needed && !has(given, place) && !missing.contains(&what) {
                 missing.push(what);
             }
         }
@@ -194,21 +177,14 @@ impl Network {
     }
 }
 
-fn slot(home: Home) -> Option<Slot> {
-    match home {
-        Home::Part(Part::Separator) => Some(Slot::Separator),
-        Home::Part(Part::Extractor) => Some(Slot::Extractor),
-        Home::Part(Part::Encoder) => Some(Slot::Encoder),
-        Home::Part(Part::Decoders) => Some(Slot::Decoders),
-        Home::Target(instrument) => Some(Slot::Target(instrument)),
-        Home::Own => None,
-    }
+fn has(given: &Given<'_>, place: Home) -> bool {
+    given.keys().any(|(other, _)| *other == place)
 }
 
-fn no_tensor(given: &Given<'_>, slot: Slot, parameter: &Parameter) -> TrainError {
+fn no_tensor(given: &Given<'_>, place: Home, parameter: &Parameter) -> TrainError {
     let parent = given
         .iter()
-        .find(|((other, _), _)| *other == slot)
+        .find(|((other, _), _)| *other == place)
         .map(|(_, (parent, _))| *parent);
     let path = parent.map_or(PathBuf::new(), |parent| parent.folder.clone());
     let message = format!(

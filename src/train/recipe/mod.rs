@@ -10,7 +10,7 @@ mod settings;
 
 pub use builtin::{PRESETS, RECIPES};
 pub(super) use check::updates;
-pub use resolve::{Choices, resolve};
+pub use resolve::{Overrides, resolve};
 pub(super) use resolve::{misfit, no_toml};
 pub use settings::{
     Best, Data, FrontEnd, Loss, Model, NetworkSettings, Part, Precision, Recipe, Sampling, Stems, Task,

@@ -19,7 +19,7 @@ const LIKE: f64 = 0.7;
 
 /// What is laid over a recipe.
 #[derive(Clone, Debug, Default)]
-pub struct Choices {
+pub struct Overrides {
     /// Name of a preset.
     pub preset: Option<String>,
     /// The instrument, for recipes of one.
@@ -28,7 +28,7 @@ pub struct Choices {
     pub set: Vec<String>,
 }
 
-impl Choices {
+impl Overrides {
     /// Refuses settings of single recipes that are none of `names`.
     ///
     /// # Errors
@@ -55,7 +55,7 @@ impl Choices {
 /// # Errors
 /// [`TrainError::Recipe`] for a name that is neither, or a preset that does not exist; [`TrainError::Config`] for a
 /// file that does not read, or has a key that does not exist; [`TrainError::Setting`] for a value that cannot be used.
-pub fn resolve(name: &str, choices: &Choices) -> Result<Recipe, TrainError> {
+pub fn resolve(name: &str, overrides: &Overrides) -> Result<Recipe, TrainError> {
     let (name, text) = read(name)?;
     let mut table = parse(DEFAULTS, "defaults.toml")?;
     let known = keys(&table);
@@ -67,7 +67,7 @@ pub fn resolve(name: &str, choices: &Choices) -> Result<Recipe, TrainError> {
         .and_then(Value::as_str)
         .unwrap_or_default()
         .to_string();
-    if let Some(preset) = &choices.preset {
+    if let Some(preset) = &overrides.preset {
         let found = PRESETS.iter().find(|(name, _)| name == preset);
         let (name, text) = found.ok_or_else(|| unknown("preset", preset, PRESETS))?;
         let mut rate = 1.0;
@@ -88,13 +88,13 @@ pub fn resolve(name: &str, choices: &Choices) -> Result<Recipe, TrainError> {
             *own *= rate;
         }
     }
-    for assignment in &choices.set {
+    for assignment in &overrides.set {
         let (recipe, assignment) = addressed(assignment);
         if recipe.is_none_or(|recipe| recipe == own_name) {
             assign(&mut table, assignment, &known)?;
         }
     }
-    if let Some(instrument) = choices.instrument {
+    if let Some(instrument) = overrides.instrument {
         table.insert("instrument".into(), instrument.name().into());
     }
     let recipe: Recipe = table
@@ -151,12 +151,12 @@ impl Recipe {
         let mut table = Table::try_from(self).map_err(|error| failed(error.to_string()))?;
         let known = keys(&parse(DEFAULTS, "defaults.toml")?);
         let set = assignments.to_vec();
-        let choices = Choices {
+        let overrides = Overrides {
             set,
-            ..Choices::default()
+            ..Overrides::default()
         };
-        choices.check(&[&self.name])?;
-        for assignment in &choices.set {
+        overrides.check(&[&self.name])?;
+        for assignment in &overrides.set {
             assign(&mut table, addressed(assignment).1, &known)?;
         }
         let recipe: Recipe = table
@@ -343,11 +343,11 @@ mod tests {
     use super::*;
     use crate::train::recipe::{Model, Part, Task};
 
-    fn set(assignments: &[&str]) -> Choices {
-        Choices {
+    fn set(assignments: &[&str]) -> Overrides {
+        Overrides {
             instrument: Some(Instrument::Bass),
             set: assignments.iter().map(ToString::to_string).collect(),
-            ..Choices::default()
+            ..Overrides::default()
         }
     }
 
@@ -359,7 +359,7 @@ mod tests {
                 .map(|(name, _)| Some(name.to_string()))
                 .chain([None])
             {
-                let every = |instrument| Choices {
+                let every = |instrument| Overrides {
                     preset: preset.clone(),
                     instrument,
                     ..set(&["data.judgements=a.csv"])
@@ -392,7 +392,7 @@ mod tests {
         assert_eq!((ft.loss.l1, ft.loss.triplet, ft.loss.margin), (1.0, 1.0, 0.2));
         assert!(!ft.freezes(Part::Separator));
         assert!(resolve("cascade", &set(&[])).unwrap().freezes(Part::Separator));
-        let norm = resolve("direct-norm", &Choices::default()).unwrap();
+        let norm = resolve("direct-norm", &Overrides::default()).unwrap();
         assert_eq!(
             (norm.training.batch, norm.loss.norm, norm.training.epoch),
             (32, 0.1, 5000)
@@ -454,7 +454,7 @@ mod tests {
         let message = of_one.check(&["clean", "cascade-ft"]).unwrap_err().to_string();
         assert!(message.contains("did you mean 'cascade-ft'?"), "{message}");
 
-        let tiny = Choices {
+        let tiny = Overrides {
             preset: Some("tiny".into()),
             ..set(&[])
         };
@@ -468,7 +468,7 @@ mod tests {
         assert!((rate("clean-paft") / 2e-4 - 1.0).abs() < 1e-6 && epochs("clean-paft").unwrap() == 4);
         assert!(refused("casacde", &[]).contains("did you mean 'cascade'?"));
         assert!(refused("nowhere.toml", &[]).contains("nowhere.toml"));
-        let preset = Choices {
+        let preset = Overrides {
             preset: Some("tny".into()),
             ..set(&[])
         };

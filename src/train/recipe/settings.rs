@@ -76,7 +76,7 @@ pub enum Task {
 }
 
 /// Part of a network, which one run can take from another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Part {
     /// The U-Net of a separator or a cascade.

@@ -18,13 +18,13 @@ pub(crate) fn in_training(
 ) -> Result<Option<String>, TrainError> {
     last.restore(&mut engine.session)?;
     let (seed, rate) = (engine.network.recipe.seed, last.state.schedule.learning_rate);
-    let (split, update) = (engine.programs.split, step.saturating_sub(1));
+    let (micro, update) = (engine.programs.micro, step.saturating_sub(1));
     let writer = Writer::new(&engine.network, &engine.programs.training.inputs, &data.sets);
     for update in last.state.step..update {
-        for micro_step in split.micro_steps(update) {
+        for micro_step in micro.micro_steps(update) {
             let program = &mut engine.programs.training.program;
             let mut slot = engine.session.slot(program)?;
-            writer.write(&data.examples(split, micro_step)?, &mut slot)?;
+            writer.write(&data.examples(micro, micro_step)?, &mut slot)?;
             let values = engine.values(seed, micro_step, rate);
             let program = &mut engine.programs.training.program;
             engine.session.run_slot(program, slot, &values, |_: Slot| {})?;
@@ -33,9 +33,9 @@ pub(crate) fn in_training(
     }
     let mut session = on_the_processor(engine)?;
     let (mut loss, mut optimizer) = match engine.network.recipe.training.precision {
-        Precision::F32 => tapes(&engine.network, &engine.adam, split)?,
+        Precision::F32 => tapes(&engine.network, &engine.adam, micro)?,
         // a gradient that overflows is nothing unusual: it is the loss that went wrong
-        Precision::F16 => (engine.network.forward_step(split.examples)?, None),
+        Precision::F16 => (engine.network.forward_step(micro.examples)?, None),
     };
     let writer = Writer::new(&engine.network, &loss.inputs, &data.sets);
     // every operation as it was recorded, so that the one that is named is the one
@@ -43,9 +43,9 @@ pub(crate) fn in_training(
     optimizer.iter_mut().for_each(|tape| tape.fuse(false));
     let mut program = session.compile(&loss.tape, &[])?;
     let mut optimizer = optimizer.map(|tape| session.compile(&tape, &[])).transpose()?;
-    for micro_step in split.micro_steps(update) {
+    for micro_step in micro.micro_steps(update) {
         let mut slot = session.slot(&program)?;
-        writer.write(&data.examples(split, micro_step)?, &mut slot)?;
+        writer.write(&data.examples(micro, micro_step)?, &mut slot)?;
         let values = engine.values(seed, micro_step, rate);
         if let Some(found) = session.find_not_finite(&mut program, Some(slot), &values)? {
             return Ok(Some(found));
@@ -53,7 +53,7 @@ pub(crate) fn in_training(
     }
     match &mut optimizer {
         Some(program) => {
-            let values = engine.values(seed, split.micro_steps(update).start, rate);
+            let values = engine.values(seed, micro.micro_steps(update).start, rate);
             Ok(session.find_not_finite(program, None, &values)?)
         }
         None => Ok(None),
@@ -63,11 +63,11 @@ pub(crate) fn in_training(
 /// Runs the validation on the processor, with the network as it is. `None` if all numbers are finite there.
 pub(crate) fn in_validation(engine: &mut Engine, data: &Data) -> Result<Option<String>, TrainError> {
     let mut session = on_the_processor(engine)?;
-    let mut step = engine.network.evaluation_step(engine.programs.split.examples)?;
+    let mut step = engine.network.evaluation_step(engine.programs.micro.examples)?;
     step.tape.fuse(false);
     let mut program = session.compile(&step.tape, &[step.loss])?;
     let writer = Writer::new(&engine.network, &step.inputs, &data.sets);
-    for examples in whole_batches(&data.validation, engine.programs.split.examples) {
+    for examples in whole_batches(&data.validation, engine.programs.micro.examples) {
         let mut slot = session.slot(&program)?;
         writer.write(&examples, &mut slot)?;
         if let Some(found) = session.find_not_finite(&mut program, Some(slot), &StepValues::default())? {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::memory::{Planned, PlannedEmbedding, PlannedLoss, Split, fitting, splits};
+use super::memory::{Planned, PlannedEmbedding, PlannedLoss, divisions, fitting};
 use crate::{
     corpus::Pieces,
     gpu::Device,
@@ -11,8 +11,7 @@ use crate::{
     tape::{Input, Planner, Program, Session, Slot, Var},
     train::{
         Event, Network, Observer, Run, TrainError,
-        data::Item,
-        data::loader::Loader,
+        data::{Item, MicroBatches, loader::Loader},
         network::{Inputs, items_per_example},
     },
 };
@@ -32,7 +31,7 @@ pub(crate) struct Engine {
 
 /// What runs on the device.
 pub(crate) struct Programs {
-    pub split: Split,
+    pub micro: MicroBatches,
     /// Forward, loss and backward of a micro-batch; with the update, if a batch is one.
     pub training: LossProgram,
     /// The update, if a batch is several micro-batches.
@@ -77,20 +76,20 @@ impl Engine {
                 .into_iter()
                 .for_each(|kept| planner.choose(kept));
         }
-        let mut splits = splits(&network).into_iter().peekable();
-        let mut planned = fitting(&network, &mut planner, &mut splits)?;
+        let mut divisions = divisions(&network).into_iter().peekable();
+        let mut planned = fitting(&network, &mut planner, &mut divisions)?;
         let mut session = Session::with(planner, &network.parameters)?;
         let programs = loop {
             match Programs::load(&mut session, planned) {
                 // only the driver knew
-                Err(crate::Error::OutOfMemory { .. }) if splits.peek().is_some() => {
-                    planned = fitting(&network, session.planner_mut(), &mut splits)?;
+                Err(crate::Error::OutOfMemory { .. }) if divisions.peek().is_some() => {
+                    planned = fitting(&network, session.planner_mut(), &mut divisions)?;
                 }
                 programs => break programs?,
             }
         };
-        if programs.split.count > 1 {
-            let (batch, examples) = (network.recipe.training.batch, programs.split.examples);
+        if programs.micro.count > 1 {
+            let (batch, examples) = (network.recipe.training.batch, programs.micro.examples);
             observer(Event::MicroBatches { batch, examples });
         }
         if let Device::Gpu(gpu) = device {
@@ -109,7 +108,7 @@ impl Engine {
 
     /// The values of a micro-batch, counted over the whole run.
     pub fn values(&self, seed: u64, micro_step: u32, rate: f32) -> StepValues {
-        let (update, place) = self.programs.split.update_of(micro_step);
+        let (update, place) = self.programs.micro.update_of(micro_step);
         let mut values = StepValues::new(seed, update, rate, self.adam.betas());
         // history and dropout go by micro-batches, the corrections of Adam by updates
         values.step = micro_step;
@@ -119,7 +118,7 @@ impl Engine {
 
     /// Makes an update from the loader's next batches.
     pub fn update(&mut self, seed: u64, step: u32, rate: f32, loader: &mut Loader) -> Result<(), TrainError> {
-        for micro_step in self.programs.split.micro_steps(step) {
+        for micro_step in self.programs.micro.micro_steps(step) {
             let slot = loader.next(&self.session)?;
             let values = self.values(seed, micro_step, rate);
             let program = &mut self.programs.training.program;
@@ -192,7 +191,7 @@ impl Engine {
 
     /// What was recorded in a ring for the last `pending` of `step` updates, averaged over micro-batches.
     pub fn losses_of(&mut self, slot: usize, step: u32, pending: u32) -> Result<Vec<f32>, TrainError> {
-        let count = self.programs.split.count;
+        let count = self.programs.micro.count;
         let values = self
             .session
             .history(slot, step * count as u32 - 1, pending as usize * count)?;
@@ -227,7 +226,7 @@ impl Programs {
         };
         let embedding = planned.embedding.map(embedding).transpose()?;
         Ok(Programs {
-            split: planned.split,
+            micro: planned.micro,
             training,
             update: planned.update.map(|plan| session.load(plan)).transpose()?,
             evaluation,

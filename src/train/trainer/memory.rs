@@ -1,13 +1,15 @@
 //! How many examples go onto the device at a time.
 
-use std::ops::Range;
-
 use crate::{
     gpu::Device,
     kernel::Traits,
     optim::Adam,
     tape::{Flat, HISTORY_STEPS, Plan, Planner, Tape, Var},
-    train::{LossStep, Network, TrainError, data::loader::slots_that_fit, network::Inputs},
+    train::{
+        LossStep, Network, TrainError,
+        data::{MicroBatches, loader::slots_that_fit},
+        network::Inputs,
+    },
 };
 
 /// Bytes for batches that wait for the device.
@@ -16,31 +18,8 @@ pub(crate) const BATCH_MEMORY: u64 = 1 << 30;
 /// Share of the free memory that a plan may take, where the device computes in the host's.
 const SHARE: f64 = 0.7;
 
-/// How a batch is trained: in one step, or in micro-batches whose gradients are added up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Split {
-    /// Examples on the device at a time.
-    pub examples: usize,
-    /// Micro-batches of an update.
-    pub count: usize,
-}
-
-impl Split {
-    /// The micro-batches of an update, counted over the whole run.
-    pub fn micro_steps(self, update: u32) -> Range<u32> {
-        let count = self.count as u32;
-        update.saturating_mul(count)..update.saturating_add(1).saturating_mul(count)
-    }
-
-    /// The update that a micro-batch belongs to, and its place there.
-    pub fn update_of(self, micro_step: u32) -> (u32, usize) {
-        let count = self.count as u32;
-        (micro_step / count, (micro_step % count) as usize)
-    }
-}
-
 /// The sizes that micro-batches can have, from the batch down.
-pub(crate) fn splits(network: &Network) -> Vec<Split> {
+pub(crate) fn divisions(network: &Network) -> Vec<MicroBatches> {
     let training = &network.recipe.training;
     let batch = training.batch;
     let sizes = match training.micro_batch {
@@ -50,25 +29,25 @@ pub(crate) fn splits(network: &Network) -> Vec<Split> {
             .collect(),
         pinned => vec![pinned],
     };
-    let split = |examples| Split {
+    let micro = |examples| MicroBatches {
         examples,
         count: batch / examples,
     };
     // the ring of losses holds those of one update
-    let split = sizes.into_iter().map(split);
-    split.filter(|split| split.count <= HISTORY_STEPS).collect()
+    let micro = sizes.into_iter().map(micro);
+    micro.filter(|micro| micro.count <= HISTORY_STEPS).collect()
 }
 
-/// The tapes of an update by a split: what runs for every micro-batch, and what then runs once.
+/// The tapes of an update by so divided a batch: what runs for every micro-batch, and what then runs once.
 pub(crate) fn tapes(
     network: &Network,
     adam: &Adam,
-    split: Split,
+    micro: MicroBatches,
 ) -> Result<(LossStep, Option<Tape>), TrainError> {
-    match split.count {
-        1 => Ok((network.training_step(adam, split.examples)?, None)),
+    match micro.count {
+        1 => Ok((network.training_step(adam, micro.examples)?, None)),
         count => {
-            let (step, update) = network.micro_steps(adam, split.examples, count)?;
+            let (step, update) = network.micro_steps(adam, micro.examples, count)?;
             Ok((step, Some(update)))
         }
     }
@@ -102,7 +81,7 @@ impl Footprint {
                 &mut move |tape: &Tape, outputs: &[Var]| Plan::for_gpu(tape, parameters, outputs, traits)
             }
         };
-        Ok(Planned::new(network, Split { examples, count }, lay)?.footprint())
+        Ok(Planned::new(network, MicroBatches { examples, count }, lay)?.footprint())
     }
 
     /// All of it.
@@ -131,7 +110,7 @@ pub(crate) struct PlannedEmbedding {
 
 /// The plans of all programs of a run.
 pub(crate) struct Planned {
-    pub split: Split,
+    pub micro: MicroBatches,
     /// Forward, loss and backward of a micro-batch; with the update, if a batch is one.
     pub training: PlannedLoss,
     /// The update, if a batch is several micro-batches.
@@ -145,7 +124,7 @@ pub(crate) struct Planned {
 type Lay<'a> = &'a mut dyn FnMut(&Tape, &[Var]) -> crate::Result<Plan>;
 
 impl Planned {
-    fn new(network: &Network, split: Split, lay: Lay<'_>) -> Result<Self, TrainError> {
+    fn new(network: &Network, micro: MicroBatches, lay: Lay<'_>) -> Result<Self, TrainError> {
         let loss = |step: LossStep, outputs: &[Var], lay: Lay<'_>| {
             Ok::<_, TrainError>(PlannedLoss {
                 plan: lay(&step.tape, outputs)?,
@@ -154,16 +133,16 @@ impl Planned {
                 loss: step.loss,
             })
         };
-        let (step, update) = tapes(network, &Adam::default(), split)?;
+        let (step, update) = tapes(network, &Adam::default(), micro)?;
         let training = loss(step, &[], lay)?;
         let update = update.map(|tape| lay(&tape, &[])).transpose()?;
-        let step = network.evaluation_step(split.examples)?;
+        let step = network.evaluation_step(micro.examples)?;
         let outputs = [step.loss];
         let evaluation = loss(step, &outputs, lay)?;
         let embedding = match network.recipe.scores_neighbours() {
             true => {
                 let (items, samples) = (
-                    split.examples,
+                    micro.examples,
                     network.recipe.samples(network.recipe.training.knn_seconds),
                 );
                 let step = network.embedding_step(items, samples)?;
@@ -178,7 +157,7 @@ impl Planned {
             false => None,
         };
         Ok(Planned {
-            split,
+            micro,
             training,
             update,
             evaluation,
@@ -222,24 +201,24 @@ impl Planned {
 pub fn examples_at_a_time(network: &Network, device: &Device) -> Result<usize, TrainError> {
     let mut planner = Planner::new(device);
     planner.choose(planner.choices().clone());
-    let mut splits = splits(network).into_iter();
-    Ok(fitting(network, &mut planner, &mut splits)?.split.examples)
+    let mut divisions = divisions(network).into_iter();
+    Ok(fitting(network, &mut planner, &mut divisions)?.micro.examples)
 }
 
-/// The plans for the first of the splits with which they fit the device, as far as can be told without allocating.
-/// What comes behind it is left in `splits`.
+/// The plans for the first of the divisions with which they fit the device, as far as can be told without allocating.
+/// What comes behind it is left in `divisions`.
 ///
 /// # Errors
 /// What the smallest does not fit; what recording gives.
 pub(crate) fn fitting(
     network: &Network,
     planner: &mut Planner,
-    splits: &mut dyn Iterator<Item = Split>,
+    divisions: &mut dyn Iterator<Item = MicroBatches>,
 ) -> Result<Planned, TrainError> {
     let budget = budget(planner.device());
     let mut last = None;
-    for split in splits {
-        match fits(network, planner, split, budget) {
+    for micro in divisions {
+        match fits(network, planner, micro, budget) {
             Err(error @ TrainError::Memory { .. }) => last = Some(error),
             Err(TrainError::Engine(error @ crate::Error::TensorTooLarge { .. })) => last = Some(error.into()),
             planned => return planned,
@@ -251,10 +230,10 @@ pub(crate) fn fitting(
 fn fits(
     network: &Network,
     planner: &mut Planner,
-    split: Split,
+    micro: MicroBatches,
     budget: Option<u64>,
 ) -> Result<Planned, TrainError> {
-    let planned = Planned::new(network, split, &mut |tape, outputs| {
+    let planned = Planned::new(network, micro, &mut |tape, outputs| {
         planner.plan(tape, &network.parameters, outputs)
     })?;
     if let Device::Gpu(gpu) = planner.device() {
@@ -266,7 +245,7 @@ fn fits(
     let bytes = planned.footprint().total();
     match budget {
         Some(budget) if bytes > budget => Err(TrainError::Memory {
-            examples: split.examples,
+            examples: micro.examples,
             bytes,
             budget,
         }),

@@ -7,9 +7,8 @@ mod progress;
 mod schedule;
 mod validate;
 
-pub(crate) use memory::Split;
 pub use memory::{Footprint, examples_at_a_time};
-pub use progress::{Event, Observer, StartUp, Summary};
+pub use progress::{Event, Observer, Outcome, StartUp};
 pub use schedule::{Schedule, Scores};
 
 use std::{
@@ -58,7 +57,7 @@ pub fn start(
     device: &Device,
     stop: &AtomicBool,
     observer: Observer<'_>,
-) -> Result<Summary, TrainError> {
+) -> Result<Outcome, TrainError> {
     if config.recipe.task == Task::Judgements && config.recipe.data.judgements.is_none() {
         let message = "give the CSV file of judgements: --judgements FILE.csv";
         return Err(TrainError::setting("data.judgements", message));
@@ -99,7 +98,7 @@ pub fn resume(
     device: &Device,
     stop: &AtomicBool,
     observer: Observer<'_>,
-) -> Result<Summary, TrainError> {
+) -> Result<Outcome, TrainError> {
     let _lock = Run::open(folder)?.lock()?;
     // as it is now that nobody changes it
     let mut run = Run::open(folder)?;
@@ -188,7 +187,7 @@ impl<'o> Trainer<'o> {
         let step = state.step;
         let device = engine.session.device().to_string();
         // chosen for this device's memory; another would give other batch statistics
-        run.config.recipe.training.micro_batch = engine.programs.split.examples;
+        run.config.recipe.training.micro_batch = engine.programs.micro.examples;
         let judgements = data.draw.judgements();
         let start = Start::new(
             step,
@@ -227,7 +226,7 @@ impl<'o> Trainer<'o> {
         })
     }
 
-    fn train(mut self, data: &Data, stop: &AtomicBool) -> Result<Summary, TrainError> {
+    fn train(mut self, data: &Data, stop: &AtomicBool) -> Result<Outcome, TrainError> {
         let (first, steps) = (self.step, self.steps);
         (self.observer)(Event::Started {
             device: &self.engine.session.device().to_string(),
@@ -237,14 +236,14 @@ impl<'o> Trainer<'o> {
             steps,
         });
         let (network, programs) = (&self.engine.network, &self.engine.programs);
-        let (writer, split) = (
+        let (writer, micro) = (
             Writer::new(network, &programs.training.inputs, &data.sets),
-            programs.split,
+            programs.micro,
         );
-        let fill = |micro_step, slot: &mut Slot| writer.write(&data.examples(split, micro_step)?, slot);
+        let fill = |micro_step, slot: &mut Slot| writer.write(&data.examples(micro, micro_step)?, slot);
         let slots = Loader::slots(&self.engine.session, &programs.training.program, BATCH_MEMORY)?;
         // `updates` sees to it that they can be counted; a checkpoint may say anything
-        let micro_steps = split.micro_steps(first.min(steps)).start..split.micro_steps(steps).start;
+        let micro_steps = micro.micro_steps(first.min(steps)).start..micro.micro_steps(steps).start;
         let result = thread::scope(|scope| {
             let mut loader = Loader::spawn(scope, slots, WORKERS, micro_steps, &fill);
             self.run_steps(data, &mut loader, stop)
@@ -253,7 +252,7 @@ impl<'o> Trainer<'o> {
             Err(TrainError::Diverged { .. }) => result.map_err(|error| self.explain(error, data))?,
             result => result?,
         }
-        Ok(Summary {
+        Ok(Outcome {
             step: self.step,
             steps,
             interrupted: !self.schedule.finished,
@@ -281,7 +280,7 @@ impl<'o> Trainer<'o> {
             self.pending += 1;
             let validate = self.step.is_multiple_of(self.epoch) || self.step == steps;
             // the ring holds so many micro-batches
-            let full = (self.pending + 1) * self.engine.programs.split.count as u32 > READ_STEPS;
+            let full = (self.pending + 1) * self.engine.programs.micro.count as u32 > READ_STEPS;
             if validate || full || self.since.elapsed() >= READ_TIME {
                 self.read_losses(loader.waited())?;
             }

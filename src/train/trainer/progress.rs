@@ -113,7 +113,7 @@ pub type Observer<'a> = &'a (dyn Fn(Event<'_>) + Sync);
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Summary {
+pub struct Outcome {
     /// Steps done.
     pub step: u32,
     /// Steps asked for.

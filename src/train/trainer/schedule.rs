@@ -97,7 +97,7 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::recipe::{Choices, resolve};
+    use crate::train::recipe::{Overrides, resolve};
 
     fn training(best: &str) -> Training {
         let set = [
@@ -105,11 +105,11 @@ mod tests {
             "training.patience=5".into(),
             "training.plateau=2".into(),
         ];
-        let choices = Choices {
+        let overrides = Overrides {
             set: set.to_vec(),
-            ..Choices::default()
+            ..Overrides::default()
         };
-        resolve("direct", &choices).unwrap().training
+        resolve("direct", &overrides).unwrap().training
     }
 
     fn scores(loss: f32, knn: f32) -> Scores {

@@ -54,7 +54,7 @@ pub(crate) fn whole_batches(examples: &[Example], size: usize) -> impl Iterator<
 fn mean_loss(engine: &mut Engine, data: &Data) -> Result<f32, TrainError> {
     let writer = Writer::new(&engine.network, &engine.programs.evaluation.inputs, &data.sets);
     let (mut sum, mut batches) = (0.0, 0);
-    for examples in whole_batches(&data.validation, engine.programs.split.examples) {
+    for examples in whole_batches(&data.validation, engine.programs.micro.examples) {
         sum += f64::from(engine.evaluate(|slot| writer.write(&examples, slot))?);
         batches += 1;
     }

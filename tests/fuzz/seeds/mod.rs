@@ -18,7 +18,7 @@ use stemwise::{
     train::{
         Parent, Recipe, RunConfig, RunRecord, Start,
         exchange::export,
-        recipe::{Choices, PRESETS, RECIPES, resolve},
+        recipe::{Overrides, PRESETS, RECIPES, resolve},
     },
 };
 
@@ -113,9 +113,9 @@ pub fn exclude(_: &Path) -> Vec<Vec<u8>> {
 }
 
 pub fn recipe(folder: &Path) -> Vec<Vec<u8>> {
-    let clean = Choices {
+    let clean = Overrides {
         instrument: Some(Instrument::Bass),
-        ..Choices::default()
+        ..Overrides::default()
     };
     let clean = resolve("clean", &clean).unwrap();
     let mut seeds = vec![toml::to_string(&clean).unwrap().into_bytes()];

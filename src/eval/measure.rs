@@ -1,0 +1,197 @@
+//! What a score measures within its protocol, and how that is written.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Preset, Unit, What};
+use crate::listening::Condition;
+
+/// What a score measures. Its text is the `measure` of `evaluation.json`, and the row of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum Measure {
+    /// MES-Normal on segments of this many seconds.
+    Length(f64),
+    /// MES-Pseudo by the protocol of one of the papers.
+    Pseudo(Preset),
+    /// The leak check: which piece the neighbours are asked for.
+    Leak(Asked),
+    /// How often the instrument of a clean stem is identified.
+    CleanStems,
+    /// How the distances between clean stems correlate with those between mixes.
+    CleanStemAndMix,
+    /// A ratio of separated stems, and how it is averaged.
+    Separated(Ratio, Average),
+    /// Agreement with listeners, on these items.
+    Agreement(Condition, Heldout),
+}
+
+/// Which piece of a pseudo segment is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// The one that gives the instrument.
+    Instrument,
+    /// The one that gives the rest.
+    Rest,
+}
+
+/// A measure of BSS Eval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ratio {
+    /// Signal to distortion.
+    Sdr,
+    /// Source image to spatial distortion.
+    Isr,
+    /// Source to interference.
+    Sir,
+    /// Source to artefacts.
+    Sar,
+}
+
+impl Ratio {
+    /// All four, in the order of the campaigns' tables.
+    pub const ALL: [Ratio; 4] = [Ratio::Sdr, Ratio::Isr, Ratio::Sir, Ratio::Sar];
+}
+
+/// How the frames of all pieces become one number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Average {
+    /// The median over pieces of the median over frames, as in the evaluation campaigns.
+    Medians,
+    /// The mean over pieces of the mean over frames, as in the papers' tables.
+    Means,
+}
+
+impl Average {
+    /// Both.
+    pub const ALL: [Average; 2] = [Average::Medians, Average::Means];
+}
+
+/// Which judged items are asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heldout {
+    /// All of them: the run learned from no judgements.
+    All,
+    /// All of them, of a run that learned from other judgements: it may have seen some.
+    Others,
+    /// Those that were held out when the run was trained on them.
+    Part,
+}
+
+impl Measure {
+    /// The protocol that it belongs to.
+    pub fn what(self) -> What {
+        match self {
+            Measure::Length(_) => What::MesNormal,
+            Measure::Pseudo(_) => What::MesPseudo,
+            Measure::Leak(_) => What::Leak,
+            Measure::CleanStems => What::Identification,
+            Measure::CleanStemAndMix => What::Correlation,
+            Measure::Separated(..) => What::Sdr,
+            Measure::Agreement(..) => What::Agreement,
+        }
+    }
+
+    /// What it counts in.
+    pub fn unit(self) -> Unit {
+        match self {
+            Measure::Separated(..) => Unit::Decibels,
+            Measure::CleanStemAndMix => Unit::Correlation,
+            _ => Unit::Share,
+        }
+    }
+
+    /// All but lengths.
+    fn finite() -> impl Iterator<Item = Self> {
+        let presets = Preset::ALL.map(Measure::Pseudo);
+        let others = [
+            Measure::Leak(Asked::Instrument),
+            Measure::Leak(Asked::Rest),
+            Measure::CleanStems,
+            Measure::CleanStemAndMix,
+        ];
+        let ratios = Ratio::ALL.into_iter();
+        let ratios = ratios.flat_map(|ratio| Average::ALL.map(|average| Measure::Separated(ratio, average)));
+        let heldout = [Heldout::All, Heldout::Others, Heldout::Part].into_iter();
+        let judged =
+            heldout.flat_map(|part| Condition::ALL.map(|condition| Measure::Agreement(condition, part)));
+        presets.into_iter().chain(others).chain(ratios).chain(judged)
+    }
+}
+
+impl fmt::Display for Measure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Measure::Length(seconds) => write!(f, "{seconds} s"),
+            Measure::Pseudo(preset) => preset.fmt(f),
+            Measure::Leak(Asked::Instrument) => f.write_str("piece of the instrument"),
+            Measure::Leak(Asked::Rest) => f.write_str("piece of the rest"),
+            Measure::CleanStems => f.write_str("clean stems"),
+            Measure::CleanStemAndMix => f.write_str("clean stem and mix"),
+            Measure::Separated(ratio, average) => {
+                let ratio = match ratio {
+                    Ratio::Sdr => "SDR",
+                    Ratio::Isr => "ISR",
+                    Ratio::Sir => "SIR",
+                    Ratio::Sar => "SAR",
+                };
+                let average = match average {
+                    Average::Medians => "median of medians",
+                    Average::Means => "mean of means",
+                };
+                write!(f, "{ratio}, {average}")
+            }
+            Measure::Agreement(condition, heldout) => {
+                let heldout = match heldout {
+                    Heldout::All => "",
+                    Heldout::Others => ", after other judgements",
+                    Heldout::Part => ", held out",
+                };
+                write!(f, "{condition}{heldout}")
+            }
+        }
+    }
+}
+
+impl FromStr for Measure {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let seconds = text.strip_suffix(" s").and_then(|seconds| seconds.parse().ok());
+        seconds
+            .map(Measure::Length)
+            .or_else(|| Measure::finite().find(|measure| measure.to_string() == text))
+            .ok_or_else(|| format!("nothing is measured as '{text}'"))
+    }
+}
+
+impl From<Measure> for String {
+    fn from(measure: Measure) -> String {
+        measure.to_string()
+    }
+}
+
+impl TryFrom<String> for Measure {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_measure_reads_back_and_no_two_are_written_alike() {
+        let lengths = [3.0, 0.1 + 0.2, 0.3 * 4.096].map(Measure::Length);
+        let all: Vec<Measure> = Measure::finite().chain(lengths).collect();
+        for (i, measure) in all.iter().enumerate() {
+            assert_eq!(measure.to_string().parse(), Ok(*measure));
+            assert!(!all[..i].contains(measure), "{measure} twice");
+        }
+        assert!("SDR".parse::<Measure>().is_err());
+    }
+}
