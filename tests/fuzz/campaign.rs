@@ -19,7 +19,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
-use stemwise::{
+use crate::{
     mutate::input,
     parsers::{PARSERS, Parser},
     trial::{Trial, note_panics},

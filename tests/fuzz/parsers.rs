@@ -25,7 +25,7 @@ use stemwise::{
     },
 };
 
-use stemwise::{
+use crate::{
     seeds,
     tokens::{BINARY, CSV, JSON, LINES, LOG, TOML, YAML},
 };

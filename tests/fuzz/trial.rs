@@ -11,7 +11,7 @@ use std::{
     time::Instant,
 };
 
-use stemwise::{
+use crate::{
     memory,
     parsers::{Read, Reader},
 };

@@ -7,7 +7,7 @@ use stemwise::{
     metrics::{BssEval, MetricsError, bss_eval, median},
 };
 
-use stemwise::{
+use crate::{
     fixture::{RATE, assert_close, case, folder, in_threads, noise, random, table},
     sdr::signals,
 };

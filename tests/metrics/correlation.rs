@@ -1,7 +1,7 @@
 use approx::assert_abs_diff_eq;
 use stemwise::metrics::{Embeddings, MetricsError, distance_correlation, distances_from};
 
-use stemwise::fixture::{assert_close, case, in_threads, matrix, numbers, random};
+use crate::fixture::{assert_close, case, in_threads, matrix, numbers, random};
 
 #[test]
 fn correlations_are_those_of_scipy() {

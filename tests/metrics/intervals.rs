@@ -1,7 +1,7 @@
 use approx::assert_abs_diff_eq;
 use stemwise::metrics::{MetricsError, Proportion, clopper_pearson};
 
-use stemwise::fixture::{case, table};
+use crate::fixture::{case, table};
 
 #[test]
 fn bounds_are_those_of_scipy() {

@@ -3,7 +3,7 @@ use stemwise::metrics::{
     Embeddings, MetricsError, Neighbour, Neighbours, Proportion, nearest, nearest_others, vote,
 };
 
-use stemwise::fixture::{case, in_threads, integers, matrix, random, table};
+use crate::fixture::{case, in_threads, integers, matrix, random, table};
 
 /// Every distance, sorted by (distance, index).
 fn oracle(

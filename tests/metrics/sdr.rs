@@ -3,7 +3,7 @@
 use approx::assert_abs_diff_eq;
 use stemwise::metrics::{MetricsError, median, signal_to_distortion};
 
-use stemwise::fixture::{RATE, assert_close, noise};
+use crate::fixture::{RATE, assert_close, noise};
 
 /// Two sources of three seconds, and estimates in which each hears the other.
 pub fn signals() -> ([Vec<f64>; 2], [Vec<f64>; 2]) {

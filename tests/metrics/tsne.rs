@@ -1,6 +1,6 @@
 use stemwise::metrics::{Embeddings, MetricsError, TsneOptions, nearest_others, tsne};
 
-use stemwise::fixture::{in_threads, random};
+use crate::fixture::{in_threads, random};
 
 const ITEMS: usize = 60;
 

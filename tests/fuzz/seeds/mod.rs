@@ -22,7 +22,7 @@ use stemwise::{
     },
 };
 
-use stemwise::{
+use crate::{
     common::{small, untrained},
     soundfont::sine_font,
 };
