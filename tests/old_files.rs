@@ -20,6 +20,8 @@ use tempfile::TempDir;
 use walkdir::WalkDir;
 
 const CLOSE: f64 = 1e-4;
+/// In dB: songs are separated in longer windows since, which moves scores by 0.03 dB.
+const SEPARATED: f64 = 0.05;
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -68,12 +70,18 @@ fn json(path: &Path) -> Value {
 }
 
 #[track_caller]
-fn close(now: &Value, before: &Value) {
-    let [now, before] = [now, before].map(|value| value.as_f64().unwrap());
-    assert!(
-        (now - before).abs() <= CLOSE * before.abs().max(1.0),
-        "{now}, not {before}"
-    );
+fn close(now: f64, before: f64) {
+    within(now, before, CLOSE * before.abs().max(1.0));
+}
+
+#[track_caller]
+fn within(now: f64, before: f64, tolerance: f64) {
+    assert!((now - before).abs() <= tolerance, "{now}, not {before}");
+}
+
+#[track_caller]
+fn same(now: &Value, before: &Value) {
+    close(now.as_f64().unwrap(), before.as_f64().unwrap());
 }
 
 #[test]
@@ -92,10 +100,15 @@ fn a_store_reads_to_the_same_samples() {
             .filter_map(|instrument| track.samples(instrument))
         {
             assert_eq!(stem.len(), 6000);
-            stem.iter().for_each(|x| drop(samples.update(&x.to_le_bytes())));
+            for x in stem {
+                samples.update(&x.to_le_bytes());
+            }
         }
     }
-    assert_eq!(samples.finalize().to_hex().as_str(), "?");
+    assert_eq!(
+        samples.finalize().to_hex().as_str(),
+        "442a846492393cc099fa8a6c138044a414bcd1970f89e6afaa908b770f07dda9"
+    );
 }
 
 #[test]
@@ -124,8 +137,9 @@ fn runs_score_as_they_did() {
             (now.instrument, &now.measure, now.n),
             (before.instrument, &before.measure, before.n)
         );
-        close(&now.value.into(), &before.value.into());
+        within(now.value, before.value, SEPARATED);
         assert_eq!(now.chance.is_some(), before.chance.is_some());
+        close(now.chance.unwrap_or(0.0), before.chance.unwrap_or(0.0));
     }
     for (now, before) in now.runs.iter().zip(&before.runs) {
         assert_eq!(now.checkpoint, before.checkpoint);
@@ -153,7 +167,7 @@ fn a_run_goes_on() {
             .into_iter()
             .find(|key| before.get(key).is_some());
         let loss = loss.unwrap();
-        close(&now[loss], &before[loss]);
+        same(&now[loss], &before[loss]);
     }
 }
 
@@ -176,9 +190,9 @@ fn a_library_answers_and_knows_its_files() {
     assert_eq!((now.len(), before.len()), (2, 2));
     for (now, before) in now.iter().zip(before) {
         assert_eq!(now["relative"], before["relative"]);
-        close(&now["distance"], &before["distance"]);
+        same(&now["distance"], &before["distance"]);
         for instrument in ["drums", "bass"] {
-            close(
+            same(
                 &now["instruments"][instrument],
                 &before["instruments"][instrument],
             );
@@ -196,8 +210,8 @@ fn a_library_answers_and_knows_its_files() {
         &folder,
         &[&["embed", "songs", "--out", "anew"], &models[..]].concat(),
     );
-    let vectors = |library: &str| -> Vec<f32> {
-        let bytes = fs::read(folder.path().join(library).join("vectors-0.f32")).unwrap();
+    let vectors = |library: &Path| -> Vec<f32> {
+        let bytes = fs::read(library.join("vectors-0.f32")).unwrap();
         bytes
             .as_chunks()
             .0
@@ -205,10 +219,10 @@ fn a_library_answers_and_knows_its_files() {
             .map(|bytes| f32::from_le_bytes(*bytes))
             .collect()
     };
-    let (anew, before) = (vectors("anew"), vectors("library"));
+    let (anew, before) = (vectors(&folder.path().join("anew")), vectors(&fixture("library")));
     assert_eq!((anew.len(), before.len()), (24, 24));
-    for (now, before) in anew.iter().zip(&before) {
-        close(&f64::from(*now).into(), &f64::from(*before).into());
+    for (now, before) in anew.into_iter().zip(before) {
+        close(now.into(), before.into());
     }
 }
 

@@ -12,9 +12,9 @@ use super::{
     output::{note, printable},
     table::bytes,
 };
-use crate::train::Event;
+use crate::train::{Event, Observer, StartUp};
 
-/// Seconds between lines where there is no terminal.
+/// Time between lines where there is no terminal.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
 /// A bar that counts things.
@@ -23,6 +23,14 @@ pub fn counter(things: &str) -> ProgressBar {
     bar.set_style(style("{bar:30} {pos}/{len} {msg}, {eta} left"));
     bar.set_message(things.to_string());
     bar
+}
+
+/// Lets something be done that counts, with a bar that is gone afterwards.
+pub fn counted<T>(things: &str, work: impl FnOnce(&(dyn Fn(usize, usize) + Sync)) -> T) -> T {
+    let bar = counter(things);
+    let done = work(&|done, total| count(&bar, done, total));
+    bar.finish_and_clear();
+    done
 }
 
 /// Sets a counter; calls may come out of order.
@@ -35,8 +43,17 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-/// Watches a training run.
-pub struct Training {
+/// Lets a run be trained, and shows how it goes; `name` stands in front of every line.
+pub fn watched<T>(name: &str, train: impl FnOnce(Observer<'_>) -> T) -> T {
+    let bar = Training::new(name);
+    let done = train(&|event| bar.observe(event));
+    interrupt::idle(false);
+    bar.bar.finish_and_clear();
+    done
+}
+
+/// A training run as it is shown.
+struct Training {
     name: String,
     bar: ProgressBar,
     state: Mutex<State>,
@@ -52,8 +69,7 @@ struct State {
 }
 
 impl Training {
-    /// `name` stands in front of every line.
-    pub fn new(name: &str) -> Self {
+    fn new(name: &str) -> Self {
         interrupt::idle(true); // until the first step
         let bar = ProgressBar::new(0);
         bar.set_style(style("{prefix} {bar:30} {pos}/{len} {msg}"));
@@ -74,12 +90,11 @@ impl Training {
         }
     }
 
-    pub fn observe(&self, event: Event<'_>) {
+    fn observe(&self, event: Event<'_>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
             Event::Undecoded { root } => self.line(format!(
-                "{}: {} is decoded at every start and drawn from more slowly than a store: 'stemwise corpus prepare' makes one",
-                self.name,
+                "{} is decoded at every start and drawn from more slowly than a store: 'stemwise corpus prepare' makes one",
                 root.display()
             )),
             Event::Decoded { done, total } => {
@@ -98,11 +113,7 @@ impl Training {
                 steps,
             } => {
                 interrupt::idle(false);
-                self.line(format!(
-                    "{}: {parameters} parameters on {device}, {}",
-                    self.name,
-                    bytes(needed)
-                ));
+                self.line(format!("{parameters} parameters on {device}, {}", bytes(needed)));
                 self.bar
                     .set_style(style("{prefix} {bar:30} {pos}/{len} {msg}, {eta} left"));
                 self.bar.set_message("");
@@ -111,20 +122,7 @@ impl Training {
                 self.bar.reset_eta();
                 state.steps = steps;
             }
-            Event::FirstStep { start_up } => {
-                let measured = match start_up.measured {
-                    0 => String::new(),
-                    n => format!(", for which {n} operations were measured"),
-                };
-                self.line(format!(
-                    "{}: first step done after {:.2} s: {:.2} s to open the device, {:.2} s to prepare its programs{measured}, {:.2} s for the step",
-                    self.name,
-                    start_up.seconds(),
-                    start_up.opening,
-                    start_up.preparing,
-                    start_up.first_step
-                ));
-            }
+            Event::FirstStep { start_up } => self.line(first_step(&start_up)),
             Event::Stepped {
                 step,
                 loss,
@@ -136,36 +134,25 @@ impl Training {
                 self.bar.set_message(state.text());
                 if self.bar.is_hidden() && state.logged.elapsed() >= LOG_EVERY {
                     state.logged = Instant::now();
-                    note(format!(
-                        "{}: step {step}/{}, {}",
-                        self.name,
-                        state.steps,
-                        state.text()
-                    ));
+                    self.line(format!("step {step}/{}, {}", state.steps, state.text()));
                 }
             }
-            Event::LeftOut { instrument, error } => {
-                self.line(format!("{}: {instrument} is left out: {error}", self.name));
-            }
+            Event::LeftOut { instrument, error } => self.line(format!("{instrument} is left out: {error}")),
             Event::Untaught { instrument } => self.line(format!(
-                "{}: no run of 'clean' was given for {instrument}: it is left out of what is heard",
-                self.name
+                "no run of 'clean' was given for {instrument}: it is left out of what is heard"
             )),
             Event::MicroBatches { batch, examples } => self.line(format!(
-                "{}: a batch of {batch} does not fit the memory: {examples} at a time, batch statistics are of those",
-                self.name
+                "a batch of {batch} does not fit the memory: {examples} at a time, batch statistics are of those"
             )),
             Event::Validated { step, scores, best } => {
-                state.validation = Some(scores.loss);
-                state.knn = scores.knn;
+                (state.validation, state.knn) = (Some(scores.loss), scores.knn);
                 self.bar.set_message(state.text());
                 if self.bar.is_hidden() {
-                    let loss = scores.loss;
-                    let knn = scores.knn.map_or(String::new(), |knn| format!(", neighbours {:.1} %", 100.0 * knn));
+                    let knn = scores.knn.map_or(String::new(), |knn| format!(", {}", neighbours(knn)));
                     let best = if best { ", the best so far" } else { "" };
-                    note(format!(
-                        "{}: step {step}/{}, validation loss {loss:.5}{knn}{best}",
-                        self.name, state.steps
+                    self.line(format!(
+                        "step {step}/{}, validation loss {:.5}{knn}{best}",
+                        state.steps, scores.loss
                     ));
                 }
             }
@@ -173,13 +160,8 @@ impl Training {
         }
     }
 
-    /// Removes the bar.
-    pub fn finish(&self) {
-        interrupt::idle(false);
-        self.bar.finish_and_clear();
-    }
-
     fn line(&self, text: String) {
+        let text = format!("{}: {text}", self.name);
         match self.bar.is_hidden() {
             true => note(text),
             false => self.bar.println(printable(&text)),
@@ -187,12 +169,32 @@ impl Training {
     }
 }
 
+/// What it took until the device was at work.
+fn first_step(start_up: &StartUp) -> String {
+    let measured = match start_up.measured {
+        0 => String::new(),
+        n => format!(", for which {n} operations were measured"),
+    };
+    format!(
+        "first step done after {:.2} s: {:.2} s to open the device, {:.2} s to prepare its programs{measured}, {:.2} s \
+         for the step",
+        start_up.seconds(),
+        start_up.opening,
+        start_up.preparing,
+        start_up.first_step
+    )
+}
+
+fn neighbours(share: f32) -> String {
+    format!("neighbours {:.1} %", 100.0 * share)
+}
+
 impl State {
     fn text(&self) -> String {
         let mut parts = Vec::new();
         parts.extend(self.loss.map(|loss| format!("loss {loss:.5}")));
         parts.extend(self.validation.map(|loss| format!("validation {loss:.5}")));
-        parts.extend(self.knn.map(|knn| format!("neighbours {:.1} %", 100.0 * knn)));
+        parts.extend(self.knn.map(neighbours));
         parts.push(format!("{:.1} segments/s", self.rate));
         parts.join(", ")
     }

@@ -13,7 +13,7 @@ use super::{
     dump,
     output::{Misuse, may_replace, note, say},
     recipe::RecipeArguments,
-    table::table,
+    table::titled,
 };
 use crate::{
     files::write_atomically,
@@ -136,7 +136,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
             rows.extend(measured.with_context(|| format!("{} of {}", direction.name(), layer.name))?);
         }
     }
-    say(table(&cells(&rows, &ceiling)))?;
+    say(variants(&rows, &ceiling))?;
     say("")?;
     summary(&rows)?;
     if let Some(path) = &arguments.json {
@@ -203,7 +203,8 @@ fn heading(device: &Device, timestamps: bool, size: &Size, ceiling: &Ceiling) ->
     ))
 }
 
-fn cells(rows: &[Timing], ceiling: &Ceiling) -> Vec<Vec<String>> {
+/// Every variant that was timed.
+fn variants(rows: &[Timing], ceiling: &Ceiling) -> String {
     let header = [
         "layer",
         "channels",
@@ -216,8 +217,7 @@ fn cells(rows: &[Timing], ceiling: &Ceiling) -> Vec<Vec<String>> {
         "",
     ];
     let share = |part: f64, whole: f64| format!("{:.0} %", 100.0 * part / whole);
-    let mut cells = vec![header.map(String::from).to_vec()];
-    cells.extend(rows.iter().map(|row| {
+    let cells = rows.iter().map(|row| {
         let [big, small] = row.channels;
         let remark = match (row.winner, row.default) {
             (true, true) => "fastest, default",
@@ -236,8 +236,8 @@ fn cells(rows: &[Timing], ceiling: &Ceiling) -> Vec<Vec<String>> {
             share(row.gigabytes(), ceiling.gigabytes),
             remark.to_string(),
         ]
-    }));
-    cells
+    });
+    titled(&header, cells)
 }
 
 /// What the choice of variants costs or saves, in each direction.
@@ -249,7 +249,7 @@ fn summary(rows: &[Timing]) -> anyhow::Result<()> {
         "fastest of each layer",
         "GFLOP/s",
     ];
-    let mut cells = vec![header.map(String::from).to_vec()];
+    let mut cells = Vec::new();
     for direction in Direction::ALL {
         let of = |chosen: fn(&&Timing) -> bool| {
             let rows = rows.iter().filter(|row| row.direction == direction);
@@ -267,7 +267,7 @@ fn summary(rows: &[Timing]) -> anyhow::Result<()> {
             cells.push(name.into_iter().chain(columns).collect());
         }
     }
-    say(table(&cells))
+    say(titled(&header, cells))
 }
 
 fn write(path: &Path, measurements: &Measurements<'_>) -> anyhow::Result<()> {

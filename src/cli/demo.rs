@@ -42,12 +42,7 @@ pub struct Arguments {
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let started = Instant::now();
     let corpus = arguments.out.join("corpus");
-    let progress = bar::counter("tracks synthesised");
-    let made = synthesise(&corpus, &CORPUS, &|done, total| {
-        bar::count(&progress, done, total)
-    });
-    progress.finish_and_clear();
-    made?;
+    bar::counted("tracks synthesised", |count| synthesise(&corpus, &CORPUS, count))?;
     reproduce::run(&reproduce::Arguments {
         rows: ROWS.map(String::from).to_vec(),
         corpus,

@@ -2,9 +2,22 @@
 
 use super::{
     output::say,
-    table::{bytes, table},
+    table::{bytes, titled},
 };
-use crate::gpu::{AdapterKind, Choice, DEVICE_VARIABLE, DRIVER_ADVICE, adapters_for, choose};
+use crate::gpu::{Adapter, AdapterKind, Choice, DEVICE_VARIABLE, DRIVER_ADVICE, adapters_for, choose};
+
+const HEADER: [&str; 10] = [
+    "",
+    "index",
+    "name",
+    "api",
+    "kind",
+    "driver",
+    "binding",
+    "buffer",
+    "workgroup",
+    "features",
+];
 
 pub fn run() -> anyhow::Result<()> {
     let variable = std::env::var(DEVICE_VARIABLE).ok();
@@ -23,44 +36,9 @@ pub fn run() -> anyhow::Result<()> {
         .to_string()
     };
 
-    let header = [
-        "",
-        "index",
-        "name",
-        "api",
-        "kind",
-        "driver",
-        "binding",
-        "buffer",
-        "workgroup",
-        "features",
-    ];
-    let mut rows = vec![header.map(String::from).to_vec()];
+    let mut rows = Vec::new();
     for (index, adapter) in found.iter().enumerate() {
-        let kind = match adapter.kind {
-            AdapterKind::Discrete => "discrete",
-            AdapterKind::Integrated => "integrated",
-            AdapterKind::Virtual => "virtual",
-            AdapterKind::Unknown => "unknown",
-            AdapterKind::Software => "software",
-        };
-        let limits = adapter.limits;
-        rows.push(vec![
-            used(Choice::Adapter(index)),
-            index.to_string(),
-            adapter.name.clone(),
-            adapter.api.to_string(),
-            kind.to_string(),
-            adapter.driver.clone(),
-            bytes(limits.binding),
-            bytes(limits.buffer),
-            format!(
-                "{}, {} threads",
-                bytes(limits.workgroup_memory.into()),
-                limits.invocations
-            ),
-            adapter.features.names().join(", "),
-        ]);
+        rows.push(row(used(Choice::Adapter(index)), index, adapter));
     }
     let threads = rayon::current_num_threads();
     let cpu = [
@@ -69,7 +47,7 @@ pub fn run() -> anyhow::Result<()> {
         format!("this machine's processor, {threads} threads"),
     ];
     rows.push(cpu.to_vec());
-    say(table(&rows))?;
+    say(titled(&HEADER, rows))?;
     say("")?;
     for adapter in &found {
         if let Some(reason) = adapter.unusable() {
@@ -90,4 +68,28 @@ pub fn run() -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+fn row(used: String, index: usize, adapter: &Adapter) -> Vec<String> {
+    let kind = match adapter.kind {
+        AdapterKind::Discrete => "discrete",
+        AdapterKind::Integrated => "integrated",
+        AdapterKind::Virtual => "virtual",
+        AdapterKind::Unknown => "unknown",
+        AdapterKind::Software => "software",
+    };
+    let limits = adapter.limits;
+    let memory = bytes(limits.workgroup_memory.into());
+    vec![
+        used,
+        index.to_string(),
+        adapter.name.clone(),
+        adapter.api.to_string(),
+        kind.to_string(),
+        adapter.driver.clone(),
+        bytes(limits.binding),
+        bytes(limits.buffer),
+        format!("{memory}, {} threads", limits.invocations),
+        adapter.features.names().join(", "),
+    ]
 }

@@ -28,18 +28,10 @@ pub fn recipe(folder: &Path, what: &Path, over: &RecipeArguments) -> anyhow::Res
     let network = Network::new(&recipe)?;
     let (examples, count) = plan::batches(&recipe);
     let planned = |tape: &Tape, outputs: &[Var]| Plan::for_gpu(tape, &network.parameters, outputs, card());
-    let adam = Adam::default();
-    let mut plans = Vec::new();
-    match count {
-        1 => plans.push((
-            "training",
-            planned(&network.training_step(&adam, examples)?.tape, &[])?,
-        )),
-        _ => {
-            let (step, update) = network.micro_steps(&adam, examples, count)?;
-            plans.push(("training", planned(&step.tape, &[])?));
-            plans.push(("update", planned(&update, &[])?));
-        }
+    let (step, update) = network.update_steps(&Adam::default(), examples, count)?;
+    let mut plans = vec![("training", planned(&step.tape, &[])?)];
+    if let Some(update) = update {
+        plans.push(("update", planned(&update, &[])?));
     }
     let evaluation = network.evaluation_step(examples)?;
     plans.push(("validation", planned(&evaluation.tape, &[evaluation.loss])?));

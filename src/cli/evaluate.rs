@@ -75,7 +75,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         judgements: arguments.judgements,
         untrained: arguments.untrained,
     };
-    // found out now, not after hours
+    // checked now, not after hours
     if let Some(out) = &arguments.out {
         fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
     }

@@ -1,4 +1,6 @@
-//! The command line: one file a verb. Exit codes: 0 done, 1 failed or stopped, 2 misused.
+//! The command line: one file a verb. It knows every room, and none knows it: what a verb does is in the library, and
+//! here is what is asked of people and said to them (`output`, `bar`, `table`). Exit codes: 0 done, 1 failed or
+//! stopped, 2 misused. Start reading at [`main`], then at `train.rs`.
 
 mod abx;
 mod bar;
@@ -117,7 +119,7 @@ pub fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        // whoever read our output has seen enough
+        // the reader of our output has seen enough
         Err(error) if error.is::<Closed>() => ExitCode::SUCCESS,
         Err(error) => {
             output::report(&error);

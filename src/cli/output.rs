@@ -1,4 +1,4 @@
-//! Text for whoever sits in front of it.
+//! Text for the person at the terminal.
 
 use std::{
     borrow::Cow,

@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use super::{
-    bar::Training,
+    bar::watched,
     corpus::prepared,
     device::DeviceArguments,
     interrupt,
@@ -130,7 +130,7 @@ impl Plan<'_> {
         }
         match judgements {
             Some(path) if path.is_file() => Ok(()),
-            Some(path) => bail!("{} is no file: give the CSV of judgements", path.display()),
+            Some(path) => bail!("{} is not a file: give the CSV of judgements", path.display()),
             None => bail!(Misuse(format!(
                 "'{}' learns from judgements: give --judgements FILE.csv",
                 self.names.join(", ")
@@ -152,15 +152,11 @@ pub fn complete(mut stages: Vec<Stage>, device: &Device, stop: &AtomicBool) -> a
             done.push(stage);
             continue;
         }
-        let bar = Training::new(&place);
-        let summary = match standing {
-            Standing::New => train::start(&stage.folder, &stage.config, device, stop, &|event| {
-                bar.observe(event)
-            }),
-            _ => train::resume(&stage.folder, None, device, stop, &|event| bar.observe(event)),
-        };
-        bar.finish();
-        match summary {
+        let outcome = watched(&place, |observer| match standing {
+            Standing::New => train::start(&stage.folder, &stage.config, device, stop, observer),
+            _ => train::resume(&stage.folder, None, device, stop, observer),
+        });
+        match outcome {
             Err(train::TrainError::Unheard { instrument, message }) => {
                 note(format!(
                     "{place}: left out, for the corpus has too little of {instrument}: {message}"
@@ -173,7 +169,7 @@ pub fn complete(mut stages: Vec<Stage>, device: &Device, stop: &AtomicBool) -> a
                 }
             }
             Err(error) => return Err(error).with_context(|| format!("in the stage {}", stage.name())),
-            Ok(summary) if summary.interrupted => {
+            Ok(outcome) if outcome.interrupted => {
                 bail!(
                     "stopped in the stage {}; the same command continues",
                     stage.name()

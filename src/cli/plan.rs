@@ -37,11 +37,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let network = Network::new(&recipe)?;
     let (examples, count) = batches(&recipe);
     let adam = Adam::default();
-    let mut training = match count {
-        1 => network.training_step(&adam, examples)?,
-        _ => network.micro_steps(&adam, examples, count)?.0,
-    };
-
+    let (mut training, _) = network.update_steps(&adam, examples, count)?;
     training.tape.fuse(!arguments.unfused);
 
     let variable = std::env::var(DEVICE_VARIABLE).ok();
@@ -63,12 +59,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
     let device = adapter.map_or("cpu".to_string(), ToString::to_string);
     let flops = training.flops() as f64 * count as f64 / 1e9;
-    let of = recipe
-        .instrument
-        .map_or(String::new(), |instrument| format!(" of {instrument}"));
     say(format!(
-        "{}{of}, width {}, on {device}",
-        recipe.name, recipe.network.width
+        "{}, width {}, on {device}",
+        recipe.title(),
+        recipe.network.width
     ))?;
     for (part, values) in network.parts() {
         say(format!("  {part:<16} {values} parameters"))?;

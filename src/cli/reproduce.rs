@@ -17,7 +17,8 @@ use super::{
     output::{Misuse, note, say},
     pipeline::{Plan, complete, names},
     recipe::RecipeArguments,
-    report, table,
+    report,
+    table::titled,
 };
 use crate::{
     corpus::{Instrument, Split, Store},
@@ -114,11 +115,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     fs::create_dir_all(&evaluations).with_context(|| format!("cannot create {}", evaluations.display()))?;
     let rows = rows_of(complete(stages, &device, stop)?);
     let (total, mut failed) = (rows.len(), Vec::new());
-    let mut lines = vec![
-        ["row", "of", "score", "mean", "chance", "untrained"]
-            .map(String::from)
-            .to_vec(),
-    ];
+    let mut lines = Vec::new();
     for (at, row) in rows.into_iter().enumerate() {
         let place = format!("[{}/{total}] evaluation of {}", at + 1, row.name);
         let options = row.options(&asked);
@@ -132,7 +129,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
             }
         }
     }
-    say(table::table(&lines))?;
+    let header = ["row", "of", "score", "mean", "chance", "untrained"];
+    say(titled(&header, lines))?;
     let options = ReportOptions {
         folders: vec![evaluations, runs],
         out: arguments.out.join("report.html"),

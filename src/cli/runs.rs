@@ -9,11 +9,11 @@ use clap::Args;
 
 use super::{
     output::{name, say},
-    table::table,
+    table::titled,
 };
 use crate::{
     files::IoError,
-    train::{Checkpoint, Run, TrainError, checkpoint::State, recipe::Best},
+    train::{Checkpoint, Parent, Run, TrainError, checkpoint::State, recipe::Best},
 };
 
 /// Folders below one another that are searched.
@@ -54,17 +54,16 @@ pub fn list(folders: &[PathBuf]) -> anyhow::Result<()> {
         "score: start → best",
         "built on",
     ];
-    let mut rows = vec![header.map(String::from).to_vec()];
-    for folder in folders {
-        rows.push(match folder.join("config.toml").is_file() {
+    let rows = folders
+        .iter()
+        .map(|folder| match folder.join("config.toml").is_file() {
             false => vec![folder.display().to_string(), "not begun".into()],
             true => match read(folder) {
                 Ok((state, run)) => row(folder, state.as_ref(), &run),
                 Err(error) => vec![folder.display().to_string(), format!("cannot be read: {error}")],
             },
         });
-    }
-    say(table(&rows))
+    say(titled(&header, rows))
 }
 
 type Read = Result<(Option<State>, Run), TrainError>;
@@ -97,20 +96,12 @@ fn find(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> std::io::Resul
     }
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        // what cannot be listed holds no run of ours
+        // a folder that cannot be listed holds no run of ours
         if depth > 0 && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             let _ = find(&entry.path(), depth - 1, found);
         }
     }
     Ok(())
-}
-
-fn title(run: &Run) -> String {
-    let recipe = &run.config.recipe;
-    match recipe.instrument {
-        Some(instrument) => format!("{} of {instrument}", recipe.name),
-        None => recipe.name.clone(),
-    }
 }
 
 fn row(folder: &Path, state: Option<&State>, run: &Run) -> Vec<String> {
@@ -119,25 +110,18 @@ fn row(folder: &Path, state: Option<&State>, run: &Run) -> Vec<String> {
         Some(state) if state.schedule.finished => "done",
         Some(_) => "begun",
     };
-    let simulated = if state.is_some_and(|state| state.simulated) {
-        ", simulated judgements"
-    } else {
-        ""
+    let simulated = match state.is_some_and(|state| state.simulated) {
+        true => ", simulated judgements",
+        false => "",
     };
-    let parents = state
-        .map_or(&[][..], |state| &state.parents)
-        .iter()
-        .map(|parent| match parent.instrument {
-            Some(instrument) => format!("{} of {instrument}", parent.recipe),
-            None => parent.recipe.clone(),
-        });
+    let parents = state.iter().flat_map(|state| &state.parents);
     vec![
         folder.display().to_string(),
-        title(run),
+        run.config.recipe.title(),
         state.map_or("0".into(), |state| state.step.to_string()),
         format!("{standing}{simulated}"),
         state.map_or(String::new(), score),
-        parents.collect::<Vec<_>>().join(", "),
+        parents.map(Parent::title).collect::<Vec<_>>().join(", "),
     ]
 }
 

@@ -24,6 +24,12 @@ pub fn table(rows: &[Vec<String>]) -> String {
     text.trim_end().to_string()
 }
 
+/// The same with a header in words.
+pub fn titled(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let header = header.iter().map(ToString::to_string).collect();
+    table(&[header].into_iter().chain(rows).collect::<Vec<_>>())
+}
+
 /// Bytes for people.
 pub fn bytes(count: u64) -> String {
     match count {
@@ -40,8 +46,8 @@ mod tests {
 
     #[test]
     fn columns_line_up() {
-        let rows = [vec!["a".to_string(), "b".into()], vec!["long".into(), "ä".into()]];
-        assert_eq!(table(&rows), "a     b\nlong  ä");
+        let row = vec!["long".to_string(), "ä".into()];
+        assert_eq!(titled(&["a", "b"], [row]), "a     b\nlong  ä");
         assert_eq!(
             (bytes(1023), bytes(1 << 27)),
             ("1023 B".to_string(), "128 MiB".to_string())

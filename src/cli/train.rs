@@ -6,7 +6,7 @@ use anyhow::bail;
 use clap::Args;
 
 use super::{
-    bar::Training,
+    bar::watched,
     device::DeviceArguments,
     interrupt,
     output::{Misuse, name, say},
@@ -66,7 +66,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         device,
     } = arguments;
     let stop = interrupt::flag()?;
-    let (folder, summary) = match (resume, name, corpus, out) {
+    let (folder, outcome) = match (resume, name, corpus, out) {
         (Some(folder), ..) => {
             if !recipe.is_empty() {
                 bail!(Misuse(
@@ -79,10 +79,10 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
                 ));
             }
             let device = device.open()?;
-            let bar = Training::new(&folder.display().to_string());
-            let summary = train::resume(&folder, epochs, &device, stop, &|event| bar.observe(event));
-            bar.finish();
-            (folder, summary?)
+            let outcome = watched(&folder.display().to_string(), |observer| {
+                train::resume(&folder, epochs, &device, stop, observer)
+            })?;
+            (folder, outcome)
         }
         (None, Some(name), Some(corpus), Some(folder)) => {
             let config = RunConfig {
@@ -91,42 +91,41 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
                 recipe: recipe.resolve(&name)?,
             };
             let device = device.open()?;
-            let bar = Training::new(&folder.display().to_string());
-            let summary = train::start(&folder, &config, &device, stop, &|event| bar.observe(event));
-            bar.finish();
-            (folder, summary?)
+            let outcome = watched(&folder.display().to_string(), |observer| {
+                train::start(&folder, &config, &device, stop, observer)
+            })?;
+            (folder, outcome)
         }
         _ => bail!(Misuse(
             "give RECIPE, --corpus DIR and --out RUN for a new run, or --resume RUN".into()
         )),
     };
-    report(&folder, &summary)
+    report(&folder, &outcome)
 }
 
-fn report(folder: &Path, summary: &Outcome) -> anyhow::Result<()> {
+fn report(folder: &Path, outcome: &Outcome) -> anyhow::Result<()> {
     let folder = name(folder);
-    if summary.interrupted {
+    if outcome.interrupted {
         bail!(
             "stopped after step {} of {}; continue with: stemwise train --resume {folder}",
-            summary.step,
-            summary.steps
+            outcome.step,
+            outcome.steps
         );
     }
-    let early = if summary.early {
-        ", early: the validation loss no longer falls"
-    } else {
-        ""
+    let early = match outcome.early {
+        true => ", early: the validation loss no longer falls",
+        false => "",
     };
     say(format!(
         "{} steps done{early}; the run is in {folder}",
-        summary.step
+        outcome.step
     ))?;
-    let (waited, training) = (summary.waited.as_secs_f64(), summary.training.as_secs_f64());
+    let (waited, training) = (outcome.waited.as_secs_f64(), outcome.training.as_secs_f64());
     say(format!(
         "the device waited {waited:.2} s of {training:.1} s for data ({:.1} %)",
         100.0 * waited / training.max(1e-9)
     ))?;
-    if let Some((step, score)) = summary.best {
+    if let Some((step, score)) = outcome.best {
         say(format!("best score {score:.5}, at step {step}"))?;
     }
     Ok(())

@@ -12,7 +12,7 @@ use super::{
     output::{Misuse, name, note, say},
     plan,
     recipe::RecipeArguments,
-    table::table,
+    table::titled,
 };
 use crate::{
     gpu::{Device, VariantStore},
@@ -32,7 +32,7 @@ pub struct Arguments {
     /// Measure everything to the end and anew, also what was measured before or is far behind
     #[arg(long)]
     exhaustive: bool,
-    /// Stop measuring after so many seconds, and keep what was found by then
+    /// Stop measuring after this many seconds, and keep what was found by then
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     budget: u64,
     /// Index or part of the name of a device, see 'stemwise devices', or 'cpu'
@@ -116,11 +116,8 @@ fn report(measured: &[Tuned]) -> anyhow::Result<()> {
     if measured.is_empty() {
         return Ok(());
     }
-    let mut rows = vec![
-        ["operation", "fastest", "ms", "by default", "ms"]
-            .map(String::from)
-            .to_vec(),
-    ];
+    let header = ["operation", "fastest", "ms", "by default", "ms"];
+    let mut rows = Vec::new();
     for tuned in measured {
         let (Some((fastest, best)), Some((default, first))) = (tuned.fastest(), tuned.times.first()) else {
             continue;
@@ -134,6 +131,6 @@ fn report(measured: &[Tuned]) -> anyhow::Result<()> {
             ms(first),
         ]);
     }
-    say(table(&rows))?;
+    say(titled(&header, rows))?;
     say("")
 }

@@ -56,7 +56,7 @@ impl Table {
         })
     }
 
-    /// Whether nobody listened.
+    /// Whether the answers are simulated.
     pub fn simulated(&self) -> bool {
         self.judgements.simulated() || self.clips.simulated()
     }
@@ -259,7 +259,7 @@ fn side(side: Side) -> metrics::Side {
     }
 }
 
-/// Who is equally far from both cannot tell.
+/// `None` if both are equally far.
 fn nearer(a: f64, b: f64) -> Option<metrics::Side> {
     match a.total_cmp(&b) {
         std::cmp::Ordering::Less => Some(metrics::Side::A),

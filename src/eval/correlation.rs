@@ -83,7 +83,7 @@ impl Triangle {
         Triangle(distances.iter().map(|d| (d * scale).round() as u8).collect())
     }
 
-    /// The distance between two of `segments`; `None` if the matrix is not of so many, or has no such segment.
+    /// The distance between two of `segments`; `None` if the matrix is of another number, or has no such segment.
     pub fn at(&self, segments: usize, row: usize, column: usize) -> Option<u8> {
         let (first, second) = (row.min(column), row.max(column));
         if second >= segments || self.0.len() != segments * (segments - 1) / 2 {
@@ -174,7 +174,7 @@ pub fn correlation(
     })
 }
 
-/// A correlation that is not defined is none.
+/// `None` for a correlation that is not defined.
 fn defined(correlation: Result<f64, MetricsError>) -> Result<Option<f64>, EvalError> {
     match correlation {
         Ok(r) => Ok(Some(r)),

@@ -31,7 +31,7 @@ impl Draw {
         self.0.random_range(0..end)
     }
 
-    /// Puts a list into a random order, all as likely.
+    /// Puts a list into a random order, all equally likely.
     pub fn shuffle<T>(&mut self, list: &mut [T]) {
         for last in (1..list.len()).rev() {
             list.swap(last, self.below(last + 1));

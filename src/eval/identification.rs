@@ -50,7 +50,7 @@ pub fn identification(
     })
 }
 
-/// Consecutive segments in which an instrument sounds, at most so many, spread over the pieces.
+/// At most `segments` consecutive segments in which an instrument sounds, spread over the pieces.
 pub(super) fn excerpts(
     catalogue: &Catalogue,
     instrument: Instrument,

@@ -18,7 +18,7 @@ use crate::{
     metrics::{Embeddings, TsneOptions, tsne},
 };
 
-/// Pieces that give the target, and as many that give the rest.
+/// Pieces that give the target, and the same number that give the rest.
 const PIECES: usize = 10;
 /// Segments of a pair.
 const SEGMENTS: usize = 10;
@@ -111,17 +111,7 @@ pub fn leak(
     }
     let vectors = subject.describe(target, &mixes)?;
     let id = |piece: u32| catalogue.pieces()[piece as usize].id;
-    let embeddings = Embeddings::new(&vectors, vectors.len() / mixes.len())?;
-    // a picture of few points needs fewer neighbours than usual
-    let perplexity = TsneOptions::default()
-        .perplexity
-        .min((mixes.len() - 1) as f64 / 3.0);
-    let options = TsneOptions {
-        perplexity,
-        seed,
-        ..TsneOptions::default()
-    };
-    let places = tsne(embeddings, &options)?;
+    let places = places(Embeddings::new(&vectors, vectors.len() / mixes.len())?, seed)?;
     let points = places.iter().zip(targets.iter().zip(&others));
     let points = points.map(|(&[x, y], (&target, &other))| Point {
         x,
@@ -134,4 +124,17 @@ pub fn leak(
         target: ask(&vectors, &targets, None, target, seed)?,
         other: ask(&vectors, &others, None, target, seed)?,
     })
+}
+
+/// Places in a picture, one a vector.
+fn places(vectors: Embeddings<'_>, seed: u64) -> Result<Vec<[f64; 2]>, EvalError> {
+    let usual = TsneOptions::default();
+    // a picture of few points needs fewer neighbours
+    let perplexity = usual.perplexity.min((vectors.len() - 1) as f64 / 3.0);
+    let options = TsneOptions {
+        perplexity,
+        seed,
+        ..usual
+    };
+    Ok(tsne(vectors, &options)?)
 }

@@ -1,4 +1,4 @@
-//! Who is evaluated, and how sound reaches the models.
+//! What is evaluated, and how sound reaches the models.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,18 +11,18 @@ use crate::{
 /// Segments whose sound is in memory at a time: five stems of 10 s each are 35 MB.
 const SEGMENTS: usize = 8;
 
-/// Whatever describes what is heard: trained runs, or a test's idea of a model.
+/// Describes what is heard: trained runs, or a test's idea of a model.
 pub trait Subject {
     /// The vectors of segments in an instrument's sub-space, `[mixes, dimensions]`.
     ///
     /// # Errors
-    /// Whatever prevents it.
+    /// Anything that prevents it.
     fn describe(&mut self, instrument: Instrument, mixes: &[Mix]) -> Result<Vec<f32>, EvalError>;
 
     /// All sub-spaces in a row, in the order of [`Instrument::ALL`], `[mixes, 5 · dimensions]`.
     ///
     /// # Errors
-    /// Whatever prevents it.
+    /// Anything that prevents it.
     fn describe_all(&mut self, mixes: &[Mix]) -> Result<Vec<f32>, EvalError>;
 }
 

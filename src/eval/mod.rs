@@ -2,7 +2,9 @@
 //!
 //! Every protocol is a file: what is drawn, what is described, what is counted. What is drawn is a function of the
 //! catalogue and the seed; sound is read a few segments at a time; and the protocols do not know models, only a
-//! [`Subject`] that describes what it is asked to. [`evaluate`] runs them on runs and a corpus.
+//! [`Subject`] that describes what it is asked to. [`evaluate`] runs them on runs and a corpus. The room knows training,
+//! separation and description, and nothing of pages or the command line. Start reading at [`mes_normal`], the simplest
+//! protocol, then at `protocols.rs`, where they become scores.
 //!
 //! Every score stands beside what vectors that know nothing would give ([`Score::chance`]), and, if asked for, what
 //! the same network gives before it is trained.

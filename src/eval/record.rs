@@ -22,7 +22,7 @@ pub struct Evaluation {
     pub runs: Vec<EvaluatedRun>,
     /// Hash of what describes: front end and weights. None for runs that only separate.
     pub identity: Option<String>,
-    /// Whether judgements that nobody made went into a run, or were agreed with.
+    /// Whether simulated judgements went into a run, or into the agreement.
     pub simulated: bool,
     /// The corpus.
     pub corpus: PathBuf,
@@ -89,7 +89,7 @@ pub struct Score {
     pub pieces: usize,
     /// Seed of what was drawn.
     pub seed: u64,
-    /// What vectors that know nothing give; of a separation, the mix itself.
+    /// What uninformed vectors give; for a separation, the mix itself.
     pub chance: Option<f64>,
     /// What a trivial rule gives: of One-Shared, always the sample of the reference's own piece.
     pub trivial: Option<f64>,
@@ -138,7 +138,7 @@ impl Evaluation {
     /// Reads a file that `stemwise evaluate` wrote.
     ///
     /// # Errors
-    /// [`EvalError::Unreadable`] for one that is none, or of another version.
+    /// [`EvalError::Unreadable`] for a file that is not one, or of another version.
     pub fn read(path: &Path) -> Result<Self, EvalError> {
         let failed = |message: String| EvalError::Unreadable {
             path: path.into(),
@@ -146,7 +146,7 @@ impl Evaluation {
         };
         let bytes = files::read(path).map_err(|error| failed(error.to_string()))?;
         serde_json::from_slice(&bytes).map_err(|_| {
-            let message = "it is no evaluation of this version, or damaged: write it again with 'stemwise evaluate --out'";
+            let message = "it is damaged, or not an evaluation of this version: write it again with 'stemwise evaluate --out'";
             failed(message.into())
         })
     }

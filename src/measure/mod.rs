@@ -1,5 +1,6 @@
 //! How fast the kernels are on a device: each variant of each convolution of the separator, beside what the device can
-//! do at most. And without a device, [the kernels themselves](dump), as files for other compilers.
+//! do at most. And without a device, [the kernels themselves](dump), as files for other compilers. The room knows the
+//! engine and the separator, no corpus and no run. Start reading at [`measure()`].
 
 mod ceiling;
 pub mod dump;

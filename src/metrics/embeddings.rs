@@ -51,7 +51,7 @@ impl<'a> Embeddings<'a> {
     pub fn columns(self, columns: Range<usize>) -> Result<Self, MetricsError> {
         if columns.is_empty() || columns.end > self.dimension {
             let (Range { start, end }, dimension) = (columns, self.dimension);
-            let message = format!("{start}..{end} is no sub-space of {dimension} dimensions");
+            let message = format!("{start}..{end} is not a sub-space of {dimension} dimensions");
             return Err(MetricsError::setting("columns", message));
         }
         Ok(Embeddings {

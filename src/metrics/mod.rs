@@ -1,4 +1,5 @@
-//! The numbers by which models are judged: pure functions on slices, without models, corpora or devices.
+//! The numbers by which models are judged: pure functions on slices, a file each, without models, corpora or devices.
+//! Of the other rooms they know only `signal`. Start reading at [`nearest_others`], behind every MES, or at [`bss_eval`].
 //!
 //! What goes in is checked; what cannot be computed is a [`MetricsError`] that says what to do.
 
@@ -26,7 +27,7 @@ pub use knn::{Neighbour, Neighbours, nearest, nearest_others, vote};
 pub use sdr::signal_to_distortion;
 pub use tsne::{TsneOptions, tsne};
 
-/// A number with so many decimals, and without a sign where all its digits are 0.
+/// A number with this many decimal places, and without a sign where all its digits are 0.
 pub(crate) fn decimals(value: f64, places: usize) -> String {
     let text = format!("{value:.places$}");
     match text.strip_prefix('-') {

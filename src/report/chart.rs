@@ -76,7 +76,7 @@ pub(super) struct Bucket {
     pub high: f64,
 }
 
-/// Points, in order, in at most `most` buckets of as many points each.
+/// Points, in order, in at most `most` buckets of equally many points.
 pub(super) fn buckets(points: &[(f64, f64)], most: usize) -> Vec<Bucket> {
     let count = points.len().min(most);
     let bucket = |i: usize| {

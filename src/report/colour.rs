@@ -41,7 +41,7 @@ fn srgb(lightness: f64, a: f64, b: f64) -> [u8; 3] {
 /// A PNG as the address of an image: one number a pixel, from 0 (dark) to 255, row by row from the top.
 ///
 /// # Errors
-/// [`SoundError::Coding`] if the pixels are not as many as that.
+/// [`SoundError::Coding`] unless there are `width` × `height` pixels.
 pub(super) fn image(pixels: &[u8], width: usize, height: usize) -> Result<String, SoundError> {
     let failed = |error: png::EncodingError| SoundError::Coding {
         what: "picture",

@@ -64,7 +64,7 @@ impl FoundRun {
         &self.run.config.recipe
     }
 
-    /// Whether judgements that nobody made went into it.
+    /// Whether simulated judgements went into it.
     pub fn simulated(&self) -> bool {
         let parents = self.record.iter().flat_map(|record| &record.parents);
         self.state.as_ref().is_some_and(|state| state.simulated)
@@ -93,7 +93,7 @@ impl FoundEvaluation {
     }
 }
 
-/// Where a recipe stands in the papers' order; those of somebody else behind.
+/// Where a recipe stands in the papers' order; other recipes follow.
 pub(super) fn place(recipe: &str) -> usize {
     let known = RECIPES.iter().position(|(name, _)| *name == recipe);
     known.unwrap_or(RECIPES.len())
@@ -102,7 +102,7 @@ pub(super) fn place(recipe: &str) -> usize {
 /// Looks for runs and evaluations in folders and below.
 ///
 /// # Errors
-/// [`ReportError::Folder`] for what is no folder; [`ReportError::Nothing`] if nothing can be shown.
+/// [`ReportError::Folder`] for anything but a folder; [`ReportError::Nothing`] if nothing can be shown.
 pub(super) fn gather(folders: &[PathBuf]) -> Result<Found, ReportError> {
     let (mut found, mut seen) = (
         Found {
@@ -158,7 +158,7 @@ pub(super) fn gather(folders: &[PathBuf]) -> Result<Found, ReportError> {
     Ok(found)
 }
 
-/// Neither stores nor the tracks of a corpus: they hold sound, and much of it.
+/// Not stores nor the tracks of a corpus, which hold much sound and no runs.
 fn is_searched(entry: &DirEntry) -> bool {
     if !entry.file_type().is_dir() {
         return false;

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{SoundError, colour::image, gather::Found, provenance::is_simulated};
 use crate::{
     corpus::Instrument,
-    eval::{Distances, Score, Triangle, What},
+    eval::{Distances, Evaluation, Score, Triangle, What},
     metrics::decimals,
 };
 
@@ -59,67 +59,55 @@ pub(super) struct Pairs {
 /// Confusion matrices, one an evaluation.
 pub(super) fn confusions(found: &Found) -> Vec<Matrix> {
     matrices(found, What::Identification, |evaluation| {
-        let row = |(instrument, counts): (Instrument, &Vec<u64>)| {
+        rows(&evaluation.confusion, |instrument, counts| {
             let total = counts.iter().sum::<u64>();
-            let cell = |(other, &count): (Instrument, &u64)| {
-                let share = if total > 0 {
-                    count as f64 / total as f64
-                } else {
-                    0.0
-                };
-                Shaded {
-                    text: count.to_string(),
-                    shade: shade(share),
-                    title: format!("{count} of {total} {instrument} stems were taken for {other}"),
-                }
-            };
-            MatrixRow {
-                name: instrument.name(),
-                cells: Instrument::ALL.into_iter().zip(counts).map(cell).collect(),
+            move |other, &count| Shaded {
+                text: count.to_string(),
+                shade: shade(count as f64 / total.max(1) as f64),
+                title: format!("{count} of {total} {instrument} stems were taken for {other}"),
             }
-        };
-        Instrument::ALL
-            .into_iter()
-            .zip(&evaluation.confusion)
-            .map(row)
-            .collect()
+        })
     })
 }
 
 /// Correlations between sub-spaces, one matrix an evaluation.
 pub(super) fn across(found: &Found) -> Vec<Matrix> {
     matrices(found, What::Correlation, |evaluation| {
-        let row = |(instrument, all): (Instrument, &Vec<Option<f64>>)| {
-            let cell = |(other, &r): (Instrument, &Option<f64>)| {
+        rows(&evaluation.across, |instrument, _| {
+            move |other, &r: &Option<f64>| {
                 let text = r.map_or("–".into(), |r| decimals(r, 2).replace('-', "\u{2212}"));
                 Shaded {
                     title: format!("{instrument} and {other}: {text}"),
                     text,
                     shade: shade(r.unwrap_or(0.0)),
                 }
-            };
-            MatrixRow {
-                name: instrument.name(),
-                cells: Instrument::ALL.into_iter().zip(all).map(cell).collect(),
             }
-        };
-        Instrument::ALL
-            .into_iter()
-            .zip(&evaluation.across)
-            .map(row)
-            .collect()
+        })
     })
+}
+
+/// A row an instrument, a cell every other one.
+fn rows<T, C: Fn(Instrument, &T) -> Shaded>(
+    values: &[Vec<T>],
+    cells: impl Fn(Instrument, &[T]) -> C,
+) -> Vec<MatrixRow> {
+    let rows = Instrument::ALL.into_iter().zip(values);
+    rows.map(|(instrument, values)| {
+        let cell = cells(instrument, values);
+        let others = Instrument::ALL.into_iter().zip(values);
+        MatrixRow {
+            name: instrument.name(),
+            cells: others.map(|(other, value)| cell(other, value)).collect(),
+        }
+    })
+    .collect()
 }
 
 fn shade(share: f64) -> u8 {
     (share.clamp(0.0, 1.0) * SHADES).round() as u8
 }
 
-fn matrices(
-    found: &Found,
-    what: What,
-    rows: impl Fn(&crate::eval::Evaluation) -> Vec<MatrixRow>,
-) -> Vec<Matrix> {
+fn matrices(found: &Found, what: What, rows: impl Fn(&Evaluation) -> Vec<MatrixRow>) -> Vec<Matrix> {
     let all = found.evaluations.iter().map(|evaluation| Matrix {
         recipe: evaluation.recipe(),
         detail: evaluation.folder.display().to_string(),
@@ -160,7 +148,7 @@ pub(super) fn distances(found: &Found) -> Result<Vec<Pairs>, SoundError> {
     Ok(all)
 }
 
-/// None of a matrix that is not of as many segments as it says.
+/// `None` for a matrix whose size is not that of its segments.
 fn pair(distances: &Distances, correlation: Option<String>) -> Result<Option<Pair>, SoundError> {
     let count = distances.pieces.len();
     if count == 0 {

@@ -1,6 +1,9 @@
 //! The report: what runs and evaluations found, in one HTML file for people.
 //!
-//! Whatever is below some folders is gathered and becomes tables, curves, pictures and sounds.
+//! Runs and evaluations below some folders are gathered (`gather`) and become tables, curves, pictures and sounds, a file
+//! each; `render` puts them on the page. The room reads what training and evaluation wrote, and trains and evaluates
+//! nothing itself. Start reading at [`report`].
+//!
 //! The file asks nothing of any network: styles, figures and sounds are in it. Figures are computed here, and written by
 //! the templates, which escape every text. The same input gives the same bytes.
 

@@ -62,7 +62,7 @@ pub(super) fn brief(hash: &str) -> &str {
     hash.get(..12).unwrap_or(hash)
 }
 
-/// Whether a score depends on judgements that nobody made: any of a run that was trained on them, and agreement.
+/// Whether a score depends on simulated judgements: every score of a run that was trained on them, and agreement.
 pub(super) fn is_simulated(found: &FoundEvaluation, what: What, runs: &[FoundRun]) -> bool {
     let honest = |checkpoint: &str| {
         let known = runs

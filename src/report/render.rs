@@ -107,7 +107,7 @@ pub fn report(
     })
 }
 
-/// Found out now, not after songs were separated.
+/// Checked now, not after songs were separated.
 fn check(out: &Path) -> Result<(), ReportError> {
     let unusable = |message| {
         Err(ReportError::Out {
@@ -119,7 +119,7 @@ fn check(out: &Path) -> Result<(), ReportError> {
         return unusable("it is a folder: give the name of a file, as --out report.html");
     }
     if out.exists() && !is_report(out) {
-        return unusable("it is there already and is no report: give another name, or remove it");
+        return unusable("it exists already and is not a report: give another name, or remove it");
     }
     match out.parent() {
         _ if out.file_name().is_none() => unusable("it names no file: give one, as --out report.html"),

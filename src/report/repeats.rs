@@ -5,7 +5,7 @@ use statrs::statistics::Statistics;
 
 use super::row::{ScoreRow, number};
 
-/// What the runs of a recipe have on the average.
+/// The average over a recipe's runs.
 #[derive(Serialize)]
 pub(super) struct Repeat {
     pub recipe: String,

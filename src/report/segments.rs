@@ -15,7 +15,7 @@ const SONGS: usize = 2;
 const TRIED: usize = 8;
 /// Seconds of a song that are searched.
 const SEARCHED: u64 = 90;
-/// What is quieter than this, as a mean of squares, is not there (-60 dB).
+/// Mean square below which nothing is heard (-60 dB).
 const QUIET: f64 = 1e-6;
 
 /// A segment, and what is around it.
@@ -44,7 +44,7 @@ impl Segment {
         mix
     }
 
-    /// Without what is around.
+    /// The segment alone.
     pub fn cut<'a>(&self, samples: &'a [f32]) -> &'a [f32] {
         samples
             .get(self.before..self.before + self.len)
@@ -57,7 +57,7 @@ impl Segment {
     }
 }
 
-/// Segments of the corpus or store at `path`, and of which split: what models were not trained on, if there is any.
+/// Segments of the corpus or store at `path`, and their split: one that models were not trained on, if there is any.
 ///
 /// # Errors
 /// What reading gives; [`SoundError::Unfit`] for a corpus without a song that is long enough, or a store of another

@@ -234,23 +234,8 @@ fn heard(
     for segment in &segments {
         let mix = segment.mix();
         let view = View::new(segment, &mix)?;
-        let mut song = Song {
-            track: segment.track.clone(),
-            from: format!("{:.0}", segment.start),
-            to: format!("{:.0}", segment.start + SECONDS as f64),
-            mix: view.clip(&mix)?,
-            stems: Vec::new(),
-            ticks: view.ticks(),
-        };
-        for &instrument in &wanted {
-            song.stems.push(Stem {
-                instrument: instrument.name(),
-                silent: !segment.sounds(instrument),
-                truth: view.clip(&segment.stems[instrument as usize])?,
-                separated: Vec::new(),
-            });
-        }
-        *bytes += song.mix.bytes() + song.stems.iter().map(|stem| stem.truth.bytes()).sum::<usize>();
+        let mut song = Song::new(segment, &view, &mix, &wanted)?;
+        *bytes += song.bytes();
         for (done, (set, separators)) in loaded.iter_mut().enumerate() {
             if tools.stop.load(Ordering::Relaxed) {
                 return Err(Stop::Interrupted);
@@ -260,41 +245,18 @@ fn heard(
                 done: songs.len() * sets.len() + done,
                 total: segments.len() * sets.len(),
             });
+            let mut leave = |reason: &dyn ToString| {
+                let what = format!("{}, {}", set.recipe.name, segment.track);
+                missing.push(LeftOut::new(what, reason.to_string()));
+            };
             let instruments = separators.instruments();
             if *bytes + instruments.len() * song.mix.bytes() > BYTES {
-                missing.push(LeftOut::new(
-                    format!("{}, {}", set.recipe.name, segment.track),
-                    "the file would become too large",
-                ));
+                leave(&"the file would become too large");
                 continue;
             }
-            let stems = match separate_signal(separators, &mix) {
-                Ok(stems) => stems,
-                Err(error) => {
-                    missing.push(LeftOut::new(
-                        format!("{}, {}", set.recipe.name, segment.track),
-                        error,
-                    ));
-                    continue;
-                }
-            };
-            for (instrument, estimate) in instruments.into_iter().zip(stems) {
-                let clip = view.clip(&estimate)?;
-                *bytes += clip.bytes();
-                let truth = &segment.stems[instrument as usize];
-                let place = song
-                    .stems
-                    .iter_mut()
-                    .find(|stem| stem.instrument == instrument.name());
-                if let Some(stem) = place {
-                    stem.separated.push(Separated {
-                        recipe: set.recipe.name.clone(),
-                        detail: set.detail.clone(),
-                        simulated: set.simulated,
-                        clip,
-                        ratio: ratio(segment, truth, &estimate)?,
-                    });
-                }
+            match separate_signal(separators, &mix) {
+                Ok(stems) => *bytes += song.add(set, segment, &view, instruments.into_iter().zip(stems))?,
+                Err(error) => leave(&error),
             }
         }
         songs.push(song);
@@ -305,6 +267,64 @@ fn heard(
         songs,
     };
     Ok((heard, missing))
+}
+
+impl Song {
+    /// The mix and the true stems.
+    fn new(
+        segment: &Segment,
+        view: &View<'_>,
+        mix: &[f32],
+        wanted: &[Instrument],
+    ) -> Result<Self, SoundError> {
+        let stem = |&instrument: &Instrument| {
+            Ok(Stem {
+                instrument: instrument.name(),
+                silent: !segment.sounds(instrument),
+                truth: view.clip(&segment.stems[instrument as usize])?,
+                separated: Vec::new(),
+            })
+        };
+        Ok(Song {
+            track: segment.track.clone(),
+            from: format!("{:.0}", segment.start),
+            to: format!("{:.0}", segment.start + SECONDS as f64),
+            mix: view.clip(mix)?,
+            stems: wanted.iter().map(stem).collect::<Result<_, SoundError>>()?,
+            ticks: view.ticks(),
+        })
+    }
+
+    fn bytes(&self) -> usize {
+        self.mix.bytes() + self.stems.iter().map(|stem| stem.truth.bytes()).sum::<usize>()
+    }
+
+    /// Adds the stems that a set separates, and gives their bytes.
+    fn add(
+        &mut self,
+        set: &Set<'_>,
+        segment: &Segment,
+        view: &View<'_>,
+        separated: impl Iterator<Item = (Instrument, Vec<f32>)>,
+    ) -> Result<usize, SoundError> {
+        let mut bytes = 0;
+        for (instrument, estimate) in separated {
+            let clip = view.clip(&estimate)?;
+            bytes += clip.bytes();
+            let truth = &segment.stems[instrument as usize];
+            let mut stems = self.stems.iter_mut();
+            if let Some(stem) = stems.find(|stem| stem.instrument == instrument.name()) {
+                stem.separated.push(Separated {
+                    recipe: set.recipe.name.clone(),
+                    detail: set.detail.clone(),
+                    simulated: set.simulated,
+                    clip,
+                    ratio: ratio(segment, truth, &estimate)?,
+                });
+            }
+        }
+        Ok(bytes)
+    }
 }
 
 /// Signal-to-distortion ratio over the segment; none of a stem that is silent.

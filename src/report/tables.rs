@@ -28,7 +28,7 @@ pub(super) struct Protocol {
     pub more: Vec<Group>,
     pub published: Vec<PublishedRow>,
     pub published_measure: String,
-    /// Whether any row depends on judgements that nobody made.
+    /// Whether any row depends on simulated judgements.
     pub simulated: bool,
 }
 

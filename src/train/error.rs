@@ -1,4 +1,7 @@
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     audio::AudioError,
@@ -76,7 +79,7 @@ pub enum TrainError {
         /// The run's folder.
         folder: PathBuf,
     },
-    /// A folder that is no run, or is one where a new one was to be made.
+    /// A folder that is not a run, or is one where a new one was to be made.
     #[error("{}: {message}", path.display())]
     Run {
         /// The run's folder.
@@ -134,6 +137,26 @@ impl TrainError {
             setting,
             message: message.into(),
         }
+    }
+
+    pub(super) fn recipe(message: impl Into<String>) -> Self {
+        let message = message.into();
+        TrainError::Recipe { message }
+    }
+
+    pub(super) fn run(path: &Path, message: impl Into<String>) -> Self {
+        let (path, message) = (path.into(), message.into());
+        TrainError::Run { path, message }
+    }
+
+    pub(super) fn config(path: &Path, message: impl Into<String>) -> Self {
+        let (path, message) = (path.into(), message.into());
+        TrainError::Config { path, message }
+    }
+
+    pub(super) fn checkpoint(path: &Path, message: impl Into<String>) -> Self {
+        let (path, message) = (path.into(), message.into());
+        TrainError::Checkpoint { path, message }
     }
 
     pub(super) fn io(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {

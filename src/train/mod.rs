@@ -1,5 +1,10 @@
 //! Training: recipes, run folders, checkpoints, and the loop.
 //!
+//! A run passes through five folders: [`recipe`] says what is trained, `data` what it hears, `network` what is computed
+//! and minimised, `trainer` is the loop, and `run` the folder on the disk; [`pipeline`] puts several runs in a row. The
+//! room knows the engine, corpora, models and metrics, and nothing of what trained models are used for. Start reading
+//! at [`start`] in `trainer/mod.rs`, and at `network/objective.rs` for what a recipe's loss is.
+//!
 //! ```no_run
 //! use std::{path::Path, sync::atomic::AtomicBool};
 //! use stemwise::{corpus::Instrument, train, variants};
@@ -25,6 +30,7 @@ pub mod recipe;
 mod run;
 mod trainer;
 
+#[doc(hidden)]
 pub use data::loader;
 pub(crate) use data::{clip_files, judgements_hash};
 pub use error::TrainError;

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::corpus::{Instrument, Source};
 
-/// Stages in a row: more are a circle.
+/// Stages that build on one another: more are a circle.
 const DEPTH: u32 = 16;
 
 /// One run of a pipeline.
@@ -38,11 +38,7 @@ pub enum Standing {
 impl Stage {
     /// Name for tables and progress: `cascade of drums`.
     pub fn name(&self) -> String {
-        let recipe = &self.config.recipe;
-        match recipe.instrument {
-            Some(instrument) => format!("{} of {instrument}", recipe.name),
-            None => recipe.name.clone(),
-        }
+        self.config.recipe.title()
     }
 
     /// How far it is, once the stages that it builds on are done.
@@ -55,11 +51,11 @@ impl Stage {
             return Ok(Standing::New);
         }
         let run = Run::open(&self.folder)?;
-        let differ = |what: String| TrainError::Run {
-            path: self.folder.clone(),
-            message: format!(
+        let differ = |what: String| {
+            let message = format!(
                 "this stage was begun {what}: choose another folder for the pipeline, or remove this one"
-            ),
+            );
+            TrainError::run(&self.folder, message)
         };
         let changed = differences(&run.config.recipe, &self.config.recipe)?;
         if !changed.is_empty() {
@@ -100,7 +96,7 @@ impl Stage {
 
 /// Takes a stage out of those that follow, because its instrument is not in the corpus: so are those of that instrument
 /// that build on it, and those that build on these. Stages for all instruments do without it, unless nothing is left
-/// that they build on. Gives what was taken out, in order.
+/// that they build on. Returns what was taken out, in order.
 pub fn leave_out(stage: &Stage, following: &mut Vec<Stage>) -> Vec<Stage> {
     let (mut gone, mut out) = (vec![stage.folder.clone()], Vec::new());
     let mut kept = Vec::new();
@@ -176,10 +172,7 @@ pub fn stages(
     out: &Path,
 ) -> Result<Vec<Stage>, TrainError> {
     let mut stages: Vec<Stage> = Vec::new();
-    let overrides = Overrides {
-        instrument: None,
-        ..overrides.clone()
-    };
+    let overrides = overrides.clone().of(None);
     for instrument in asked(name, &overrides, instruments)? {
         add(name, instrument, &overrides, corpus, out, &mut stages, DEPTH)?;
     }
@@ -199,11 +192,7 @@ fn asked(
 }
 
 fn of_one(name: &str, overrides: &Overrides) -> Result<bool, TrainError> {
-    let any = Overrides {
-        instrument: Some(Instrument::Drums),
-        ..overrides.clone()
-    };
-    match resolve(name, &any) {
+    match resolve(name, &overrides.clone().of(Some(Instrument::Drums))) {
         Ok(_) => Ok(true),
         Err(TrainError::Setting {
             setting: "instrument",
@@ -222,8 +211,7 @@ fn add(
     stages: &mut Vec<Stage>,
     depth: u32,
 ) -> Result<PathBuf, TrainError> {
-    let mut overrides = overrides.clone();
-    overrides.instrument = instrument;
+    let overrides = overrides.clone().of(instrument);
     let mut recipe = resolve(name, &overrides)?;
     if recipe.task != Task::Judgements {
         recipe.data.judgements = None; // nothing that this stage depends on
@@ -236,7 +224,7 @@ fn add(
     }
     if depth == 0 {
         let message = format!("'{name}' builds on itself: see 'from' in it, and in what it builds on");
-        return Err(TrainError::Recipe { message });
+        return Err(TrainError::recipe(message));
     }
     let folder = match instrument {
         Some(instrument) => out.join(&recipe.name).join(instrument.name()),
@@ -280,10 +268,7 @@ mod tests {
     use super::*;
 
     fn names(name: &str, instruments: &[Instrument]) -> Vec<String> {
-        let overrides = Overrides {
-            set: vec!["data.judgements=a.csv".into()],
-            ..Overrides::default()
-        };
+        let overrides = Overrides::set(&["data.judgements=a.csv"]);
         let stages = stages(
             name,
             &overrides,

@@ -265,7 +265,7 @@ fn a_trained_pipeline_is_evaluated() {
     refused(
         &evaluate(&[folder.path()], &store, &[]),
         1,
-        &["no folder of a run"],
+        &["not the folder of a run"],
     );
     let split = evaluate(&[&direct], &store, &["--split", "omitted"]);
     refused(&split, 2, &["no pieces in 'omitted'", "test (6)"]);

@@ -66,12 +66,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         noise: arguments.noise,
         seed: arguments.seed,
     };
-    let progress = bar::counter("tracks listened to");
-    let simulation = simulate(&Corpus::open(root)?, &arguments.out, &options, &|done, total| {
-        bar::count(&progress, done, total);
-    });
-    progress.finish_and_clear();
-    let simulation = simulation?;
+    let corpus = Corpus::open(root)?;
+    let simulation = bar::counted("tracks listened to", |count| {
+        simulate(&corpus, &arguments.out, &options, count)
+    })?;
     for (instrument, condition) in &simulation.missing {
         note(format!(
             "no {condition} items of {instrument}: it sounds in too few pieces of the split '{}'",

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::{
-    cli::{output::say, table::table},
+    cli::{output::say, table::titled},
     listening::{Condition, Judgements, Row, Summary},
 };
 
@@ -45,9 +45,8 @@ fn print(summary: &Summary) -> anyhow::Result<()> {
         "ceiling %",
         "baseline %",
     ];
-    let mut rows = vec![header.map(String::from).to_vec()];
-    rows.extend(summary.table.iter().chain(&summary.instruments).map(line));
-    say(table(&rows))
+    let rows = summary.table.iter().chain(&summary.instruments);
+    say(titled(&header, rows.map(line)))
 }
 
 fn line(row: &Row) -> Vec<String> {

@@ -10,7 +10,7 @@ use crate::{
     cli::{
         bar,
         output::{name, note, say},
-        table::table,
+        table::titled,
     },
     corpus::{
         Corpus, ExcludeList, Instrument,
@@ -60,11 +60,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 fn listen(corpus: &Corpus) -> anyhow::Result<Report> {
-    let progress = bar::counter("tracks");
     let never = AtomicBool::new(false); // Ctrl-C ends the program
-    let report = check::check(corpus, &never, &|done, total| bar::count(&progress, done, total));
-    progress.finish_and_clear();
-    match report {
+    match bar::counted("tracks", |count| check::check(corpus, &never, count)) {
         Some(report) => Ok(report),
         None => bail!("stopped before all tracks were checked"),
     }
@@ -81,7 +78,7 @@ fn print_json(report: &Report, summary: &Summary) -> anyhow::Result<()> {
 }
 
 fn print(report: &Report, summary: &Summary) -> anyhow::Result<()> {
-    let mut rows = vec![["track", "part", "", "finding"].map(String::from).to_vec()];
+    let mut rows = Vec::new();
     for track in &report.tracks {
         for finding in &track.findings {
             rows.push(vec![
@@ -95,8 +92,8 @@ fn print(report: &Report, summary: &Summary) -> anyhow::Result<()> {
             ]);
         }
     }
-    if rows.len() > 1 {
-        say(table(&rows))?;
+    if !rows.is_empty() {
+        say(titled(&["track", "part", "", "finding"], rows))?;
         say("")?;
     }
 
@@ -121,16 +118,15 @@ fn print(report: &Report, summary: &Summary) -> anyhow::Result<()> {
         ))?,
         None => say("tempo unknown")?,
     }
-    let mut rows = vec![["instrument", "tracks", "sounding"].map(String::from).to_vec()];
-    for instrument in Instrument::ALL {
+    let rows = Instrument::ALL.map(|instrument| {
         let sounding = summary.sounding.get(&instrument).copied().unwrap_or_default();
-        rows.push(vec![
+        vec![
             instrument.to_string(),
             sounding.tracks.to_string(),
             clock(sounding.seconds),
-        ]);
-    }
-    say(table(&rows))?;
+        ]
+    });
+    say(titled(&["instrument", "tracks", "sounding"], rows))?;
     say(format!("{} broken, {} notes", summary.broken, summary.notes))
 }
 

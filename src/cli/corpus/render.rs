@@ -43,7 +43,7 @@ pub struct Arguments {
     /// Only pieces with all of these, as drums,bass
     #[arg(long, value_delimiter = ',', value_name = "INSTRUMENTS")]
     require: Vec<Instrument>,
-    /// At most so many pieces
+    /// At most this many pieces
     #[arg(long, value_name = "N")]
     pieces: Option<usize>,
 }

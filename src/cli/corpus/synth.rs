@@ -34,29 +34,18 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let Arguments {
-        dir,
-        seed,
-        train,
-        validation,
-        test,
-        seconds,
-    } = arguments;
+    let dir = arguments.dir;
     let options = SynthOptions {
-        seed,
-        train,
-        validation,
-        test,
-        seconds,
+        seed: arguments.seed,
+        train: arguments.train,
+        validation: arguments.validation,
+        test: arguments.test,
+        seconds: arguments.seconds,
     };
-    let progress = bar::counter("tracks");
-    let summary = synthesise(&dir, &options, &|done, total| bar::count(&progress, done, total));
-    progress.finish_and_clear();
-    let summary = summary?;
-    let kept = if summary.kept > 0 {
-        format!(", {} were there already", summary.kept)
-    } else {
-        String::new()
+    let summary = bar::counted("tracks", |count| synthesise(&dir, &options, count))?;
+    let kept = match summary.kept {
+        0 => String::new(),
+        kept => format!(", {kept} were there already"),
     };
     say(format!(
         "{} tracks written to {}{kept}",

@@ -17,10 +17,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let store = Store::open(&arguments.store)?;
-    let progress = bar::counter("tracks read");
-    let verified = store.verify(&|done, total| bar::count(&progress, done, total));
-    progress.finish_and_clear();
-    verified?;
+    bar::counted("tracks read", |count| store.verify(count))?;
     say(format!(
         "{} tracks are as they were written, hash {}",
         store.tracks().len(),

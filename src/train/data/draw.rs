@@ -27,7 +27,7 @@ pub(crate) trait Draw: Sync {
         None
     }
 
-    /// The judgements that the examples come from, if they do: the hash of their file, and whether nobody listened.
+    /// The judgements that the examples come from, if they do: the hash of their file, and whether they are simulated.
     fn judgements(&self) -> Option<(&str, bool)> {
         None
     }

@@ -43,7 +43,7 @@ pub(crate) struct Example {
     pub additional: Option<Instrument>,
 }
 
-/// A batch, as the [inputs](super::objective::Inputs) of a step see it.
+/// A batch, as the [inputs](crate::train::network::Inputs) of a step see it.
 pub(crate) struct Batch<'a> {
     pub examples: &'a [Example],
     /// For every item, in their order: the instruments that are louder than silence. Empty where nothing asks for it.
@@ -196,11 +196,7 @@ mod tests {
             "data.segment_seconds=0.25",
             "training.batch=2",
         ];
-        let overrides = Overrides {
-            set: set.map(String::from).to_vec(),
-            ..Overrides::default()
-        };
-        let network = Network::new(&resolve("direct-norm", &overrides).unwrap()).unwrap();
+        let network = Network::new(&resolve("direct-norm", &Overrides::set(&set)).unwrap()).unwrap();
         let (b, d, len) = (2, 10, 11_025);
 
         let item = |piece: u32, start| Item::of_mix(Mix::of_piece(piece, start), 0);

@@ -15,7 +15,7 @@ use crate::{
     listening::{Clip, ClipTriplet, Clips, Items, Judgements},
     train::{
         TrainError,
-        recipe::{Recipe, Stems},
+        recipe::{Recipe, Stems, of},
     },
 };
 
@@ -44,7 +44,7 @@ struct Placed {
 /// A file of judgements, read.
 pub(crate) struct File {
     parts: [Vec<ClipTriplet>; 2],
-    /// Whether nobody listened.
+    /// Whether the answers are simulated.
     simulated: bool,
     /// BLAKE3 hash of the table.
     hash: String,
@@ -67,9 +67,7 @@ impl File {
         };
         let parts = [ours(clips.triplets(&train)?), ours(clips.triplets(&held_out)?)];
         if parts.iter().any(Vec::is_empty) {
-            let of = recipe
-                .instrument
-                .map_or(String::new(), |instrument| format!(" of {instrument}"));
+            let of = of(recipe.instrument);
             let message = format!(
                 "{} has {} clear items{of} to train on and {} to hold out: both need at least one",
                 path.display(),
@@ -289,16 +287,12 @@ mod tests {
 
     fn recipe(stems: &str) -> Recipe {
         let set = [
-            "data.segment_seconds=0.5".to_string(),
-            "training.knn_seconds=0.5".to_string(),
-            "training.batch=2".to_string(),
-            format!("data.stems={stems}"),
+            "data.segment_seconds=0.5",
+            "training.knn_seconds=0.5",
+            "training.batch=2",
+            &format!("data.stems={stems}"),
         ];
-        let overrides = Overrides {
-            set: set.to_vec(),
-            ..Overrides::default()
-        };
-        resolve("direct-paft", &overrides).unwrap()
+        resolve("direct-paft", &Overrides::set(&set)).unwrap()
     }
 
     /// What was judged closer is the positive, wherever it is; the stems are those that were judged, and the rest is

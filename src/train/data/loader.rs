@@ -23,7 +23,7 @@ const POLL: Duration = Duration::from_millis(1);
 /// Slots beyond these would wait for the device, not the device for them.
 const MOST_SLOTS: u64 = 4;
 
-/// How many slots of so many bytes there are: at least one.
+/// How many slots of `bytes` bytes fit `budget`: at least one.
 pub(crate) fn slots_that_fit(bytes: u64, budget: u64) -> u64 {
     (budget / bytes.max(1)).clamp(1, MOST_SLOTS)
 }

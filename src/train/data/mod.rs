@@ -1,4 +1,6 @@
-//! The pieces of a run, and what is drawn from them.
+//! What a run hears: its pieces, which examples are drawn from them (`draw`, `judged`), and how a batch is written into
+//! the memory that the device takes it from (`example`, `loader`). It knows a step's inputs by their handles, and
+//! nothing of the loop. Start reading at [`Data::open`].
 
 mod draw;
 mod example;
@@ -30,7 +32,7 @@ const AUDIO_MEMORY: u64 = 4 << 30;
 pub(crate) struct Data {
     /// The hash of the store that it comes from, if it does.
     pub hash: Option<String>,
-    /// Pieces of the splits, by the numbers that [`Stem::set`](super::example::Stem::set) has.
+    /// Pieces of the splits, by the numbers that [`Stem::set`](example::Stem::set) has.
     pub sets: Vec<Pieces>,
     pub draw: Box<dyn Draw>,
     /// The examples to validate on.

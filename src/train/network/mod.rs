@@ -1,4 +1,5 @@
-//! A recipe's network: its tensors, and which of its parts they belong to.
+//! A recipe's network: its tensors, and which of its parts they belong to; what is minimised (`objective`), and what it
+//! takes from earlier runs (`parents`). Nothing here is on a device. Start reading at [`Network::new`].
 
 mod objective;
 mod parents;

@@ -59,7 +59,7 @@ pub struct EmbeddingStep {
 #[derive(Clone)]
 pub(crate) struct Inputs {
     /// What is heard, in 16 bits, `[items, sources, samples]` ([`Tape::pcm16`]). The items are one block for each role:
-    /// all anchors, all positives, all negatives, and for the norm loss as many mixes of some stems.
+    /// all anchors, all positives, all negatives, and for the norm loss one mix of some stems for each.
     pub heard: Var,
     /// The others.
     pub fed: Vec<(Var, Feed)>,
@@ -135,6 +135,23 @@ impl Network {
         let mut update = self.tape(Mode::Train);
         adam.record_accumulated(&mut update, &self.parameters)?;
         Ok((step, update))
+    }
+
+    /// What runs for every one of `count` micro-batches of `examples`, and, if they are several, what then runs once.
+    ///
+    /// # Errors
+    /// What recording gives.
+    pub fn update_steps(
+        &self,
+        adam: &Adam,
+        examples: usize,
+        count: usize,
+    ) -> Result<(LossStep, Option<Tape>), TrainError> {
+        if count == 1 {
+            return Ok((self.training_step(adam, examples)?, None));
+        }
+        let (step, update) = self.micro_steps(adam, examples, count)?;
+        Ok((step, Some(update)))
     }
 
     /// The loss of a batch of `examples` as training has it, alone.
@@ -451,14 +468,9 @@ mod tests {
     ];
 
     fn tiny(name: &str) -> Recipe {
-        let set: Vec<String> = TINY.iter().map(ToString::to_string).collect();
-        let of = |instrument| Overrides {
-            instrument,
-            set: set.clone(),
-            ..Overrides::default()
-        };
-        resolve(name, &of(None))
-            .or_else(|_| resolve(name, &of(Some(Instrument::Bass))))
+        let tiny = Overrides::set(&TINY);
+        resolve(name, &tiny)
+            .or_else(|_| resolve(name, &tiny.clone().of(Some(Instrument::Bass))))
             .unwrap()
     }
 

@@ -14,7 +14,7 @@ use crate::{
     tape::Parameter,
     train::{
         Checkpoint, Network, Run, TrainError,
-        recipe::{Model, Part, Recipe, Task},
+        recipe::{Model, Part, Recipe, Task, of},
     },
 };
 
@@ -29,9 +29,16 @@ pub struct Parent {
     pub instrument: Option<Instrument>,
     /// BLAKE3 hash of the checkpoint that was taken.
     pub hash: String,
-    /// Whether judgements that nobody made went into it.
+    /// Whether simulated judgements went into it.
     #[serde(default)]
     pub simulated: bool,
+}
+
+impl Parent {
+    /// Its recipe and instrument, as `cascade of drums`.
+    pub fn title(&self) -> String {
+        format!("{}{}", self.recipe, of(self.instrument))
+    }
 }
 
 struct Opened {
@@ -97,15 +104,9 @@ impl Network {
             gives = true;
         }
         if !gives {
-            let of = theirs.instrument.map_or(String::new(), |i| format!(" of {i}"));
-            let message = format!(
-                "it is a run of '{}'{of}, which has nothing that '{}'{} builds on",
-                theirs.name,
-                self.recipe.name,
-                self.recipe
-                    .instrument
-                    .map_or(String::new(), |i| format!(" of {i}")),
-            );
+            let quoted = |recipe: &Recipe| format!("'{}'{}", recipe.name, of(recipe.instrument));
+            let (theirs, ours) = (quoted(theirs), quoted(&self.recipe));
+            let message = format!("it is a run of {theirs}, which has nothing that {ours} builds on");
             return Err(parent.unfit(message));
         }
         parent.check(&self.recipe)
@@ -167,13 +168,11 @@ impl Network {
         if missing.is_empty() {
             return Ok(());
         }
-        Err(TrainError::Recipe {
-            message: format!(
-                "'{}' builds on {}: name the run of each with --from RUN",
-                recipe.name,
-                missing.join(", ")
-            ),
-        })
+        Err(TrainError::recipe(format!(
+            "'{}' builds on {}: name the run of each with --from RUN",
+            recipe.name,
+            missing.join(", ")
+        )))
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{tape::HISTORY_STEPS, train::TrainError};
 /// The most updates of a run: their micro-batches are counted in 32 bits, as random numbers are.
 const MOST_UPDATES: u32 = u32::MAX / HISTORY_STEPS as u32;
 
-/// All updates of a run of so many `epochs` of `epoch` examples each.
+/// All updates of a run of `epochs` epochs, of `epoch` examples each.
 ///
 /// # Errors
 /// [`TrainError::Setting`] if they are too many to be counted.

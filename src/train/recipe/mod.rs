@@ -12,6 +12,7 @@ pub use builtin::{PRESETS, RECIPES};
 pub(super) use check::updates;
 pub use resolve::{Overrides, resolve};
 pub(super) use resolve::{misfit, no_toml};
+pub(super) use settings::of;
 pub use settings::{
     Best, Data, FrontEnd, Loss, Model, NetworkSettings, Part, Precision, Recipe, Sampling, Stems, Task,
     Training, Triplets,

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{corpus::Instrument, files, train::TrainError};
 
-/// Keys that no default sets, because there is none.
+/// Keys without a default.
 const WITHOUT_DEFAULT: [&str; 6] = ["name", "model", "task", "from", "frozen", "instrument"];
 const JUDGEMENTS: &str = "data.judgements";
 
@@ -29,6 +29,19 @@ pub struct Overrides {
 }
 
 impl Overrides {
+    /// Single settings and nothing else, each as `training.batch=16`.
+    pub fn set(assignments: &[impl ToString]) -> Self {
+        Overrides {
+            set: assignments.iter().map(ToString::to_string).collect(),
+            ..Overrides::default()
+        }
+    }
+
+    /// The same for an instrument.
+    pub fn of(self, instrument: Option<Instrument>) -> Self {
+        Overrides { instrument, ..self }
+    }
+
     /// Refuses settings of single recipes that are none of `names`.
     ///
     /// # Errors
@@ -39,11 +52,8 @@ impl Overrides {
             None => Ok(()),
             Some(recipe) => {
                 let nearest = nearest(recipe, names.iter().copied());
-                let nearest = nearest.map_or(String::new(), |nearest| format!(": did you mean '{nearest}'?"));
-                let message = format!(
-                    "'{recipe}' is not trained here{nearest} What is trained: {}",
-                    names.join(", ")
-                );
+                let names = names.join(", ");
+                let message = format!("'{recipe}' is not trained here{nearest} What is trained: {names}");
                 Err(TrainError::setting("--set", message))
             }
         }
@@ -99,15 +109,12 @@ pub fn resolve(name: &str, overrides: &Overrides) -> Result<Recipe, TrainError> 
     }
     let recipe: Recipe = table
         .try_into()
-        .map_err(|error: toml::de::Error| TrainError::Config {
-            path: name.clone().into(),
-            message: misfit(&error),
-        })?;
+        .map_err(|error| TrainError::config(name.as_ref(), misfit(&error)))?;
     recipe.check()?;
     Ok(recipe)
 }
 
-/// What does not fit where a table was read, in our words.
+/// What is wrong with a table's values, in our words.
 pub(in crate::train) fn misfit(error: &toml::de::Error) -> String {
     let (message, whole) = (error.message(), error.to_string());
     let key = whole
@@ -125,14 +132,14 @@ pub(in crate::train) fn misfit(error: &toml::de::Error) -> String {
     }
 }
 
-/// Where a text is no TOML, in our words.
+/// Where a text is not TOML, in our words.
 pub(in crate::train) fn no_toml(error: &toml::de::Error, text: &str) -> String {
     let before = error
         .span()
         .and_then(|span| text.get(..span.start))
         .unwrap_or_default();
     let line = 1 + before.matches('\n').count();
-    format!("line {line} is no TOML: write KEY = VALUE, each key once, and words in quotes")
+    format!("line {line} is not TOML: write KEY = VALUE, each key once, and words in quotes")
 }
 
 impl Recipe {
@@ -150,13 +157,8 @@ impl Recipe {
         let failed = |message: String| TrainError::setting("recipe", message);
         let mut table = Table::try_from(self).map_err(|error| failed(error.to_string()))?;
         let known = keys(&parse(DEFAULTS, "defaults.toml")?);
-        let set = assignments.to_vec();
-        let overrides = Overrides {
-            set,
-            ..Overrides::default()
-        };
-        overrides.check(&[&self.name])?;
-        for assignment in &overrides.set {
+        Overrides::set(assignments).check(&[&self.name])?;
+        for assignment in assignments {
             assign(&mut table, addressed(assignment).1, &known)?;
         }
         let recipe: Recipe = table
@@ -184,13 +186,11 @@ fn read(name: &str) -> Result<(String, String), TrainError> {
 }
 
 fn parse(text: &str, name: &str) -> Result<Table, TrainError> {
-    text.parse().map_err(|error: toml::de::Error| TrainError::Config {
-        path: name.into(),
-        message: no_toml(&error, text),
-    })
+    text.parse()
+        .map_err(|error| TrainError::config(name.as_ref(), no_toml(&error, text)))
 }
 
-/// Takes out of a part of a preset by what it multiplies learning rates.
+/// Takes the factor of the learning rates out of a part of a preset.
 fn faster(part: &mut Table) -> Option<f64> {
     match part.get_mut("training")?.as_table_mut()?.remove("rate")? {
         Value::Integer(rate) => Some(rate as f64),
@@ -238,11 +238,11 @@ fn addressed(assignment: &str) -> (Option<&str>, &str) {
 
 fn assign(table: &mut Table, assignment: &str, known: &[String]) -> Result<(), TrainError> {
     let Some((key, value)) = assignment.split_once('=') else {
-        let message = format!("'{assignment}' is no key=value, as in training.batch=16");
+        let message = format!("'{assignment}' is not of the form key=value, as in training.batch=16");
         return Err(TrainError::setting("--set", message));
     };
     let value = value.trim();
-    // what is no number, truth value or list is a word: quotes are for shells
+    // anything but a number, a truth value or a list is a word: quotes are for shells
     let parsed = format!("x = {value}")
         .parse::<Table>()
         .ok()
@@ -257,13 +257,10 @@ fn assign(table: &mut Table, assignment: &str, known: &[String]) -> Result<(), T
 }
 
 fn put(table: &mut Table, key: &str, value: Value, known: &[String], file: &str) -> Result<(), TrainError> {
+    let failed = |message| TrainError::config(file.as_ref(), message);
     if !known.iter().any(|k| k == key) {
         let nearest = nearest(key, known.iter().map(String::as_str));
-        let nearest = nearest.map_or(String::new(), |nearest| format!(": did you mean '{nearest}'?"));
-        return Err(TrainError::Config {
-            path: file.into(),
-            message: format!("there is no setting '{key}'{nearest}"),
-        });
+        return Err(failed(format!("there is no setting '{key}'{nearest}")));
     }
     let whole = key;
     let (table, key) = match key.split_once('.') {
@@ -277,22 +274,16 @@ fn put(table: &mut Table, key: &str, value: Value, known: &[String], file: &str)
         // a whole number is a number, too
         (Some(Value::Float(_)), Value::Integer(number)) => Value::Float(number as f64),
         (_, Value::Integer(number)) if !(0..=largest(whole)).contains(&number) => {
-            return Err(TrainError::Config {
-                path: file.into(),
-                message: format!(
-                    "'{whole}' takes a whole number from 0 to {}, not {number}",
-                    largest(whole)
-                ),
-            });
+            let largest = largest(whole);
+            return Err(failed(format!(
+                "'{whole}' takes a whole number from 0 to {largest}, not {number}"
+            )));
         }
         (Some(before), value) if !before.same_type(&value) => {
-            return Err(TrainError::Config {
-                path: file.into(),
-                message: format!(
-                    "'{whole}' takes a value of type {}, as {before}, not {value}",
-                    before.type_str()
-                ),
-            });
+            return Err(failed(format!(
+                "'{whole}' takes a value of type {}, as {before}, not {value}",
+                before.type_str()
+            )));
         }
         (_, value) => value,
     };
@@ -300,7 +291,7 @@ fn put(table: &mut Table, key: &str, value: Value, known: &[String], file: &str)
     Ok(())
 }
 
-/// The largest whole number that a setting may be: TOML's for a seed, which is no number of anything.
+/// The largest whole number that a setting may be: TOML's for a seed, which counts nothing.
 fn largest(key: &str) -> i64 {
     match key {
         "seed" => i64::MAX,
@@ -311,16 +302,12 @@ fn largest(key: &str) -> i64 {
 fn unknown(what: &str, name: &str, known: &[(&str, &str)]) -> TrainError {
     let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
     let nearest = nearest(name, names.iter().copied());
-    let nearest = nearest.map_or(String::new(), |nearest| format!(": did you mean '{nearest}'?"));
-    TrainError::Recipe {
-        message: format!(
-            "there is no {what} '{name}'{nearest} There are {}",
-            names.join(", ")
-        ),
-    }
+    let names = names.join(", ");
+    TrainError::recipe(format!("there is no {what} '{name}'{nearest} There are {names}"))
 }
 
-fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+/// Asks for the name that is most like one that is not known, if any is.
+fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
     let last = |key: &'a str| key.rsplit('.').next().unwrap_or(key);
     // the table may be forgotten
     let likeness = |key: &'a str| {
@@ -333,7 +320,8 @@ fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a s
     let scored = known
         .map(|key| (likeness(key), key))
         .filter(|(score, _)| *score >= LIKE);
-    scored.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, key)| key)
+    let nearest = scored.max_by(|a, b| a.0.total_cmp(&b.0));
+    nearest.map_or(String::new(), |(_, key)| format!(": did you mean '{key}'?"))
 }
 
 #[cfg(test)]
@@ -344,11 +332,7 @@ mod tests {
     use crate::train::recipe::{Model, Part, Task};
 
     fn set(assignments: &[&str]) -> Overrides {
-        Overrides {
-            instrument: Some(Instrument::Bass),
-            set: assignments.iter().map(ToString::to_string).collect(),
-            ..Overrides::default()
-        }
+        Overrides::set(assignments).of(Some(Instrument::Bass))
     }
 
     #[test]

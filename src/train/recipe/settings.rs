@@ -289,7 +289,17 @@ impl FrontEnd {
     }
 }
 
+/// Says of which instrument something is, behind its name: ` of drums`.
+pub(crate) fn of(instrument: Option<Instrument>) -> String {
+    instrument.map_or(String::new(), |instrument| format!(" of {instrument}"))
+}
+
 impl Recipe {
+    /// Its name and instrument, as `cascade of drums`.
+    pub fn title(&self) -> String {
+        format!("{}{}", self.name, of(self.instrument))
+    }
+
     /// Samples of a length in seconds.
     pub fn samples(&self, seconds: f64) -> usize {
         (seconds * f64::from(self.front_end.sample_rate)).round() as usize

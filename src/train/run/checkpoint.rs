@@ -52,7 +52,7 @@ pub struct State {
     /// The [scaler](crate::ops::UpdateLossScale), of a run that keeps activations in 16 bits.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scaler: Vec<f32>,
-    /// Whether judgements that nobody made went into it, or into a run that it builds on.
+    /// Whether simulated judgements went into it, or into a run that it builds on.
     #[serde(default)]
     pub simulated: bool,
     /// How the network was built and trained.
@@ -123,8 +123,8 @@ impl Snapshot {
         Ok(Snapshot { tensors, state })
     }
 
-    /// The first tensor with a value that is no finite number, and that value.
-    /// Gradients that overflow at the least loss scale, too, are such a value: nothing is learned any more.
+    /// The first tensor with a value that is not finite, and that value. Gradients that overflow even at the least loss
+    /// scale count as one: nothing is learned any more.
     pub fn find_not_finite(&self) -> Option<(&str, f32)> {
         if let [scale, factor, ..] = self.state.scaler[..]
             && scale <= UpdateLossScale::LEAST
@@ -151,10 +151,7 @@ impl Snapshot {
     /// # Errors
     /// [`TrainError::File`]; the file that was there before is intact then.
     pub fn write(&self, path: &Path) -> Result<(), TrainError> {
-        let failed = |message: String| TrainError::Checkpoint {
-            path: path.into(),
-            message,
-        };
+        let failed = |message: String| TrainError::checkpoint(path, message);
         let state = serde_json::to_string(&self.state).map_err(|error| failed(error.to_string()))?;
         // a single key: the order of several would differ from one writing to the next
         let metadata = HashMap::from([(METADATA_KEY.to_string(), state)]);
@@ -197,14 +194,14 @@ impl Checkpoint {
     /// Reads a checkpoint.
     ///
     /// # Errors
-    /// [`TrainError::Io`]; [`TrainError::Checkpoint`] for a file that is cut short, is no safetensors file,
-    /// was not written by stemwise, or by a version whose format differs.
+    /// [`TrainError::Io`]; [`TrainError::Checkpoint`] for a file that is cut short, is not a safetensors file, or
+    /// was not written by stemwise, or by a version with another format.
     pub fn read(path: &Path) -> Result<Self, TrainError> {
         let file = Weights::read(path)?;
         let failed = |message: String| file.refused(message);
         let state = file.metadata(METADATA_KEY).ok_or_else(|| {
             failed(format!(
-                "it is no checkpoint of a stemwise run (no '{METADATA_KEY}' in its metadata)"
+                "it is not a checkpoint of a stemwise run (no '{METADATA_KEY}' in its metadata)"
             ))
         })?;
         #[derive(Deserialize)]
@@ -358,10 +355,9 @@ pub(crate) fn mismatch(file: &SafeTensors<'_>, expected: &[(String, &Parameter)]
     problems.extend(surplus.into_iter().map(|name| format!("'{name}' is unknown")));
     let count = problems.len();
     problems.truncate(LISTED);
-    let more = if count > LISTED {
-        format!(", and {} more", count - LISTED)
-    } else {
-        String::new()
+    let more = match count.saturating_sub(LISTED) {
+        0 => String::new(),
+        more => format!(", and {more} more"),
     };
     (count > 0).then(|| format!("{}{more}", problems.join(", ")))
 }

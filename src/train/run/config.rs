@@ -29,14 +29,11 @@ impl RunConfig {
     /// Reads and checks a `config.toml`.
     ///
     /// # Errors
-    /// [`TrainError::Io`]; [`TrainError::Config`] for what is no such file, or has a key that does not exist;
+    /// [`TrainError::Io`]; [`TrainError::Config`] for a file that is not one, or has a key that does not exist;
     /// [`TrainError::Setting`] for a value out of range.
     pub fn read(path: &Path) -> Result<Self, TrainError> {
         let text = files::read_to_string(path).map_err(TrainError::io("read", path))?;
-        let failed = |message| TrainError::Config {
-            path: path.into(),
-            message,
-        };
+        let failed = |message| TrainError::config(path, message);
         let table: toml::Table = text.parse().map_err(|error| failed(no_toml(&error, &text)))?;
         let config: Self = table.try_into().map_err(|error| failed(misfit(&error)))?;
         config.recipe.check()?;

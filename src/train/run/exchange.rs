@@ -11,6 +11,7 @@ use safetensors::Dtype;
 
 use super::{
     checkpoint::{Snapshot, State, mismatch},
+    is_left_over,
     weights::{Weights, kind},
 };
 use crate::{
@@ -44,24 +45,19 @@ pub fn export(folder: &Path, out: &Path, licence: &str) -> Result<Export, TrainE
     let run = Run::open(folder)?;
     let path = run.newest_best();
     if !path.is_file() {
-        let message = "it has no checkpoint yet: train it first".into();
-        return Err(TrainError::Run {
-            path: folder.into(),
-            message,
-        });
+        let message = "it has no checkpoint yet: train it first";
+        return Err(TrainError::run(folder, message));
     }
     if !is_unfinished(out) {
-        let message = "the folder is not empty: choose a new one".into();
-        return Err(TrainError::Run {
-            path: out.into(),
-            message,
-        });
+        return Err(TrainError::run(out, "the folder is not empty: choose a new one"));
     }
     let checkpoint = Checkpoint::read(&path)?;
     let state = checkpoint.state.clone();
-    state.recipe.check().map_err(|error| TrainError::Checkpoint {
-        path: path.clone(),
-        message: format!("its recipe cannot be used ({error}). Copy it again"),
+    state.recipe.check().map_err(|error| {
+        TrainError::checkpoint(
+            &path,
+            format!("its recipe cannot be used ({error}). Copy it again"),
+        )
     })?;
     let network = Network::new(&state.recipe)?;
     let mut session = Session::new(&Device::Cpu, &network.parameters)?;
@@ -103,12 +99,9 @@ fn card(
     licence: &str,
 ) -> Result<String, TrainError> {
     let recipe = &state.recipe;
-    let of = recipe
-        .instrument
-        .map_or(String::new(), |instrument| format!(" of {instrument}"));
     let mut text = format!(
-        "---\nlicense: {licence}\nlibrary_name: stemwise\n---\n\n# {}{of}\n\n",
-        recipe.name
+        "---\nlicense: {licence}\nlibrary_name: stemwise\n---\n\n# {}\n\n",
+        recipe.title()
     );
     let mut line = |what: &str, value: &str| {
         // writing to a string does not fail
@@ -160,10 +153,7 @@ fn card(
     }
     line("Seed", &state.seed.to_string());
     for parent in &state.parents {
-        let of = parent
-            .instrument
-            .map_or(String::new(), |instrument| format!(" of {instrument}"));
-        line("Built on", &format!("{}{of}, {}", parent.recipe, parent.hash));
+        line("Built on", &format!("{}, {}", parent.title(), parent.hash));
     }
     line("Licence of the weights", licence);
     line("BLAKE3 of model.safetensors", hash);
@@ -184,8 +174,8 @@ pub struct Imported {
 /// describes; it is not trained on.
 ///
 /// # Errors
-/// [`TrainError::Checkpoint`], naming tensors that are missing, surplus, of another shape or no floats, or that hold
-/// what is no finite number in 32 bits; as [`Run::create`].
+/// [`TrainError::Checkpoint`], naming tensors that are missing, surplus, of another shape or not floats, or that hold
+/// a number that is not finite in 32 bits; as [`Run::create`].
 pub fn import(weights: &Path, recipe: &Recipe, out: &Path) -> Result<Imported, TrainError> {
     let whole = Weights::read(weights)?;
     let file = whole.tensors()?;
@@ -195,7 +185,10 @@ pub fn import(weights: &Path, recipe: &Recipe, out: &Path) -> Result<Imported, T
     let all: Vec<Parameter> = kept.cloned().collect();
     let expected: Vec<(String, &Parameter)> = all.iter().map(|p| (p.name.clone(), p)).collect();
     if let Some(problems) = mismatch(&file, &expected) {
-        return Err(whole.refused(format!("it is no '{}' of these sizes: {problems}", recipe.name)));
+        return Err(whole.refused(format!(
+            "it is not a '{}' of these sizes: {problems}",
+            recipe.name
+        )));
     }
     let mut converted = BTreeMap::new();
     for (name, _) in &expected {
@@ -213,6 +206,7 @@ pub fn import(weights: &Path, recipe: &Recipe, out: &Path) -> Result<Imported, T
         from: Vec::new(),
         recipe: recipe.clone(),
     };
+    remove_half_made(out, weights);
     let run = Run::create(out, &config)?;
     let mut schedule = Schedule::new(&recipe.training);
     schedule.finished = true;
@@ -225,4 +219,22 @@ pub fn import(weights: &Path, recipe: &Recipe, out: &Path) -> Result<Imported, T
     }
     Snapshot::take(&mut session, state)?.write(&run.last())?;
     Ok(Imported { run, converted })
+}
+
+/// Removes the configuration that an import of the same weights left where it was killed before it wrote them.
+fn remove_half_made(out: &Path, weights: &Path) {
+    let Ok(run) = Run::open(out) else { return };
+    let mut names = fs::read_dir(out)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.file_name());
+    let alone = names.all(|name| name == "config.toml" || is_left_over(&name));
+    let same = fs::canonicalize(weights).is_ok_and(|weights| weights == run.config.corpus);
+    if alone
+        && same
+        && let Ok(_lock) = run.lock()
+    {
+        let _ = fs::remove_file(out.join("config.toml"));
+    }
 }

@@ -42,7 +42,7 @@ pub(crate) enum Line {
     Validation {
         step: u32,
         validation_loss: f32,
-        /// Share of segments whose neighbours are of their piece, by instrument and on the whole.
+        /// Share of segments whose neighbours are of their piece, by instrument and over all.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         knn: BTreeMap<String, f32>,
         seconds: f64,

@@ -1,4 +1,5 @@
-//! A run's folder.
+//! A run's folder: config, record, log and checkpoints, and weights that come from elsewhere or go there. It knows what
+//! is written and read, and nothing of how it came about. Start reading at [`Run`].
 
 pub mod checkpoint;
 mod config;
@@ -136,11 +137,8 @@ impl Run {
     pub fn open(folder: &Path) -> Result<Self, TrainError> {
         let path = folder.join("config.toml");
         if !path.is_file() {
-            let message = "this is no folder of a run (no config.toml in it)".into();
-            return Err(TrainError::Run {
-                path: folder.into(),
-                message,
-            });
+            let message = "this is not the folder of a run (no config.toml in it)";
+            return Err(TrainError::run(folder, message));
         }
         Ok(Run {
             folder: folder.into(),
@@ -237,10 +235,10 @@ impl Run {
     pub fn record(&self) -> Result<Option<RunRecord>, TrainError> {
         let path = self.folder.join("run.json");
         match files::read(&path) {
-            Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes).map_err(|_| TrainError::Run {
-                path: path.clone(),
-                message: "it is damaged: copy it again, or remove it, and what it says of earlier starts is lost"
-                    .into(),
+            Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes).map_err(|_| {
+                let message =
+                    "it is damaged: copy it again, or remove it, and what it says of earlier starts is lost";
+                TrainError::run(&path, message)
             })?)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(TrainError::io("read", &path)(error)),
@@ -262,14 +260,14 @@ impl Run {
         let changed = |what: &str, place: &Path, of: fn(&Start) -> Option<&str>| {
             let before = starts.iter().rev().find_map(of);
             match (before, of(&start)) {
-                (Some(before), Some(now)) if before != now => Err(TrainError::Run {
-                    path: path.clone(),
-                    message: format!(
+                (Some(before), Some(now)) if before != now => {
+                    let message = format!(
                         "its steps so far were made with the {what} {before}, but {} holds {now} now: go on with \
                          the former, or begin a new run",
                         place.display()
-                    ),
-                }),
+                    );
+                    Err(TrainError::run(&path, message))
+                }
                 _ => Ok(()),
             }
         };
@@ -285,10 +283,8 @@ impl Run {
             parents: parents.to_vec(),
             starts,
         };
-        let text = serde_json::to_string_pretty(&record).map_err(|error| TrainError::Run {
-            path: path.clone(),
-            message: error.to_string(),
-        })?;
+        let text = serde_json::to_string_pretty(&record)
+            .map_err(|error| TrainError::run(&path, error.to_string()))?;
         write_atomically(&path, |file| file.write_all(text.as_bytes()))?;
         // with the number of epochs of this start
         self.write_config()
@@ -297,28 +293,27 @@ impl Run {
 
 /// An error if there is more in a folder than what a killed start left there.
 fn check_empty(folder: &Path) -> Result<(), TrainError> {
-    let half = |name: &OsStr| name == LOCK || is_partial(name);
     let mut entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    if entries.all(|entry| half(&entry.file_name())) {
+    if entries.all(|entry| is_left_over(&entry.file_name())) {
         return Ok(());
     }
     let message = match folder.join("config.toml").exists() {
         true => "there is a run already: continue it with --resume, or choose another folder",
         false => "the folder is not empty: choose a new one",
     };
-    Err(TrainError::Run {
-        path: folder.into(),
-        message: message.into(),
-    })
+    Err(TrainError::run(folder, message))
 }
 
 fn lock(folder: &Path) -> Result<Lock, TrainError> {
     let path = folder.join(LOCK);
     let lock = Lock::take(&path).map_err(TrainError::io("lock", &path))?;
-    lock.ok_or_else(|| TrainError::Run {
-        path: folder.into(),
-        message: "another process is training it: wait for it, or choose another folder".into(),
-    })
+    let message = "another process is training it: wait for it, or choose another folder";
+    lock.ok_or_else(|| TrainError::run(folder, message))
+}
+
+/// What a killed start left is neither settings nor weights.
+fn is_left_over(name: &OsStr) -> bool {
+    name == LOCK || is_partial(name)
 }
 
 fn is_partial(name: &OsStr) -> bool {

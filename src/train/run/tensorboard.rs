@@ -116,7 +116,7 @@ impl Events {
     }
 }
 
-/// TFRecord's checksum: one of data that hold checksums themselves is no good unless these are disguised.
+/// TFRecord's checksum, disguised: that of data which hold checksums themselves would be weak.
 fn masked_checksum(bytes: &[u8]) -> u32 {
     CHECKSUM
         .checksum(bytes)

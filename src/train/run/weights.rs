@@ -14,10 +14,10 @@ use crate::{files, train::TrainError};
 /// Bytes that say how long the header is.
 const LENGTH: usize = size_of::<u64>();
 
-/// A longer header is none.
+/// Longer headers are refused.
 const LONGEST_HEADER: u64 = 100 << 20;
 
-const DAMAGED: &str = "it is damaged, cut short or no safetensors file. Copy it again, or save the weights with \
+const DAMAGED: &str = "it is damaged, cut short or not a safetensors file. Copy it again, or save the weights with \
                        safetensors.torch.save_file";
 
 /// A file that was read, and whose tensors lie within it.
@@ -30,7 +30,7 @@ impl Weights {
     /// Reads a file, if its header says that it is whole.
     ///
     /// # Errors
-    /// [`TrainError::Io`]; [`TrainError::Checkpoint`] for what is no safetensors file, or is cut short.
+    /// [`TrainError::Io`]; [`TrainError::Checkpoint`] for a file that is cut short or not a safetensors file.
     pub fn read(path: &Path) -> Result<Self, TrainError> {
         let failed = || TrainError::io("read", path);
         let mut file = files::open(path).map_err(failed())?;
@@ -38,15 +38,11 @@ impl Weights {
         let mut bytes = Vec::new();
         let whole = header(&mut file, size, &mut bytes).map_err(failed())?;
         if !whole {
-            return Err(TrainError::Checkpoint {
-                path: path.into(),
-                message: match bytes.starts_with(b"PK") || bytes.starts_with(&[0x80]) {
-                    true => {
-                        "it is PyTorch's own format: save the weights with safetensors.torch.save_file".into()
-                    }
-                    false => DAMAGED.into(),
-                },
-            });
+            let message = match bytes.starts_with(b"PK") || bytes.starts_with(&[0x80]) {
+                true => "it is PyTorch's own format: save the weights with safetensors.torch.save_file",
+                false => DAMAGED,
+            };
+            return Err(TrainError::checkpoint(path, message));
         }
         let rest = usize::try_from(size)
             .unwrap_or(usize::MAX)
@@ -67,10 +63,7 @@ impl Weights {
 
     /// An error that names the file.
     pub fn refused(&self, message: impl Into<String>) -> TrainError {
-        TrainError::Checkpoint {
-            path: self.path.clone(),
-            message: message.into(),
-        }
+        TrainError::checkpoint(&self.path, message)
     }
 
     /// Its tensors.
@@ -109,7 +102,7 @@ impl Weights {
         };
         let why = match before.is_finite() {
             true => "beyond what 32-bit floats hold",
-            false => "which is no weight",
+            false => "which cannot be a weight",
         };
         Err(self.refused(format!("'{name}' holds {before}, {why}: export the weights anew")))
     }
@@ -119,7 +112,7 @@ fn of<T, const N: usize>(data: &[u8], value: impl Fn([u8; N]) -> T) -> Vec<T> {
     data.as_chunks().0.iter().map(|bytes| value(*bytes)).collect()
 }
 
-/// Reads as much as the header; whether there is one, whose tensors end where the file does.
+/// Reads the header; whether there is one, whose tensors end within the file.
 fn header(file: &mut File, size: u64, bytes: &mut Vec<u8>) -> io::Result<bool> {
     file.by_ref().take(LENGTH as u64).read_to_end(bytes)?;
     let Some(len) = bytes.first_chunk().map(|bytes| u64::from_le_bytes(*bytes)) else {
@@ -131,7 +124,7 @@ fn header(file: &mut File, size: u64, bytes: &mut Vec<u8>) -> io::Result<bool> {
     file.by_ref().take(len).read_to_end(bytes)?;
     let data = size.saturating_sub(bytes.len() as u64);
     let header: Option<serde_json::Map<_, _>> = serde_json::from_slice(&bytes[LENGTH..]).ok();
-    // so that nobody adds up what cannot be
+    // so that no sum overflows
     let within = |tensor: &serde_json::Value| {
         let end = tensor
             .get("data_offsets")

@@ -1,11 +1,15 @@
-//! After a loss that is no number: where it came from.
+//! Where a loss that is not finite came from.
 
-use super::{engine::Engine, memory::tapes, validate::whole_batches};
+use super::{engine::Engine, validate::whole_batches};
 use crate::{
     gpu::Device,
     kernel::StepValues,
     tape::{Flat, Session, Slot},
-    train::{Checkpoint, TrainError, data::Data, data::Writer, recipe::Precision},
+    train::{
+        Checkpoint, TrainError,
+        data::{Data, Writer},
+        recipe::Precision,
+    },
 };
 
 /// Goes back to a checkpoint, repeats the updates up to that which gave step `step`, and then runs that one on the
@@ -33,7 +37,9 @@ pub(crate) fn in_training(
     }
     let mut session = on_the_processor(engine)?;
     let (mut loss, mut optimizer) = match engine.network.recipe.training.precision {
-        Precision::F32 => tapes(&engine.network, &engine.adam, micro)?,
+        Precision::F32 => engine
+            .network
+            .update_steps(&engine.adam, micro.examples, micro.count)?,
         // a gradient that overflows is nothing unusual: it is the loss that went wrong
         Precision::F16 => (engine.network.forward_step(micro.examples)?, None),
     };

@@ -2,17 +2,20 @@
 
 use std::time::{Duration, Instant};
 
-use super::memory::{Planned, PlannedEmbedding, PlannedLoss, divisions, fitting};
+use super::{
+    memory::{divisions, fitting},
+    programs::{LossProgram, Programs},
+};
 use crate::{
     corpus::Pieces,
     gpu::Device,
     kernel::StepValues,
     optim::Adam,
-    tape::{Input, Planner, Program, Session, Slot, Var},
+    tape::{Input, Planner, Session, Slot},
     train::{
         Event, Network, Observer, Run, TrainError,
-        data::{Item, MicroBatches, loader::Loader},
-        network::{Inputs, items_per_example},
+        data::{Item, loader::Loader},
+        network::items_per_example,
     },
 };
 
@@ -21,44 +24,14 @@ pub(crate) struct Engine {
     pub session: Session,
     pub adam: Adam,
     pub programs: Programs,
+    /// Bytes that training takes.
+    pub bytes: u64,
     /// Numbers that are trained.
     pub parameters: usize,
     /// Inputs of the network in an update.
     pub segments: usize,
     /// Time that putting it on the device took.
     pub preparing: Duration,
-}
-
-/// What runs on the device.
-pub(crate) struct Programs {
-    pub micro: MicroBatches,
-    /// Forward, loss and backward of a micro-batch; with the update, if a batch is one.
-    pub training: LossProgram,
-    /// The update, if a batch is several micro-batches.
-    update: Option<Program>,
-    pub evaluation: LossProgram,
-    /// Describes segments of the nearest-neighbour score, if there is one.
-    embedding: Option<Embedding>,
-    /// Bytes that training takes.
-    pub bytes: u64,
-}
-
-/// A loss step on the device.
-pub(crate) struct LossProgram {
-    pub program: Program,
-    pub inputs: Inputs,
-    pub loss: Var,
-    /// Names of the recorded losses, the sum first.
-    pub losses: Vec<&'static str>,
-}
-
-/// A program that describes `items` items of `samples` samples.
-struct Embedding {
-    program: Program,
-    heard: Var,
-    output: Var,
-    items: usize,
-    samples: usize,
 }
 
 impl Engine {
@@ -79,13 +52,14 @@ impl Engine {
         let mut divisions = divisions(&network).into_iter().peekable();
         let mut planned = fitting(&network, &mut planner, &mut divisions)?;
         let mut session = Session::with(planner, &network.parameters)?;
-        let programs = loop {
-            match Programs::load(&mut session, planned) {
+        let (programs, bytes) = loop {
+            let bytes = planned.footprint().total();
+            match planned.load(&mut session) {
                 // only the driver knew
                 Err(crate::Error::OutOfMemory { .. }) if divisions.peek().is_some() => {
                     planned = fitting(&network, session.planner_mut(), &mut divisions)?;
                 }
-                programs => break programs?,
+                programs => break (programs?, bytes),
             }
         };
         if programs.micro.count > 1 {
@@ -103,6 +77,7 @@ impl Engine {
             session,
             adam: Adam::default(),
             programs,
+            bytes,
         })
     }
 
@@ -200,38 +175,5 @@ impl Engine {
             values => values.iter().sum::<f32>() / values.len() as f32,
         };
         Ok(values.chunks(count).map(mean).collect())
-    }
-}
-
-impl Programs {
-    fn load(session: &mut Session, planned: Planned) -> crate::Result<Self> {
-        let bytes = planned.footprint().total();
-        let mut load = |planned: PlannedLoss| {
-            Ok::<_, crate::Error>(LossProgram {
-                program: session.load(planned.plan)?,
-                inputs: planned.inputs,
-                loss: planned.loss,
-                losses: planned.losses,
-            })
-        };
-        let (training, evaluation) = (load(planned.training)?, load(planned.evaluation)?);
-        let embedding = |planned: PlannedEmbedding| {
-            Ok::<_, crate::Error>(Embedding {
-                program: session.load(planned.plan)?,
-                heard: planned.heard,
-                output: planned.embedding,
-                items: planned.items,
-                samples: planned.samples,
-            })
-        };
-        let embedding = planned.embedding.map(embedding).transpose()?;
-        Ok(Programs {
-            micro: planned.micro,
-            training,
-            update: planned.update.map(|plan| session.load(plan)).transpose()?,
-            evaluation,
-            embedding,
-            bytes,
-        })
     }
 }

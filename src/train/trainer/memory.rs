@@ -1,19 +1,12 @@
 //! How many examples go onto the device at a time.
 
+use super::programs::{Footprint, Lay, Programs};
 use crate::{
     gpu::Device,
     kernel::Traits,
-    optim::Adam,
-    tape::{Flat, HISTORY_STEPS, Plan, Planner, Tape, Var},
-    train::{
-        LossStep, Network, TrainError,
-        data::{MicroBatches, loader::slots_that_fit},
-        network::Inputs,
-    },
+    tape::{HISTORY_STEPS, Plan, Planner, Tape, Var},
+    train::{Network, TrainError, data::MicroBatches},
 };
-
-/// Bytes for batches that wait for the device.
-pub(crate) const BATCH_MEMORY: u64 = 1 << 30;
 
 /// Share of the free memory that a plan may take, where the device computes in the host's.
 const SHARE: f64 = 0.7;
@@ -38,34 +31,6 @@ pub(crate) fn divisions(network: &Network) -> Vec<MicroBatches> {
     micro.filter(|micro| micro.count <= HISTORY_STEPS).collect()
 }
 
-/// The tapes of an update by so divided a batch: what runs for every micro-batch, and what then runs once.
-pub(crate) fn tapes(
-    network: &Network,
-    adam: &Adam,
-    micro: MicroBatches,
-) -> Result<(LossStep, Option<Tape>), TrainError> {
-    match micro.count {
-        1 => Ok((network.training_step(adam, micro.examples)?, None)),
-        count => {
-            let (step, update) = network.micro_steps(adam, micro.examples, count)?;
-            Ok((step, Some(update)))
-        }
-    }
-}
-
-/// Bytes on the device, by what for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Footprint {
-    /// Parameters, gradients, moments, statistics: shared by all programs.
-    pub lasting: u64,
-    /// Activations of a training step.
-    pub training: u64,
-    /// Activations of validation and of the nearest-neighbour score.
-    pub evaluation: u64,
-    /// Batches that wait for the device.
-    pub batches: u64,
-}
-
 impl Footprint {
     /// What training this network takes with `examples` of a batch at a time, on a GPU of these traits, or on the
     /// processor; before anything is allocated. Limits of an adapter are not looked at.
@@ -81,123 +46,14 @@ impl Footprint {
                 &mut move |tape: &Tape, outputs: &[Var]| Plan::for_gpu(tape, parameters, outputs, traits)
             }
         };
-        Ok(Planned::new(network, MicroBatches { examples, count }, lay)?.footprint())
-    }
-
-    /// All of it.
-    pub fn total(&self) -> u64 {
-        self.lasting + self.training + self.evaluation + self.batches
-    }
-}
-
-/// A loss step that is laid out.
-pub(crate) struct PlannedLoss {
-    pub plan: Plan,
-    pub inputs: Inputs,
-    pub loss: Var,
-    /// Names of the recorded losses, the sum first.
-    pub losses: Vec<&'static str>,
-}
-
-/// An embedding step that is laid out.
-pub(crate) struct PlannedEmbedding {
-    pub plan: Plan,
-    pub heard: Var,
-    pub embedding: Var,
-    pub items: usize,
-    pub samples: usize,
-}
-
-/// The plans of all programs of a run.
-pub(crate) struct Planned {
-    pub micro: MicroBatches,
-    /// Forward, loss and backward of a micro-batch; with the update, if a batch is one.
-    pub training: PlannedLoss,
-    /// The update, if a batch is several micro-batches.
-    pub update: Option<Plan>,
-    pub evaluation: PlannedLoss,
-    /// For segments of the nearest-neighbour score, if there is one.
-    pub embedding: Option<PlannedEmbedding>,
-}
-
-/// Lays out a tape for a device.
-type Lay<'a> = &'a mut dyn FnMut(&Tape, &[Var]) -> crate::Result<Plan>;
-
-impl Planned {
-    fn new(network: &Network, micro: MicroBatches, lay: Lay<'_>) -> Result<Self, TrainError> {
-        let loss = |step: LossStep, outputs: &[Var], lay: Lay<'_>| {
-            Ok::<_, TrainError>(PlannedLoss {
-                plan: lay(&step.tape, outputs)?,
-                losses: step.names(),
-                inputs: step.inputs,
-                loss: step.loss,
-            })
-        };
-        let (step, update) = tapes(network, &Adam::default(), micro)?;
-        let training = loss(step, &[], lay)?;
-        let update = update.map(|tape| lay(&tape, &[])).transpose()?;
-        let step = network.evaluation_step(micro.examples)?;
-        let outputs = [step.loss];
-        let evaluation = loss(step, &outputs, lay)?;
-        let embedding = match network.recipe.scores_neighbours() {
-            true => {
-                let (items, samples) = (
-                    micro.examples,
-                    network.recipe.samples(network.recipe.training.knn_seconds),
-                );
-                let step = network.embedding_step(items, samples)?;
-                Some(PlannedEmbedding {
-                    plan: lay(&step.tape, &[step.embedding])?,
-                    heard: step.heard,
-                    embedding: step.embedding,
-                    items,
-                    samples,
-                })
-            }
-            false => None,
-        };
-        Ok(Planned {
-            micro,
-            training,
-            update,
-            evaluation,
-            embedding,
-        })
-    }
-
-    fn plans(&self) -> impl Iterator<Item = &Plan> {
-        self.training_plans().chain(self.evaluation_plans())
-    }
-
-    fn training_plans(&self) -> impl Iterator<Item = &Plan> {
-        std::iter::once(&self.training.plan).chain(&self.update)
-    }
-
-    fn evaluation_plans(&self) -> impl Iterator<Item = &Plan> {
-        let embedding = self.embedding.iter().map(|embedding| &embedding.plan);
-        std::iter::once(&self.evaluation.plan).chain(embedding)
-    }
-
-    pub fn footprint(&self) -> Footprint {
-        let lasting = Flat::ALL.map(|flat| self.plans().map(|plan| plan.flat_bytes(flat)).max().unwrap_or(0));
-        let own =
-            |plan: &Plan| plan.bytes() - Flat::ALL.map(|flat| plan.flat_bytes(flat)).iter().sum::<u64>();
-        let slot = self.training.plan.slot_bytes();
-        // validation takes its batches one by one
-        let single = self.evaluation_plans().map(Plan::slot_bytes).max().unwrap_or(0);
-        Footprint {
-            lasting: lasting.iter().sum(),
-            training: self.training_plans().map(own).sum(),
-            evaluation: self.evaluation_plans().map(own).sum(),
-            batches: slots_that_fit(slot, BATCH_MEMORY) * slot + single,
-        }
+        Ok(Programs::plan(network, MicroBatches { examples, count }, lay)?.footprint())
     }
 }
 
 /// Examples that [`start`](super::start) would put onto the device at a time, as far as can be told without allocating.
 ///
 /// # Errors
-/// What not even one example fits; what recording gives.
+/// Why not even one example fits; what recording gives.
 pub fn examples_at_a_time(network: &Network, device: &Device) -> Result<usize, TrainError> {
     let mut planner = Planner::new(device);
     planner.choose(planner.choices().clone());
@@ -206,15 +62,15 @@ pub fn examples_at_a_time(network: &Network, device: &Device) -> Result<usize, T
 }
 
 /// The plans for the first of the divisions with which they fit the device, as far as can be told without allocating.
-/// What comes behind it is left in `divisions`.
+/// Those after it are left in `divisions`.
 ///
 /// # Errors
-/// What the smallest does not fit; what recording gives.
+/// Why not even the smallest fits; what recording gives.
 pub(crate) fn fitting(
     network: &Network,
     planner: &mut Planner,
     divisions: &mut dyn Iterator<Item = MicroBatches>,
-) -> Result<Planned, TrainError> {
+) -> Result<Programs<Plan>, TrainError> {
     let budget = budget(planner.device());
     let mut last = None;
     for micro in divisions {
@@ -232,8 +88,8 @@ fn fits(
     planner: &mut Planner,
     micro: MicroBatches,
     budget: Option<u64>,
-) -> Result<Planned, TrainError> {
-    let planned = Planned::new(network, micro, &mut |tape, outputs| {
+) -> Result<Programs<Plan>, TrainError> {
+    let planned = Programs::plan(network, micro, &mut |tape, outputs| {
         planner.plan(tape, &network.parameters, outputs)
     })?;
     if let Device::Gpu(gpu) = planner.device() {

@@ -1,13 +1,17 @@
-//! The training loop.
+//! The training loop: what fits the device (`memory`) is put there (`programs`, `engine`), updated, validated
+//! (`validate`, `schedule`) and saved. It knows all of training but pipelines. Start reading at [`start`], then at
+//! `Trainer::run_steps`.
 
 mod divergence;
 mod engine;
 mod memory;
+mod programs;
 mod progress;
 mod schedule;
 mod validate;
 
-pub use memory::{Footprint, examples_at_a_time};
+pub use memory::examples_at_a_time;
+pub use programs::Footprint;
 pub use progress::{Event, Observer, Outcome, StartUp};
 pub use schedule::{Schedule, Scores};
 
@@ -34,11 +38,11 @@ use crate::{
     },
 };
 use engine::Engine;
-use memory::BATCH_MEMORY;
+use programs::BATCH_MEMORY;
 use validate::validate;
 
-/// Losses are read from the device after so many steps, or after so long, whichever comes first: often enough
-/// to be watched, seldom enough that the device need not wait.
+/// Losses are read from the device after this many steps or this long, whichever comes first: often enough to be
+/// watched, seldom enough that the device need not wait.
 const READ_STEPS: u32 = 32;
 const READ_TIME: Duration = Duration::from_secs(1);
 const _: () = assert!(READ_STEPS as usize <= HISTORY_STEPS);
@@ -65,21 +69,8 @@ pub fn start(
     check_precision(&config.recipe, device)?;
     let run = Run::create(folder, config)?;
     let _lock = run.lock()?;
-    let prepare = || {
-        let mut network = Network::new(&run.config.recipe)?;
-        let parents = network.adopt(&run.config.from)?;
-        let data = Data::open(&run.config, &parents, observer)?;
-        let engine = Engine::new(network, &run, device, observer)?;
-        Ok((data, engine, parents))
-    };
-    match prepare() {
-        Ok((data, engine, parents)) => {
-            let schedule = Schedule::new(&run.config.recipe.training);
-            let state = State::new(&run.config.recipe, 0, &schedule, &parents);
-            let mut trainer = Trainer::new(run, engine, &data, observer, state)?;
-            trainer.begin(&data)?;
-            trainer.train(&data, stop)
-        }
+    match Prepared::new(&run, None, device, observer) {
+        Ok(prepared) => prepared.train(run, observer, stop),
         Err(error) => {
             run.discard();
             Err(error)
@@ -111,30 +102,51 @@ pub fn resume(
         true => Some(Checkpoint::read(&run.last())?),
         false => None,
     };
-    let mut network = Network::new(&run.config.recipe)?;
-    let parents = match &checkpoint {
-        Some(checkpoint) => checkpoint.state.parents.clone(),
-        None => network.adopt(&run.config.from)?,
-    };
-    let data = Data::open(&run.config, &parents, observer)?;
-    let (engine, state) = match checkpoint {
-        Some(checkpoint) => {
-            let mut engine = Engine::new(network, &run, device, observer)?;
+    Prepared::new(&run, checkpoint, device, observer)?.train(run, observer, stop)
+}
+
+/// All that a start needs, as the last checkpoint has it; without one, as the run's parents do.
+struct Prepared {
+    data: Data,
+    engine: Engine,
+    state: State,
+}
+
+impl Prepared {
+    fn new(
+        run: &Run,
+        checkpoint: Option<Checkpoint>,
+        device: &Device,
+        observer: Observer<'_>,
+    ) -> Result<Self, TrainError> {
+        let recipe = &run.config.recipe;
+        let mut network = Network::new(recipe)?;
+        let state = match &checkpoint {
+            Some(checkpoint) => checkpoint.state.clone(),
+            None => {
+                let parents = network.adopt(&run.config.from)?;
+                State::new(recipe, 0, &Schedule::new(&recipe.training), &parents)
+            }
+        };
+        let data = Data::open(&run.config, &state.parents, observer)?;
+        let mut engine = Engine::new(network, run, device, observer)?;
+        if let Some(checkpoint) = &checkpoint {
             checkpoint.restore(&mut engine.session)?;
-            (engine, checkpoint.state)
         }
-        None => {
-            let engine = Engine::new(network, &run, device, observer)?;
-            let schedule = Schedule::new(&run.config.recipe.training);
-            (engine, State::new(&run.config.recipe, 0, &schedule, &parents))
-        }
-    };
-    let fresh = state.schedule.start.is_none();
-    let mut trainer = Trainer::new(run, engine, &data, observer, state)?;
-    if fresh {
-        trainer.begin(&data)?;
+        Ok(Prepared { data, engine, state })
     }
-    trainer.train(&data, stop)
+
+    fn train(self, run: Run, observer: Observer<'_>, stop: &AtomicBool) -> Result<Outcome, TrainError> {
+        let Prepared { data, engine, state } = self;
+        let fresh = state.schedule.start.is_none();
+        let mut trainer = Trainer::new(run, engine, &data, observer, state)?;
+        if fresh {
+            // the gain is known by what training starts from, divergence is explained by a replay from the first
+            // checkpoint, and a resumed run needs no parents
+            trainer.validate(&data)?;
+        }
+        trainer.train(&data, stop)
+    }
 }
 
 /// An error for a recipe in 16 bits on a GPU that has none: before there is a folder.
@@ -154,7 +166,7 @@ struct Trainer<'o> {
     observer: Observer<'o>,
     log: Log,
     parents: Vec<Parent>,
-    /// Whether judgements that nobody made go into it.
+    /// Whether it learns from simulated judgements.
     simulated: bool,
     schedule: Schedule,
     /// Updates made.
@@ -231,7 +243,7 @@ impl<'o> Trainer<'o> {
         (self.observer)(Event::Started {
             device: &self.engine.session.device().to_string(),
             parameters: self.engine.parameters,
-            bytes: self.engine.programs.bytes,
+            bytes: self.engine.bytes,
             step: first,
             steps,
         });
@@ -279,7 +291,7 @@ impl<'o> Trainer<'o> {
             self.step += 1;
             self.pending += 1;
             let validate = self.step.is_multiple_of(self.epoch) || self.step == steps;
-            // the ring holds so many micro-batches
+            // before the ring is full
             let full = (self.pending + 1) * self.engine.programs.micro.count as u32 > READ_STEPS;
             if validate || full || self.since.elapsed() >= READ_TIME {
                 self.read_losses(loader.waited())?;
@@ -370,13 +382,7 @@ impl<'o> Trainer<'o> {
         Ok(())
     }
 
-    /// Validates what training starts from, so that its gain is known, and writes the first checkpoint: a replay goes
-    /// back to it, and a resumed run needs no parents.
-    fn begin(&mut self, data: &Data) -> Result<(), TrainError> {
-        self.validate(data)
-    }
-
-    /// Evaluates the validation decides how to go on, and writes the checkpoints.
+    /// Validates, decides how to go on, and writes the checkpoints.
     fn validate(&mut self, data: &Data) -> Result<(), TrainError> {
         let (scores, knn) = validate(&mut self.engine, data)?;
         if !scores.loss.is_finite() {
@@ -435,7 +441,7 @@ impl<'o> Trainer<'o> {
         }
     }
 
-    /// Adds to an error in which operation the first number that is none appeared.
+    /// Adds to an error which operation gave the first number that is not finite.
     fn explain(&mut self, error: TrainError, data: &Data) -> TrainError {
         let TrainError::Diverged {
             what,

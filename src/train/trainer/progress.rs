@@ -7,7 +7,7 @@ use crate::{
     train::{Scores, TrainError},
 };
 
-/// What a training run tells whoever watches it, in the order in which it happens.
+/// What a training run tells its observer, in the order in which it happens.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
     /// The corpus is a folder, which is decoded at every start: a prepared store would spare that.
@@ -108,7 +108,7 @@ impl StartUp {
     }
 }
 
-/// Whoever watches a run. Called from several threads while the corpus is decoded.
+/// Watches a run. Called from several threads while the corpus is decoded.
 pub type Observer<'a> = &'a (dyn Fn(Event<'_>) + Sync);
 
 /// How a run ended.

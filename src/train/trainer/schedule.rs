@@ -33,7 +33,7 @@ pub struct Scores {
 }
 
 impl Scores {
-    /// That by which the best is chosen.
+    /// The score by which the best is chosen.
     fn of(self, best: Best) -> f32 {
         match best {
             Best::Knn => self.knn.unwrap_or(0.0),
@@ -100,16 +100,9 @@ mod tests {
     use crate::train::recipe::{Overrides, resolve};
 
     fn training(best: &str) -> Training {
-        let set = [
-            format!("training.best={best}"),
-            "training.patience=5".into(),
-            "training.plateau=2".into(),
-        ];
-        let overrides = Overrides {
-            set: set.to_vec(),
-            ..Overrides::default()
-        };
-        resolve("direct", &overrides).unwrap().training
+        let best = format!("training.best={best}");
+        let set = [best.as_str(), "training.patience=5", "training.plateau=2"];
+        resolve("direct", &Overrides::set(&set)).unwrap().training
     }
 
     fn scores(loss: f32, knn: f32) -> Scores {

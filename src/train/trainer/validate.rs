@@ -18,14 +18,14 @@ const NEIGHBOURS: usize = 5;
 /// The name of the score over all instruments.
 const MEAN: &str = "mean";
 
-/// The mean loss over the validation examples, and the nearest-neighbour scores by instrument and on the whole.
+/// The mean loss over the validation examples, and the nearest-neighbour scores by instrument and over all.
 pub(crate) fn validate(
     engine: &mut Engine,
     data: &Data,
 ) -> Result<(Scores, BTreeMap<String, f32>), TrainError> {
     let loss = mean_loss(engine, data)?;
     let knn = match &data.knn {
-        // what is no number has no neighbours
+        // NaN has no neighbours
         Some(knn) if loss.is_finite() => neighbours(engine, knn)?,
         _ => BTreeMap::new(),
     };

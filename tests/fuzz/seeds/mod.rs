@@ -13,7 +13,7 @@ use stemwise::{
         Corpus, Instrument,
         store::{PrepareOptions, prepare},
     },
-    eval::{Distances, EvaluatedRun, Evaluation, Score, Unit, What},
+    eval::{Average, Distances, EvaluatedRun, Evaluation, Measure, Preset, Ratio, Score},
     library::{Content, FileInfo, Header, RunName, Subspace, Writer},
     train::{
         Parent, Recipe, RunConfig, RunRecord, Start,
@@ -204,11 +204,11 @@ pub fn weights(folder: &Path) -> Vec<Vec<u8>> {
 
 pub fn evaluation(_: &Path) -> Vec<Vec<u8>> {
     let triangle = |text: &str| serde_json::from_value(text.into()).unwrap();
-    let score = |what, unit| Score {
-        what,
-        measure: "10 s".into(),
+    let score = |measure: Measure| Score {
+        what: measure.what(),
+        measure,
         instrument: Instrument::Bass,
-        unit,
+        unit: measure.unit(),
         value: 0.5,
         interval: Some([0.25, 0.75]),
         n: 20,
@@ -237,10 +237,10 @@ pub fn evaluation(_: &Path) -> Vec<Vec<u8>> {
         seed: 1,
         seconds: 10.0,
         pieces: None,
-        preset: "paper".into(),
+        preset: Preset::I25,
         scores: vec![
-            score(What::MesNormal, Unit::Share),
-            score(What::Sdr, Unit::Decibels),
+            score(Measure::Length(10.0)),
+            score(Measure::Separated(Ratio::Sdr, Average::Means)),
         ],
         left_out: Vec::new(),
         confusion: vec![vec![1, 2], vec![3, 4]],
