@@ -9,9 +9,8 @@ use super::{DescribeError, Heard, identity};
 use crate::{
     corpus::Instrument,
     gpu::Device,
-    kernel::StepValues,
-    tape::{Program, Slot, Var},
-    train::{EmbeddingStep, Network, Recipe, TrainError, Trained},
+    tape::{Session, Tape, Var},
+    train::{Embedding, Network, Recipe, TrainError, Trained},
 };
 
 /// Items that are described at once, always.
@@ -20,7 +19,7 @@ const BATCH: usize = 8;
 pub(super) struct Model {
     pub trained: Trained,
     /// By number of samples.
-    programs: BTreeMap<usize, (Program, Var, Var)>,
+    programs: BTreeMap<usize, Embedding>,
     weights: String,
 }
 
@@ -68,69 +67,52 @@ impl Model {
             session,
             ..
         } = &mut self.trained;
-        let (program, heard, output) = match self.programs.entry(samples) {
+        let embedding = match self.programs.entry(samples) {
             Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => {
-                let step = step(network, samples)?;
-                let program = session.compile(&step.tape, &[step.embedding])?;
-                entry.insert((program, step.heard, step.embedding))
-            }
+            Entry::Vacant(entry) => entry.insert(program(network, session, samples)?),
         };
-        let sources = network.sources();
-        let alone = network.recipe.instrument.filter(|_| sources == 1);
-        let dimensions = network.recipe.dimensions();
-        let mut values = Vec::with_capacity(items.len() * dimensions);
-        for (first, batch) in (0..).step_by(BATCH).zip(items.chunks(BATCH)) {
-            // a new slot is silent
-            let mut slot = session.slot(program)?;
-            for (i, item) in batch.iter().enumerate() {
-                let mut write = |source: usize, signal: &[i16]| match signal.len() == samples {
-                    true => Ok(slot.write_pcm16(*heard, (i * sources + source) * samples, signal)?),
-                    false => Err(DescribeError::Length {
-                        item: first + i,
-                        given: signal.len(),
-                        expected: samples,
-                    }),
-                };
-                match (item, alone) {
-                    // what the network hears is the sum of its sources
-                    (Heard::Mix(mix), None) => write(0, mix)?,
-                    (Heard::Mix(_), Some(instrument)) => {
-                        return Err(DescribeError::NeedsStems {
-                            folder: folder.clone(),
-                            instrument,
-                        });
-                    }
-                    (Heard::Stems(stems), Some(instrument)) => {
-                        stems[instrument as usize].map_or(Ok(()), |stem| write(0, stem))?;
-                    }
-                    (Heard::Stems(stems), None) => {
-                        for (source, stem) in stems.iter().enumerate() {
-                            stem.map_or(Ok(()), |stem| write(source, stem))?;
-                        }
-                    }
+        let alone = network.recipe.instrument.filter(|_| network.sources() == 1);
+        embedding.run(session, items.len(), |item, write| {
+            let mut write = |source: usize, signal: &[i16]| match signal.len() == samples {
+                true => Ok(write(source, signal)?),
+                false => Err(DescribeError::Length {
+                    item,
+                    given: signal.len(),
+                    expected: samples,
+                }),
+            };
+            match (&items[item], alone) {
+                // what the network hears is the sum of its sources
+                (Heard::Mix(mix), None) => write(0, mix),
+                (Heard::Mix(_), Some(instrument)) => Err(DescribeError::NeedsStems {
+                    folder: folder.clone(),
+                    instrument,
+                }),
+                (Heard::Stems(stems), Some(instrument)) => {
+                    stems[instrument as usize].map_or(Ok(()), |stem| write(0, stem))
+                }
+                (Heard::Stems(stems), None) => {
+                    let mut stems = stems.iter().enumerate();
+                    stems.try_for_each(|(source, stem)| stem.map_or(Ok(()), |stem| write(source, stem)))
                 }
             }
-            session.run_slot(program, slot, &StepValues::default(), |_: Slot| {})?;
-            let rows = session.read(program, *output)?;
-            values.extend_from_slice(&rows[..batch.len() * dimensions]);
-        }
-        Ok(values)
+        })
     }
 }
 
 /// What describes [`BATCH`] items of `samples` samples.
-fn step(network: &Network, samples: usize) -> Result<EmbeddingStep, DescribeError> {
+fn program(network: &Network, session: &mut Session, samples: usize) -> Result<Embedding, DescribeError> {
     let front_end = &network.recipe.front_end;
     let least = front_end.stft_size / 2;
     if samples <= least {
         return Err(DescribeError::Short { samples, least });
     }
-    match network.embedding_step(BATCH, samples) {
+    let compile = |tape: &Tape, outputs: &[Var]| session.compile(tape, outputs);
+    match Embedding::new(network, BATCH, samples, compile) {
         Err(TrainError::Engine(error @ crate::Error::Shape { .. })) => Err(DescribeError::Unfit {
             seconds: samples as f64 / f64::from(front_end.sample_rate),
             message: error.to_string(),
         }),
-        step => Ok(step?),
+        embedding => Ok(embedding?),
     }
 }

@@ -23,6 +23,7 @@
 //! ```
 
 mod data;
+mod embedding;
 mod error;
 mod network;
 pub mod pipeline;
@@ -33,6 +34,7 @@ mod trainer;
 #[doc(hidden)]
 pub use data::loader;
 pub(crate) use data::{clip_files, judgements_hash};
+pub(crate) use embedding::Embedding;
 pub use error::TrainError;
 pub use network::{EmbeddingStep, LossPart, LossStep, Network, Parent};
 pub use recipe::Recipe;
