@@ -4,7 +4,7 @@ CARGO ?= cargo
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench fuzz gpu-kit vulkan
+.PHONY: help demo test lint engine bench fuzz gpu-kit vulkan
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-7s  %s\n", $$1, $$2 }' Makefile
@@ -18,7 +18,11 @@ test: vulkan ## Run all tests; installs a software Vulkan driver where there is 
 lint: ## Check formatting, lints and documentation
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --no-default-features --all-targets -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --locked --no-deps
+
+engine: vulkan ## Build and test the engine alone, without the feature train
+	$(CARGO) test --locked --no-fail-fast --no-default-features
 
 bench: ## Time operations, training steps and data (STEMWISE_DEVICE names a device beside the cpu)
 	$(CARGO) bench --locked --bench ops --bench step --bench data --bench store

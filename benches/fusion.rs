@@ -14,17 +14,15 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::Operands;
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 use stemwise::{
     Result,
     gpu::Device,
     kernel::StepValues,
     models::{Separator, SeparatorConfig},
-    nn::Mode,
+    nn::{self, Build, Mode},
     ops::{Add, BatchNorm, L1Loss, LeakyRelu, LeakyReluGradient, Multiply, Sigmoid, SigmoidGradient},
     optim::Adam,
-    tape::{Plan, Program, Role, Session, Var},
+    tape::{Plan, Program, Session, Var},
 };
 
 const SIZES: [[usize; 3]; 2] = [[2, 256, 64], [4, 512, 128]];
@@ -52,13 +50,12 @@ const WORKS: [(&str, Record); 6] = [
 
 /// The paper's separator: a step with Adam, or its loss alone.
 fn unet(at: &mut Operands, [batch, bins, frames]: Size, mode: Mode) -> Result<Vec<Var>> {
-    let mut rng = ChaCha8Rng::seed_from_u64(0);
     let config = SeparatorConfig::default();
-    let separator = Separator::new(&config, &mut at.parameters, Role::Trainable, "", &mut rng)?;
+    let separator = Separator::new(&config, &mut Build::new(&mut at.parameters, 0))?;
     let shape = [batch, 1, bins, frames];
     let (mix, target) = (at.tensor(shape)?, at.tensor(shape)?);
     let estimate = separator
-        .record(&mut at.tape, &at.parameters, mix, mode)?
+        .record(&mut nn::Record::new(&mut at.tape, &at.parameters, mode), mix)?
         .estimate;
     let loss = at.tape.push(L1Loss, &[estimate, target])?;
     if mode == Mode::Train {

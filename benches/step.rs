@@ -21,16 +21,14 @@ mod common;
 use std::time::{Duration, Instant};
 
 use criterion::{Bencher, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 use stemwise::{
     Result,
     gpu::Device,
     models::{Encoder, Last, Separator, SeparatorConfig},
-    nn::{LinearLayer, Mode},
+    nn::{Build, LinearLayer, Mode, Record},
     ops::{L1Loss, MeanTime, Reshape, TripletLoss},
     optim::Adam,
-    tape::{Parameters, Plan, Program, Role, Session, Tape, Var},
+    tape::{Parameters, Plan, Program, Session, Tape, Var},
 };
 
 const SIZES: [[usize; 3]; 2] = [[2, 256, 64], [4, 512, 128]];
@@ -56,13 +54,12 @@ const WORKS: [Work; 2] = [("unet-step", unet), ("triplet-step", triplet)];
 
 fn unet([batch, bins, frames]: Size) -> Result<Recorded> {
     let (mut parameters, mut tape) = (Parameters::default(), Tape::new());
-    let mut rng = ChaCha8Rng::seed_from_u64(0);
     let config = SeparatorConfig::default();
-    let separator = Separator::new(&config, &mut parameters, Role::Trainable, "", &mut rng)?;
+    let separator = Separator::new(&config, &mut Build::new(&mut parameters, 0))?;
     let shape = [batch, 1, bins, frames];
     let (mix, target) = (tape.input("mix", shape), tape.input("target", shape));
     let estimate = separator
-        .record(&mut tape, &parameters, mix, Mode::Train)?
+        .record(&mut Record::new(&mut tape, &parameters, Mode::Train), mix)?
         .estimate;
     let loss = tape.push(L1Loss, &[estimate, target])?;
     let mix = magnitudes(0, batch * bins * frames);
@@ -77,18 +74,19 @@ fn unet([batch, bins, frames]: Size) -> Result<Recorded> {
 
 fn triplet([batch, bins, frames]: Size) -> Result<Recorded> {
     let (mut parameters, mut tape) = (Parameters::default(), Tape::new());
-    let mut rng = ChaCha8Rng::seed_from_u64(0);
-    let (role, channels) = (Role::Trainable, SeparatorConfig::default().channels);
-    let encoder = Encoder::new(&channels, Last::Activated, &mut parameters, role, "", &mut rng)?;
+    let channels = SeparatorConfig::default().channels;
+    let mut build = Build::new(&mut parameters, 0);
+    let encoder = Encoder::new(&channels, Last::Activated, &mut build)?;
     let features = channels[5] * (0..channels.len()).fold(bins, |bins, _| bins.div_ceil(2));
-    let linear = LinearLayer::new(&mut parameters, "linear", [features, DIMENSIONS], role, &mut rng)?;
+    let linear = LinearLayer::new(&mut build.at("linear"), [features, DIMENSIONS])?;
 
     let x = tape.input("x", [3 * batch, 1, bins, frames]);
-    let encoded = encoder.record(&mut tape, &parameters, x, Mode::Train)?;
-    let mean = tape.push(MeanTime, &[encoded.bottleneck()?])?;
+    let mut at = Record::new(&mut tape, &parameters, Mode::Train);
+    let encoded = encoder.record(&mut at, x)?;
+    let mean = at.push(MeanTime, &[encoded.bottleneck()?])?;
     let shape = [3 * batch, features].into();
-    let flat = tape.push(Reshape { shape }, &[mean])?;
-    let embeddings = linear.record(&mut tape, &parameters, flat)?;
+    let flat = at.push(Reshape { shape }, &[mean])?;
+    let embeddings = linear.record(&mut at, flat)?;
     let mask = tape.constant([batch, DIMENSIONS], &vec![1.0; batch * DIMENSIONS])?;
     let weight = tape.constant([batch], &vec![1.0; batch])?;
     let loss = tape.push(TripletLoss { margin: MARGIN }, &[embeddings, mask, weight])?;

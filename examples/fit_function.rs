@@ -1,87 +1,43 @@
 //! Fits y = sin(x) with a small network: the engine alone, without audio.
 //!
 //! ```text
-//! cargo run --release --example fit_function            # the first real GPU, else the cpu
-//! cargo run --release --example fit_function llvmpipe   # any name of `stemwise devices`, or cpu
+//! cargo run --release --no-default-features --example fit_function            # the first real GPU, else the cpu
+//! cargo run --release --no-default-features --example fit_function llvmpipe   # any name of `stemwise devices`, or cpu
 //! ```
 
 use std::f32::consts::PI;
 
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
-use stemwise::{
-    Result,
-    gpu::Device,
-    kernel::StepValues,
-    nn::uniform_init,
-    ops::{LeakyRelu, Linear, MseLoss},
-    optim::Adam,
-    shape::Shape,
-    tape::{ParameterId, Parameters, Role, Session, Tape, Var},
-};
+use stemwise::prelude::*;
 
 /// Points on [−π, π], all in every step.
 const POINTS: usize = 256;
 const LAYERS: [usize; 4] = [1, 64, 64, 1];
 const STEPS: u32 = 600;
 
-/// A fully connected layer: two named tensors, and how it records itself.
-struct Layer {
-    weight: ParameterId,
-    bias: ParameterId,
-}
-
-impl Layer {
-    fn new(
-        parameters: &mut Parameters,
-        name: &str,
-        from: usize,
-        to: usize,
-        rng: &mut ChaCha8Rng,
-    ) -> Result<Self> {
-        let mut add = |what: &str, shape: Shape| {
-            let initial = uniform_init(shape.len(), from, rng);
-            parameters.add(&format!("{name}.{what}"), shape, Role::Trainable, initial)
-        };
-        Ok(Layer {
-            weight: add("weight", [to, from].into())?,
-            bias: add("bias", [to].into())?,
-        })
-    }
-
-    /// `[N, from] → [N, to]`
-    fn record(&self, tape: &mut Tape, parameters: &Parameters, x: Var) -> Result<Var> {
-        let (weight, bias) = (
-            tape.parameter(parameters, self.weight)?,
-            tape.parameter(parameters, self.bias)?,
-        );
-        tape.push(Linear, &[x, weight, bias])
-    }
-}
-
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<()> {
     let device = Device::open(std::env::args().nth(1).as_deref())?;
 
     // The parameters: names, shapes and the values that training starts from.
-    let (mut parameters, mut rng) = (Parameters::default(), ChaCha8Rng::seed_from_u64(0));
-    let layers = LAYERS
-        .windows(2)
-        .enumerate()
-        .map(|(i, size)| Layer::new(&mut parameters, &format!("layer.{i}"), size[0], size[1], &mut rng));
-    let layers: Vec<Layer> = layers.collect::<Result<_>>()?;
+    let mut parameters = Parameters::default();
+    let mut build = Build::new(&mut parameters, 0);
+    let layers = LAYERS.windows(2).enumerate();
+    let layers =
+        layers.map(|(i, size)| LinearLayer::new(&mut build.at(format!("layer.{i}")), [size[0], size[1]]));
+    let layers: Vec<LinearLayer> = layers.collect::<Result<_>>()?;
 
     // The tape of one step: forward, loss, backward, update. Nothing is computed yet.
     let mut tape = Tape::new();
     let x = tape.input("x", [POINTS, 1]);
     let y = tape.input("y", [POINTS, 1]);
+    let mut at = Record::new(&mut tape, &parameters, Mode::Train);
     let mut output = x;
     for (i, layer) in layers.iter().enumerate() {
         if i > 0 {
-            output = tape.push(LeakyRelu { slope: 0.1 }, &[output])?;
+            output = at.push(ops::LeakyRelu { slope: 0.1 }, &[output])?;
         }
-        output = layer.record(&mut tape, &parameters, output)?;
+        output = layer.record(&mut at, output)?;
     }
-    let loss = tape.push(MseLoss, &[output, y])?;
+    let loss = tape.push(ops::MseLoss, &[output, y])?;
     tape.backward(loss)?;
     let adam = Adam::default();
     adam.record(&mut tape, &parameters)?;
@@ -100,11 +56,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .collect();
     let ys: Vec<f32> = xs.iter().map(|x| x.sin()).collect();
     for step in 0..STEPS {
-        session.run(
-            &mut program,
-            &[&xs, &ys],
-            &StepValues::new(0, step, 1e-3, adam.betas()),
-        )?;
+        let values = StepValues::new(0, step, 1e-3, adam.betas());
+        session.run(&mut program, &[&xs, &ys], &values)?;
         // Reading waits for the device, so it is done now and then only.
         if step % 100 == 0 || step + 1 == STEPS {
             println!("step {step:>4}  loss {:.6}", session.read(&mut program, loss)?[0]);

@@ -8,10 +8,8 @@
 use std::{error::Error, sync::atomic::AtomicBool};
 
 use stemwise::{
-    corpus::{
-        Corpus, Instrument, Split,
-        synth::{SynthOptions, synthesise},
-    },
+    corpus::{Corpus, Instrument, Split},
+    generate::synth::{SynthOptions, synthesise},
     gpu::Device,
     separate::{Separators, WindowOptions, separate_file},
     train::{

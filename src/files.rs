@@ -4,7 +4,6 @@
 //! folder, is flushed to the disk and renamed. A crash or a full disk leaves the old file as it was.
 
 use std::{
-    env,
     fs::{self, File, FileType, Metadata, TryLockError},
     io::{self, BufWriter, Read, Write},
     path::{Path, PathBuf},
@@ -39,6 +38,26 @@ pub enum FileError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+/// What the operating system refused.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {what} {}: {source}", path.display())]
+pub struct IoError {
+    /// A verb, as in "list" or "create".
+    pub what: &'static str,
+    /// The file or folder.
+    pub path: PathBuf,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+impl IoError {
+    /// Of what the system says; for `map_err`.
+    pub(crate) fn of(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| IoError { what, path, source }
+    }
 }
 
 /// Writes the file `path` through `write`: afterwards it holds all that `write` wrote, or, after an error, what
@@ -160,20 +179,6 @@ impl Drop for Lock {
     fn drop(&mut self) {
         let _ = self.0.unlock();
     }
-}
-
-/// The user's folder `stemwise/NAME` where the system has caches; it need not be there. `None` where it has none.
-pub fn cache_folder(name: &str) -> Option<PathBuf> {
-    let given = |name| {
-        env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
-    let base = match cfg!(windows) {
-        true => given("LOCALAPPDATA"),
-        false => given("XDG_CACHE_HOME").or_else(|| Some(env::home_dir()?.join(".cache"))),
-    };
-    Some(base?.join("stemwise").join(name))
 }
 
 /// How the names of temporary files begin: a killed process leaves them behind.

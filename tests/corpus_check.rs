@@ -11,10 +11,12 @@ use std::{
 };
 
 use common::program::{stemwise, text};
-use stemwise::corpus::{
-    Corpus, ExcludeList, Instrument, Split,
-    check::{Report, check},
-    write::{NewStem, NewTrack, Note},
+use stemwise::{
+    corpus::{
+        Corpus, ExcludeList, Instrument, Split,
+        check::{Report, check},
+    },
+    generate::write::{NewStem, NewTrack, Note},
 };
 
 const RATE: usize = 44_100;

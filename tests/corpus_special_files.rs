@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use stemwise::corpus::synth::{SynthOptions, synthesise};
+use stemwise::generate::synth::{SynthOptions, synthesise};
 
 /// What the program says, if it ends in time: with the faults that are tested for, it never would.
 #[track_caller]

@@ -7,10 +7,9 @@ use std::{
 };
 
 use midly::{MetaMessage, MidiMessage, Smf, TrackEventKind};
-use stemwise::corpus::{
-    instrument::Instrument,
-    metadata::Metadata,
-    synth::{Summary, SynthOptions, synthesise},
+use stemwise::{
+    corpus::{Instrument, Metadata},
+    generate::synth::{Summary, SynthOptions, synthesise},
 };
 
 const RATE: f64 = 44_100.0;

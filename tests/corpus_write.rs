@@ -3,9 +3,9 @@
 use std::{fs, path::Path};
 
 use midly::{MetaMessage, MidiMessage, Smf, TrackEventKind};
-use stemwise::corpus::{
-    metadata::Metadata,
-    write::{NewStem, NewTrack, Note},
+use stemwise::{
+    corpus::Metadata,
+    generate::write::{NewStem, NewTrack, Note},
 };
 
 fn wav(path: &Path) -> Vec<i32> {

@@ -38,23 +38,15 @@ fn a_lost_device_is_a_typed_error_everywhere() {
     let gpu = open_gpu();
     let (mut session, tape, double) = small(&gpu);
     let mut program = session.compile(&tape, &[double]).unwrap();
-    session
-        .run::<&[f32]>(&mut program, &[], &StepValues::default())
-        .unwrap();
+    session.replay(&mut program, &StepValues::default()).unwrap();
     assert_eq!(session.read(&mut program, double).unwrap(), [2.0; 5]);
     // one replay in flight
-    session
-        .run::<&[f32]>(&mut program, &[], &StepValues::default())
-        .unwrap();
+    session.replay(&mut program, &StepValues::default()).unwrap();
 
     gpu.simulate_loss();
     // twice: the error stays
     for _ in 0..2 {
-        assert!(is_lost(session.run::<&[f32]>(
-            &mut program,
-            &[],
-            &StepValues::default()
-        )));
+        assert!(is_lost(session.replay(&mut program, &StepValues::default())));
         assert!(is_lost(session.read(&mut program, double)));
         assert!(is_lost(session.flat(Flat::Parameters)));
         assert!(is_lost(session.set_flat(Flat::Parameters, &[0.0; 64])));
@@ -79,9 +71,7 @@ fn losing_one_device_leaves_another_alone() {
     one.simulate_loss();
     let (mut session, tape, double) = small(&other);
     let mut program = session.compile(&tape, &[double]).unwrap();
-    session
-        .run::<&[f32]>(&mut program, &[], &StepValues::default())
-        .unwrap();
+    session.replay(&mut program, &StepValues::default()).unwrap();
     assert_eq!(session.read(&mut program, double).unwrap(), [2.0; 5]);
 }
 

@@ -3,7 +3,7 @@
 mod common;
 mod engine;
 
-use engine::{Engine, Target, graphs::Training, harness, noise, relative};
+use engine::{Engine, Target, harness, noise, relative, separator::Training};
 use stemwise::{
     Result,
     corpus::Instrument,

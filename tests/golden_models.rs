@@ -4,11 +4,10 @@
 mod engine;
 
 use engine::{Engine, Target, absolute, fixture::Fixture, largest, relative};
-use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use stemwise::{
     kernel::StepValues,
     models::{Direct, DirectConfig, Extractor, ExtractorConfig, HashizumeConfig, HashizumeNetwork},
-    nn::{LogMelConfig, Mode},
+    nn::{Build, LogMelConfig, Mode, Record},
     ops::{Add, L1Loss, Scale, TripletLoss, norm_loss},
     shape::Shape,
     signal::MelFilters,
@@ -56,10 +55,6 @@ fn log_mel() -> LogMelConfig {
     }
 }
 
-fn start() -> (Parameters, Tape, ChaCha8Rng) {
-    (Parameters::default(), Tape::new(), ChaCha8Rng::seed_from_u64(0))
-}
-
 fn triplet(tape: &mut Tape, embedding: Var, mask: Var) -> Var {
     let triplets = tape.shape(mask).unwrap()[0];
     let weight = tape.constant([triplets], &vec![1.0; triplets]).unwrap();
@@ -68,16 +63,16 @@ fn triplet(tape: &mut Tape, embedding: Var, mask: Var) -> Var {
 }
 
 fn extractor(fixture: &Fixture) -> Net {
-    let (mut parameters, mut tape, mut rng) = start();
+    let (mut parameters, mut tape) = (Parameters::default(), Tape::new());
     let config = ExtractorConfig {
         channels: channels(fixture, "channels"),
         dimensions: fixture.shape("output")[1],
         log_mel: log_mel(),
     };
-    let network = Extractor::new(&config, &mut parameters, Role::Trainable, "", &mut rng).unwrap();
+    let network = Extractor::new(&config, &mut Build::new(&mut parameters, 0)).unwrap();
     let magnitude = tape.input("magnitude", fixture.shape("input.magnitude"));
     let embedding = network
-        .record(&mut tape, &parameters, magnitude, Mode::Train)
+        .record(&mut Record::new(&mut tape, &parameters, Mode::Train), magnitude)
         .unwrap();
     let [items, dimensions] = [0, 1].map(|i| tape.shape(embedding).unwrap()[i]);
     let shape = Shape::from([items / 3, dimensions]);
@@ -93,7 +88,7 @@ fn extractor(fixture: &Fixture) -> Net {
 }
 
 fn direct(fixture: &Fixture) -> Net {
-    let (mut parameters, mut tape, mut rng) = start();
+    let (mut parameters, mut tape) = (Parameters::default(), Tape::new());
     let config = DirectConfig {
         channels: channels(fixture, "channels"),
         bins: fixture.metadata("config")["bins"].as_u64().unwrap() as usize,
@@ -101,7 +96,7 @@ fn direct(fixture: &Fixture) -> Net {
         dropout: 0.0,
         ..DirectConfig::default()
     };
-    let network = Direct::new(&config, &mut parameters, [Role::Trainable; 2], "", &mut rng).unwrap();
+    let network = Direct::new(&config, &mut Build::new(&mut parameters, 0), Role::Trainable).unwrap();
     let inputs = vec!["magnitude", "mask", "stem0", "stem1", "stem2", "stem3", "stem4"];
     let vars: Vec<Var> = inputs
         .iter()
@@ -109,12 +104,17 @@ fn direct(fixture: &Fixture) -> Net {
         .collect();
     let (magnitude, mask) = (vars[0], vars[1]);
     let described = network
-        .record(&mut tape, &parameters, magnitude, Mode::Train)
+        .record(&mut Record::new(&mut tape, &parameters, Mode::Train), magnitude)
         .unwrap();
     let mut loss = triplet(&mut tape, described.embedding, mask);
     for (i, &stem) in vars[2..].iter().enumerate() {
         let estimate = network
-            .reconstruct(&mut tape, &parameters, &described, magnitude, i, Mode::Train)
+            .reconstruct(
+                &mut Record::new(&mut tape, &parameters, Mode::Train),
+                &described,
+                magnitude,
+                i,
+            )
             .unwrap()
             .estimate;
         let l1 = tape.push(L1Loss, &[estimate, stem]).unwrap();
@@ -130,20 +130,20 @@ fn direct(fixture: &Fixture) -> Net {
 }
 
 fn hashizume(fixture: &Fixture) -> Net {
-    let (mut parameters, mut tape, mut rng) = start();
+    let (mut parameters, mut tape) = (Parameters::default(), Tape::new());
     let config = HashizumeConfig {
         channels: channels(fixture, "pairs"),
         dimensions: fixture.shape("output")[1],
         log_mel: log_mel(),
     };
-    let network = HashizumeNetwork::new(&config, &mut parameters, Role::Trainable, "", &mut rng).unwrap();
+    let network = HashizumeNetwork::new(&config, &mut Build::new(&mut parameters, 0)).unwrap();
     let inputs = vec!["magnitude", "mask", "label", "bias"];
     let vars: Vec<Var> = inputs
         .iter()
         .map(|name| tape.input(name, fixture.shape(&format!("input.{name}"))))
         .collect();
     let embedding = network
-        .record(&mut tape, &parameters, vars[0], Mode::Train)
+        .record(&mut Record::new(&mut tape, &parameters, Mode::Train), vars[0])
         .unwrap();
     let near = triplet(&mut tape, embedding, vars[1]);
     let norms = norm_loss(&mut tape, embedding, vars[3], vars[2]).unwrap();

@@ -8,7 +8,7 @@ use engine::{Engine, Target, fixture::Fixture, relative};
 use stemwise::{
     Result,
     kernel::StepValues,
-    nn::{BatchNorm2d, Mode},
+    nn::{BatchNorm2d, Build, Mode, Record},
     ops::{
         Add, Conv2d, ConvTranspose2d, L1Loss, LeakyRelu, Linear, MaxPool2d, MeanTime, MseLoss, Multiply,
         Sigmoid, SquaredNorm, Sum,
@@ -228,10 +228,12 @@ fn batch_norm(golden: &mut Golden, mode: Mode) {
     let name = |tensor: &str| format!("{case}.{tensor}");
     let shape = golden.fixture.shape(&name("input"));
     let mut parameters = Parameters::default();
-    let layer = BatchNorm2d::new(&mut parameters, case, shape[1], Role::Trainable).unwrap();
+    let layer = BatchNorm2d::new(&mut Build::new(&mut parameters, 0).at(case), shape[1]).unwrap();
     let mut tape = Tape::new();
     let input = tape.input("input", shape);
-    let output = layer.record(&mut tape, &parameters, input, mode).unwrap();
+    let output = layer
+        .record(&mut Record::new(&mut tape, &parameters, mode), input)
+        .unwrap();
     let upstream = tape
         .constant(shape, &golden.fixture.values(&name("grad_output")))
         .unwrap();

@@ -7,12 +7,11 @@ mod engine;
 use std::{collections::BTreeSet, fs, path::Path};
 
 use engine::{Engine, Target, absolute, fixture::Fixture, largest, noise, relative, widen};
-use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use safetensors::{Dtype, SafeTensors};
 use stemwise::{
     kernel::StepValues,
     models::{Direct, DirectConfig, SUBSPACES},
-    nn::Mode,
+    nn::{Build, Mode, Record},
     ops::{L1Loss, TripletLoss},
     optim::Adam,
     tape::{Flat, HISTORY_STEPS, Parameter, Parameters, Role, Tape, Var},
@@ -383,8 +382,8 @@ fn small_direct() -> (Parameters, Direct) {
         reconstruct: true,
         ..DirectConfig::default()
     };
-    let (mut parameters, mut rng) = (Parameters::default(), ChaCha8Rng::seed_from_u64(3));
-    let net = Direct::new(&config, &mut parameters, [Role::Trainable; 2], "", &mut rng).unwrap();
+    let mut parameters = Parameters::default();
+    let net = Direct::new(&config, &mut Build::new(&mut parameters, 3), Role::Trainable).unwrap();
     (parameters, net)
 }
 
@@ -423,7 +422,8 @@ fn a_triplet_of_one_instrument_reaches_its_sub_space_only() {
     for (target, instrument) in every_instrument() {
         let (all, embedding) = gradients(target, &parameters, |tape| {
             let magnitude = tape.input("magnitude", [ITEMS, 1, BINS, FRAMES]);
-            let described = net.record(tape, &parameters, magnitude, Mode::Train).unwrap();
+            let at = &mut Record::new(tape, &parameters, Mode::Train);
+            let described = net.record(at, magnitude).unwrap();
             let conditioned = net.condition(tape, &described, instrument).unwrap();
             let triplets = ITEMS / 3;
             let mask = tape
@@ -464,10 +464,9 @@ fn the_reconstruction_of_one_instrument_reaches_its_channels_only() {
     for (target, instrument) in every_instrument() {
         let (all, _) = gradients(target, &parameters, |tape| {
             let magnitude = tape.input("magnitude", [ITEMS, 1, BINS, FRAMES]);
-            let described = net.record(tape, &parameters, magnitude, Mode::Train).unwrap();
-            let separated = net
-                .reconstruct(tape, &parameters, &described, magnitude, instrument, Mode::Train)
-                .unwrap();
+            let at = &mut Record::new(tape, &parameters, Mode::Train);
+            let described = net.record(at, magnitude).unwrap();
+            let separated = net.reconstruct(at, &described, magnitude, instrument).unwrap();
             let silence = vec![0.0; ITEMS * BINS * FRAMES];
             let silence = tape.constant([ITEMS, 1, BINS, FRAMES], &silence).unwrap();
             let loss = tape.push(L1Loss, &[separated.estimate, silence]).unwrap();

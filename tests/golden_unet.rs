@@ -6,11 +6,10 @@ mod engine;
 use std::collections::BTreeMap;
 
 use engine::{Compiled, Engine, Target, absolute, fixture::Fixture, largest, relative};
-use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use stemwise::{
     kernel::StepValues,
     models::{Separated, Separator, SeparatorConfig},
-    nn::Mode,
+    nn::{Build, Mode, Record},
     ops::L1Loss,
     optim::Adam,
     tape::{Flat, Parameters, Role, Tape, Var},
@@ -59,18 +58,17 @@ impl Net {
         let channels = &fixture.metadata("config")["encoder_channels"];
         let channels = std::array::from_fn(|i| channels[i].as_u64().unwrap() as usize);
         let mut parameters = Parameters::default();
-        let mut rng = ChaCha8Rng::seed_from_u64(0);
         let config = SeparatorConfig {
             channels,
             dropout: 0.0,
         };
-        let separator = Separator::new(&config, &mut parameters, Role::Trainable, "", &mut rng).unwrap();
+        let separator = Separator::new(&config, &mut Build::new(&mut parameters, 0)).unwrap();
         let shape = fixture.shape("input.mix");
 
         let mut train = Tape::new();
         let (mix, target) = (train.input("mix", shape), train.input("target", shape));
         let trained = separator
-            .record(&mut train, &parameters, mix, Mode::Train)
+            .record(&mut Record::new(&mut train, &parameters, Mode::Train), mix)
             .unwrap();
         let loss = train.push(L1Loss, &[trained.estimate, target]).unwrap();
         train.backward(loss).unwrap();
@@ -79,7 +77,7 @@ impl Net {
         let mut evaluate = Tape::new();
         let mix = evaluate.input("mix", shape);
         let evaluated = separator
-            .record(&mut evaluate, &parameters, mix, Mode::Evaluate)
+            .record(&mut Record::new(&mut evaluate, &parameters, Mode::Evaluate), mix)
             .unwrap();
         let inputs = ["input.mix", "input.target"].map(|name| fixture.values(name));
         Net {

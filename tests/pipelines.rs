@@ -17,10 +17,8 @@ use common::{
 };
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use stemwise::{
-    corpus::{
-        Instrument,
-        synth::{SynthOptions, synthesise},
-    },
+    corpus::Instrument,
+    generate::synth::{SynthOptions, synthesise},
     gpu::Device,
     train::{
         self, Checkpoint, Network, RunConfig, TrainError,

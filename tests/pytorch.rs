@@ -76,7 +76,7 @@ fn checkpoints_load_in_pytorch() {
             let values = run(&tape, &[embedding]).remove(0);
             outputs.push(("embedding".into(), vec![ITEMS, recipe.dimensions()], values));
         }
-        if !network.separates().is_empty() {
+        if !network.recipe.separates().is_empty() {
             let (tape, masks) = network.separation_step(ITEMS, FRAMES).unwrap();
             for (i, values) in run(&tape, &masks).into_iter().enumerate() {
                 outputs.push((format!("mask.{i}"), shape.to_vec(), values));

@@ -11,9 +11,10 @@ use std::{
 
 use common::{corpus, identity, small, untrained};
 use stemwise::{
-    corpus::{Instrument, abx::Condition},
+    corpus::Instrument,
     eval::{Asked, Evaluation, Heldout, Measure, Unit, What},
     gpu::Device,
+    listening::Condition,
     report::{Report, ReportError, ReportOptions, report},
 };
 

@@ -14,11 +14,9 @@ use common::{
     program::{done, refused, stemwise, text},
 };
 use stemwise::{
-    corpus::{
-        Instrument,
-        synth::{SynthOptions, synthesise},
-    },
+    corpus::Instrument,
     eval::{Evaluation, What},
+    generate::synth::{SynthOptions, synthesise},
     train::Run,
 };
 

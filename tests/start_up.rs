@@ -74,7 +74,7 @@ fn compile(gpu: &Arc<Gpu>, broken: &[&Broken]) -> Result<()> {
     var = tape.push(Scale { factor: 3.0 }, &[var])?;
     let mut session = Session::new(&Device::Gpu(gpu.clone()), &parameters)?;
     let mut program = session.compile(&tape, &[var])?;
-    session.run::<&[f32]>(&mut program, &[], &StepValues::default())?;
+    session.replay(&mut program, &StepValues::default())?;
     session.read(&mut program, var).map(|_| ())
 }
 

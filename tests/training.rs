@@ -6,7 +6,7 @@ use std::{
     fs, io,
     path::Path,
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -25,6 +25,7 @@ use stemwise::{
         checkpoint::{Snapshot, State},
         recipe::Precision,
     },
+    variants::VariantFolder,
 };
 
 fn step_losses(run: &Path) -> Vec<(u64, f64)> {
@@ -167,9 +168,9 @@ fn a_run_keeps_the_variants_that_it_measured_when_it_began() {
     };
     let folder = tempfile::tempdir().unwrap();
     let device = |tuning, variants: &str| {
-        let variants = Some(folder.path().join(variants));
+        let variants = VariantFolder::new(folder.path().join(variants));
         let options = Options {
-            variants,
+            variants: Some(Arc::new(variants)),
             tuning,
             ..Options::default()
         };

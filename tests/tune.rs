@@ -2,13 +2,14 @@
 
 mod engine;
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 
-use engine::graphs::Training;
+use engine::separator::Training;
 use stemwise::{
-    gpu::{Device, Gpu, Options, Tuning},
+    gpu::{Device, Gpu, Options, Tuning, VariantStore, Variants},
     ops::Conv2d,
-    tape::{Choices, Flat, Parameters, Plan, Role, Session, Tape, Thoroughness, Tunable, Var},
+    tape::{Flat, Parameters, Plan, Role, Session, Tape, Thoroughness, Tunable, Var},
+    variants::VariantFolder,
 };
 
 fn tunable(training: &Training, device: &Device) -> Vec<Tunable> {
@@ -26,7 +27,7 @@ fn programs_take_the_variants_that_are_chosen() {
     // weight gradient
     assert_eq!(tunable.len(), 34);
 
-    let shaders = |choices: Choices| {
+    let shaders = |choices: Variants| {
         let mut session = Session::new(&device, &training.parameters).unwrap();
         session.planner_mut().choose(choices);
         let program = session.compile(&training.tape, &[]).unwrap();
@@ -35,7 +36,7 @@ fn programs_take_the_variants_that_are_chosen() {
             .filter(|name| name.starts_with("conv2d/"))
             .collect::<BTreeSet<_>>()
     };
-    let mut choices = Choices::none(&gpu);
+    let mut choices = Variants::default();
     for tunable in &tunable {
         choices.set(tunable.key.clone(), "register-tiles");
     }
@@ -45,7 +46,7 @@ fn programs_take_the_variants_that_are_chosen() {
     for tunable in &tunable {
         choices.set(tunable.key.clone(), "none of them");
     }
-    assert_eq!(shaders(choices), shaders(Choices::none(&gpu)));
+    assert_eq!(shaders(choices), shaders(Variants::default()));
 }
 
 #[test]
@@ -53,7 +54,7 @@ fn measuring_times_every_variant_and_the_fastest_trains() {
     let gpu = engine::gpu();
     let device = Device::Gpu(gpu.clone());
     let training = Training::new(0.5);
-    let mut choices = Choices::none(&gpu);
+    let mut choices = Variants::default();
     for tunable in tunable(&training, &device) {
         let tuned = tunable.measure(&device, Thoroughness::quick(), None).unwrap();
         assert!(tuned.times.len() > 1 && tuned.complete, "{tuned:?}");
@@ -93,13 +94,13 @@ fn a_deadline_leaves_the_default() {
 fn choices_are_stored_for_one_adapter_and_driver() {
     let gpu = engine::gpu();
     let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path().join("not yet there");
-    assert!(Choices::stored(&gpu, &folder).is_empty());
+    let folder = VariantFolder::new(folder.path().join("not yet there"));
+    assert!(folder.load(&gpu).is_empty());
 
-    let mut choices = Choices::none(&gpu);
+    let mut choices = Variants::default();
     choices.set("an operation".to_string(), "register-tiles");
-    let path = choices.store(&folder).unwrap();
-    let stored = Choices::stored(&gpu, &folder);
+    let path = folder.store(&gpu, &choices).unwrap();
+    let stored = folder.load(&gpu);
     assert_eq!(stored, choices);
     assert_eq!(stored.get("an operation"), Some("register-tiles"));
 
@@ -113,7 +114,7 @@ fn choices_are_stored_for_one_adapter_and_driver() {
     ] {
         assert_ne!(damaged, text);
         fs::write(&path, damaged).unwrap();
-        assert!(Choices::stored(&gpu, &folder).is_empty());
+        assert!(folder.load(&gpu).is_empty());
     }
 }
 
@@ -138,10 +139,10 @@ fn convolutions() -> (Parameters, Tape, Var) {
 }
 
 /// How many operations a new session on a new device measures for these, and what it chooses.
-fn compile(tuning: Tuning, folder: Option<&Path>) -> (usize, Choices) {
+fn compile(tuning: Tuning, folder: Option<&Path>) -> (usize, Variants) {
     let options = Options {
         tuning,
-        variants: folder.map(Path::to_path_buf),
+        variants: folder.map(|folder| Arc::new(VariantFolder::new(folder)) as _),
         ..Options::default()
     };
     let gpu = Gpu::open_with(&engine::adapter(), options).unwrap();
@@ -176,12 +177,12 @@ fn what_is_measured_at_first_use_is_not_measured_again() {
 #[test]
 fn measuring_adds_to_what_is_stored() {
     let folder = tempfile::tempdir().unwrap();
-    let gpu = engine::gpu();
-    let mut before = Choices::none(&gpu);
+    let (gpu, kept) = (engine::gpu(), VariantFolder::new(folder.path()));
+    let mut before = Variants::default();
     before.set("another operation".to_string(), "register-tiles");
-    before.store(folder.path()).unwrap();
+    kept.store(&gpu, &before).unwrap();
     let (measured, _) = compile(Tuning::On, Some(folder.path()));
-    let stored = Choices::stored(&gpu, folder.path());
+    let stored = kept.load(&gpu);
     assert_eq!((measured, stored.len()), (2, 3));
     assert_eq!(stored.get("another operation"), Some("register-tiles"));
     // nowhere to store is no error, and measures for this session
@@ -200,7 +201,7 @@ fn a_session_that_is_told_what_to_take_measures_nothing() {
     let gpu = Gpu::open_with(&engine::adapter(), options).unwrap();
     let (parameters, tape, output) = convolutions();
     let mut session = Session::new(&Device::Gpu(gpu.clone()), &parameters).unwrap();
-    session.planner_mut().choose(Choices::none(&gpu));
+    session.planner_mut().choose(Variants::default());
     session.compile(&tape, &[output]).unwrap();
     let mut pinned = Session::new(&Device::Gpu(gpu), &parameters).unwrap();
     pinned.planner_mut().pin(Some("register-tiles"));

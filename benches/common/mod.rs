@@ -17,7 +17,7 @@ pub const SIZE_VARIABLE: &str = "STEMWISE_BENCH_SIZE";
 /// short name.
 pub fn devices() -> Vec<(String, Device)> {
     let mut devices = vec![("cpu".to_string(), Device::Cpu)];
-    match Device::open(None) {
+    match stemwise::variants::open_device(None) {
         Ok(Device::Cpu) => {}
         Ok(gpu) => devices.push((gpu.to_string(), gpu)),
         Err(error) => eprintln!("only the cpu is timed: {error}"),

@@ -2,6 +2,9 @@
 //! kernels are checked against.
 //!
 //! Samples are `f32` with full scale ±1; a *frame* of a file is one sample of every channel.
+//!
+//! It may know files and [`signal`](crate::signal), and nothing of corpora or models. Start reading at `read.rs`, whose
+//! [`AudioReader`] everything goes through, and `format.rs`, which finds the decoder for a file; `stft.rs` stands alone.
 
 mod adts;
 mod blocks;
@@ -10,6 +13,7 @@ mod coded;
 mod error;
 mod flac;
 mod format;
+mod istft;
 mod load;
 mod mp4;
 mod mpeg;
@@ -25,11 +29,12 @@ mod write;
 
 pub use error::AudioError;
 pub use format::{EXTENSIONS, UNREAD_EXTENSIONS};
+pub use istft::IstftStream;
 pub use load::{frames_at, read_mono_at, read_mono_range_at};
 pub use read::{Audio, AudioReader, read_mono, read_mono_range};
 pub use resample::{Resampler, resample, resampled_len};
 pub use stft::{Spectrogram, Stft};
-pub use stream::{IstftStream, StftStream};
+pub use stream::StftStream;
 pub use write::{SampleFormat, WavWriter};
 
 /// The rate every model works at, in Hz.

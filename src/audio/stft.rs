@@ -1,8 +1,8 @@
-//! The short-time Fourier transform and its inverse.
+//! The short-time Fourier transform.
 
 use rustfft::num_complex::Complex32;
 
-use super::{AudioError, stream::IstftStream};
+use super::AudioError;
 use crate::signal::{RealFft, Scratch, hann};
 
 /// Frames transformed before their columns are written out: whole cache lines instead of single numbers.
@@ -137,37 +137,6 @@ impl Stft {
         }
         self.transform(samples, frames, out, |x| x.norm());
         Ok(())
-    }
-
-    /// The `samples` samples whose spectrogram this is, by overlap-add: each sample is the mean of what the frames
-    /// say about it, weighted by the squared window. A spectrogram without its closing frame is taken, too; then the
-    /// last samples fade where they lie under the foot of one window.
-    ///
-    /// # Errors
-    /// [`AudioError::Invalid`] if a signal of that length has another number of bins or frames.
-    pub fn inverse(&self, spectrogram: &Spectrogram, samples: usize) -> Result<Vec<f32>, AudioError> {
-        let (bins, frames) = (self.bins(), spectrogram.frames);
-        let fits = self.are_frames_of(frames, samples) && spectrogram.bins == bins;
-        if !fits || spectrogram.data.len() != bins * frames {
-            let message = format!(
-                "{samples} samples have a spectrogram of [{bins}, {}], this one is [{}, {frames}] with {} numbers",
-                self.frames(samples),
-                spectrogram.bins,
-                spectrogram.data.len()
-            );
-            return Err(AudioError::Invalid { message });
-        }
-        let mut stream = IstftStream::new(self.clone());
-        let mut out = Vec::with_capacity(samples + self.size());
-        let mut column = vec![Complex32::ZERO; bins];
-        for frame in 0..frames {
-            for (bin, x) in column.iter_mut().enumerate() {
-                *x = spectrogram.at(bin, frame);
-            }
-            stream.push(&column, &mut out);
-        }
-        stream.finish(samples as u64, &mut out)?;
-        Ok(out)
     }
 
     /// Whether a signal of that length has so many frames, with or without the closing one.

@@ -20,6 +20,7 @@ use crate::{
     gpu::Device,
     measure::{Ceiling, Direction, Layer, Size, Timing, ceiling, layers, measure},
     tape::Effort,
+    variants::open_device,
 };
 
 /// The paper's spectrograms, a batch that fits any GPU; and what takes a minute or two on a processor.
@@ -99,7 +100,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if let Some(path) = &arguments.json {
         may_replace("--json", path, JSON)?;
     }
-    let device = Device::open(arguments.device.as_deref())?;
+    let device = open_device(arguments.device.as_deref())?;
     let real = matches!(&device, Device::Gpu(gpu) if !gpu.traits().software);
     let size = arguments.size(if real { ON_GPU } else { ON_PROCESSOR })?;
     let wanted = |name: &str| arguments.layer.as_ref().is_none_or(|part| name.contains(part));

@@ -5,9 +5,9 @@ use std::{path::PathBuf, time::Instant};
 use clap::Args;
 
 use super::{bar, device::DeviceArguments, output::say, recipe::RecipeArguments, reproduce};
-use crate::corpus::{
-    Instrument,
-    synth::{SynthOptions, synthesise},
+use crate::{
+    corpus::Instrument,
+    generate::synth::{SynthOptions, synthesise},
 };
 
 /// The least that makes every protocol possible.

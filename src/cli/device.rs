@@ -2,7 +2,10 @@
 
 use clap::Args;
 
-use crate::gpu::{Device, Options, Tuning};
+use crate::{
+    gpu::{Device, Tuning},
+    variants::open_device_with,
+};
 
 /// What to run on, and how.
 #[derive(Args)]
@@ -28,6 +31,6 @@ impl DeviceArguments {
     /// Opens it, with the user's folders.
     pub fn open(&self) -> crate::Result<Device> {
         let tuning = self.tune.map_or_else(Tuning::of_environment, Ok)?;
-        Device::open_with(self.device.as_deref(), Options::of_user(tuning))
+        open_device_with(self.device.as_deref(), tuning)
     }
 }

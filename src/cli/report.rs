@@ -12,6 +12,7 @@ use super::{
 use crate::{
     gpu::Device,
     report::{Progress, ReportOptions, report},
+    variants::open_device,
 };
 
 #[derive(Args)]
@@ -41,7 +42,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         audio: !arguments.no_audio,
     };
     let device = match options.audio {
-        true => Device::open(arguments.device.as_deref())?,
+        true => open_device(arguments.device.as_deref())?,
         false => Device::Cpu,
     };
     // Ctrl-C ends the program: the page is written in the end, whole

@@ -11,7 +11,10 @@ use super::{
     output::{name, say},
     table::titled,
 };
-use crate::train::{Checkpoint, Parent, Run, TrainError, checkpoint::State, recipe::Best};
+use crate::{
+    files::IoError,
+    train::{Checkpoint, Parent, Run, TrainError, checkpoint::State, recipe::Best},
+};
 
 /// Folders below one another that are searched.
 const DEPTH: usize = 4;
@@ -28,11 +31,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut folders = Vec::new();
-    find(&arguments.dir, DEPTH, &mut folders).map_err(|source| TrainError::Io {
-        what: "list",
-        path: arguments.dir.clone(),
-        source,
-    })?;
+    find(&arguments.dir, DEPTH, &mut folders).map_err(IoError::of("list", &arguments.dir))?;
     folders.sort_unstable();
     if arguments.json {
         return folders

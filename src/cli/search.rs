@@ -19,8 +19,8 @@ use crate::{
     corpus::Instrument,
     describe::{DescribeError, Describer},
     files::write_atomically,
-    gpu::Device,
     library::{Entry, FOLD, Found, Header, Library, Queries, search},
+    variants::open_device,
 };
 
 #[derive(Args)]
@@ -65,7 +65,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let focus = focus(&arguments.focus, library.header())?;
     // without need, no device is looked for: that takes longer than the search
     let asked = arguments.device.as_deref();
-    let device = asked.map(|asked| Device::open(Some(asked))).transpose()?;
+    let device = asked.map(|asked| open_device(Some(asked))).transpose()?;
     let load = |header: &Header| {
         let runs = match arguments.models.as_slice() {
             [] => header.runs.iter().map(|run| run.folder.clone()).collect(),
@@ -73,7 +73,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         };
         let device = match &device {
             Some(device) => device.clone(),
-            None => Device::open(None).map_err(DescribeError::from)?,
+            None => open_device(None).map_err(DescribeError::from)?,
         };
         Ok(Describer::load(&runs, &device)?)
     };

@@ -15,11 +15,11 @@ use super::{
     table::titled,
 };
 use crate::{
-    files::cache_folder,
-    gpu::Device,
+    gpu::{Device, VariantStore},
     optim::Adam,
-    tape::{Choices, Plan, Thoroughness, Tuned},
+    tape::{Plan, Thoroughness, Tuned},
     train::{Network, examples_at_a_time},
+    variants::{VariantFolder, open_device},
 };
 
 #[derive(Args)]
@@ -43,14 +43,14 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let started = Instant::now();
     let network = Network::new(&plan::recipe(&arguments.what, &arguments.recipe)?)?;
-    let device = Device::open(arguments.device.as_deref())?;
+    let device = open_device(arguments.device.as_deref())?;
     let Device::Gpu(gpu) = &device else {
         say("The cpu has one way to compute each operation: there is nothing to choose.")?;
         return Ok(());
     };
     let no_cache = "this system names no folder for caches: set XDG_CACHE_HOME";
-    let folder = cache_folder("variants").ok_or_else(|| Misuse(no_cache.to_string()))?;
-    let mut choices = Choices::stored(gpu, &folder);
+    let folder = VariantFolder::of_user().ok_or_else(|| Misuse(no_cache.to_string()))?;
+    let mut choices = folder.load(gpu);
 
     // the shapes that a run has here
     let examples = examples_at_a_time(&network, &device)?;
@@ -101,7 +101,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         }
     }
     report(&measured)?;
-    let path = choices.store(&folder)?;
+    let path = folder.store(gpu, &choices)?;
     say(format!(
         "{} of {count} operations measured for {gpu_name}; {} choices in {}",
         measured.len(),

@@ -3,21 +3,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{audio::AudioError, files::FileError};
+use crate::{
+    audio::AudioError,
+    files::{FileError, IoError},
+};
 
 /// What can go wrong in reading, checking, making or writing a corpus.
 #[derive(Debug, thiserror::Error)]
 pub enum CorpusError {
-    /// The operating system refused something; `what` is a verb, as in "list" or "create".
-    #[error("cannot {what} {}: {source}", path.display())]
-    Io {
-        /// The verb.
-        what: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    /// The operating system refused something.
+    #[error(transparent)]
+    Io(#[from] IoError),
     /// An audio file could not be read, written or converted.
     #[error(transparent)]
     Audio(#[from] AudioError),
@@ -83,9 +79,9 @@ impl CorpusError {
     }
 
     /// [`CorpusError::Io`] of what the system says; for `map_err`.
-    pub(super) fn io(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
-        let path = path.into();
-        move |source| CorpusError::Io { what, path, source }
+    pub(crate) fn io(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let failed = IoError::of(what, path);
+        move |source| failed(source).into()
     }
 
     pub(super) fn store(path: &Path, message: impl Into<String>) -> Self {

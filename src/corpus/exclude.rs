@@ -2,7 +2,7 @@
 
 use std::{fmt, io, path::Path};
 
-use super::{CorpusError, Split, layout::is_stem_name};
+use super::{CorpusError, Split, stem_files::is_stem_name};
 use crate::files::{self, write_atomically};
 
 /// The list in the folder of a corpus that [`super::Corpus::open`] honours.
@@ -99,7 +99,7 @@ impl ExcludeList {
     /// back; [`CorpusError::File`] if it cannot be written.
     pub fn add_to(&self, path: &Path) -> Result<usize, CorpusError> {
         let (mut text, old) = match Self::read_text(path) {
-            Err(CorpusError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            Err(CorpusError::Io(error)) if error.source.kind() == io::ErrorKind::NotFound => {
                 (HEADER.to_string(), Self::default())
             }
             other => other?,

@@ -1,64 +1,16 @@
 //! The folders of a corpus: `<root>/{train,validation,test,omitted}/TrackNNNNN/stems/SXX.flac`.
 
 use std::{
-    fmt, io,
+    io,
     path::{Path, PathBuf},
-    str::FromStr,
 };
 
 use super::{
-    CorpusError, ExcludeList, Instrument, Metadata, StemMetadata,
+    CorpusError, ExcludeList, Instrument, Metadata, Split, StemMetadata,
     exclude::EXCLUDE_FILE,
     stem_files::{AudioFiles, list, named},
 };
 use crate::files;
-
-/// A part of a corpus.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Split {
-    /// What models learn from.
-    Train,
-    /// What checkpoints are chosen by.
-    Validation,
-    /// What results are reported on.
-    Test,
-    /// Left out of Slakh2100-redux, for pieces that other splits hold too.
-    Omitted,
-    /// All tracks of a corpus that has no split folders, such as BabySlakh.
-    Unsplit,
-}
-
-impl Split {
-    /// The splits that are folders.
-    pub const FOLDERS: [Split; 4] = [Split::Train, Split::Validation, Split::Test, Split::Omitted];
-
-    /// Lower-case name; that of the folder, except for [`Split::Unsplit`].
-    pub fn name(self) -> &'static str {
-        match self {
-            Split::Train => "train",
-            Split::Validation => "validation",
-            Split::Test => "test",
-            Split::Omitted => "omitted",
-            Split::Unsplit => "unsplit",
-        }
-    }
-}
-
-impl fmt::Display for Split {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-impl FromStr for Split {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let mut all = Self::FOLDERS.into_iter().chain([Split::Unsplit]);
-        all.find(|split| split.name() == text)
-            .ok_or_else(|| format!("no split '{text}': use train, validation, test, omitted or unsplit"))
-    }
-}
 
 /// A corpus on the disk: its tracks, by split and number. Nothing but folder names has been read.
 #[derive(Clone, Debug)]
@@ -309,13 +261,6 @@ impl Track {
         let found = AudioFiles::of(&self.path)?.take("mix");
         found.map(|(path, _)| path).ok_or_else(missing)
     }
-}
-
-/// Whether a stem can have this name: a file's without its folder, and one that stands in a line of an
-/// [`ExcludeList`].
-pub(super) fn is_stem_name(name: &str) -> bool {
-    let usable = |c: char| c.is_alphanumeric() || "_-.".contains(c);
-    !name.is_empty() && !name.starts_with('.') && name.chars().all(usable)
 }
 
 fn find_tracks(folder: &Path, split: Split, tracks: &mut Vec<Track>) -> Result<(), CorpusError> {

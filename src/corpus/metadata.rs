@@ -8,7 +8,7 @@ use serde::{
 };
 use serde_saphyr::{Error, Location, NonFiniteFloatPolicy, Spanned};
 
-use super::{Instrument, instrument::DRUM_PROGRAM, layout::is_stem_name};
+use super::{Instrument, instrument::DRUM_PROGRAM, stem_files::is_stem_name};
 
 /// The metadata of one track. Flags are what the renderer meant to do: whether a stem's audio is
 /// there is decided by looking at the files.

@@ -1,38 +1,45 @@
-//! The corpus: Slakh2100's layout, read, checked, made.
+//! Corpora of separated music, as they are read.
+//!
+//! A corpus is a folder in the layout of Slakh2100 ([`Corpus`]), or a [`Store`] that was prepared from one; a [`Source`]
+//! is either. [`check`](mod@check) listens to a folder, and [`store`] decodes it once. From a source come [`Pieces`],
+//! whose sound can be read from anywhere, and of their [`Catalogue`] a [`Sampler`] draws what training hears: segments,
+//! triplets, pseudo pieces, as excerpts, without touching sound.
+//!
+//! It may know files and audio, and nothing of models or of how a corpus was made: that is the room
+//! [`generate`](crate::generate). Start reading at `layout.rs`, then `source.rs` and `pieces.rs`, then `sample`.
 
-pub mod abx;
-pub mod catalogue;
+mod catalogue;
 pub mod check;
 mod error;
-pub mod exclude;
+mod exclude;
 pub mod general_midi;
-pub mod instrument;
-pub mod layout;
-pub mod metadata;
+mod instrument;
+mod layout;
+mod metadata;
 pub mod midi;
-pub mod pieces;
-mod record;
-pub mod render;
-pub mod sample;
-pub mod segment;
-pub mod silence;
-pub mod source;
+mod pieces;
+pub(crate) mod record;
+mod sample;
+mod segment;
+mod silence;
+mod source;
+mod split;
 mod stem_files;
 pub mod store;
-pub mod synth;
-pub mod tempo;
-pub mod write;
+mod tempo;
 
 pub use catalogue::{Catalogue, Piece};
 pub use error::CorpusError;
-pub use exclude::{ExcludeList, Exclusion};
-pub use instrument::Instrument;
-pub use layout::{Corpus, Split, Stem, Stems, Track};
+pub use exclude::{EXCLUDE_FILE, ExcludeList, Exclusion};
+pub use instrument::{DRUM_PROGRAM, Instrument};
+pub use layout::{Corpus, Stem, Stems, Track};
 pub use metadata::{Metadata, StemMetadata};
 pub use pieces::Pieces;
 pub use sample::{Excerpt, Mix, Sampler, SamplerOptions, Sampling, Triplet};
+pub(crate) use sample::{Random, Stream};
 pub use segment::{load_all, load_instrument, track_frames};
 pub use silence::{QuietStretches, SoundingStarts, has_power, is_silent};
 pub use source::{PieceOptions, Source};
+pub use split::Split;
 pub use store::{Store, StoredTrack};
 pub use tempo::TempoClasses;

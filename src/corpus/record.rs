@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use serde::Serialize;
 
-use super::CorpusError;
+use crate::corpus::CorpusError;
 use crate::files::{self, remove_partials, write_atomically};
 
 /// Makes `root` ours, or finds that it is: it is empty, or its file `name` says what `wanted` says. `made` is a word
@@ -13,7 +13,7 @@ use crate::files::{self, remove_partials, write_atomically};
 /// # Errors
 /// [`CorpusError::Invalid`] if `root` holds something else or a corpus with other options; the others if a file
 /// cannot be read or written.
-pub(super) fn claim(root: &Path, name: &str, made: &str, wanted: &impl Serialize) -> Result<(), CorpusError> {
+pub(crate) fn claim(root: &Path, name: &str, made: &str, wanted: &impl Serialize) -> Result<(), CorpusError> {
     fs::create_dir_all(root).map_err(CorpusError::io("create", root))?;
     let path = root.join(name);
     let text = serde_json::to_string_pretty(wanted)

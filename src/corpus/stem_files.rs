@@ -103,3 +103,10 @@ pub(super) fn list(folder: &Path) -> Result<Vec<PathBuf>, CorpusError> {
     paths.sort();
     Ok(paths)
 }
+
+/// Whether a stem can have this name: a file's without its folder, and one that stands in a line of an
+/// [`ExcludeList`](super::ExcludeList).
+pub(super) fn is_stem_name(name: &str) -> bool {
+    let usable = |c: char| c.is_alphanumeric() || "_-.".contains(c);
+    !name.is_empty() && !name.starts_with('.') && name.chars().all(usable)
+}

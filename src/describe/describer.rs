@@ -53,8 +53,8 @@ impl Describer {
         for (i, model) in models.iter().enumerate().skip(1) {
             if let Some(difference) = difference(first, model) {
                 return Err(DescribeError::Unlike {
-                    first: first.folder.clone(),
-                    second: model.folder.clone(),
+                    first: first.trained.folder.clone(),
+                    second: model.trained.folder.clone(),
                     difference,
                 });
             }
@@ -62,8 +62,8 @@ impl Describer {
                 let same = models[..i].iter().find(|m| m.instruments().contains(&instrument));
                 if let Some(other) = same {
                     return Err(DescribeError::SameInstrument {
-                        first: other.folder.clone(),
-                        second: model.folder.clone(),
+                        first: other.trained.folder.clone(),
+                        second: model.trained.folder.clone(),
                         instrument,
                     });
                 }
@@ -76,7 +76,8 @@ impl Describer {
             instruments,
             identity: String::new(),
         };
-        describer.identity = identity::identity(&describer.front_end(), &describer.models);
+        let weights = describer.models.iter().map(Model::weights);
+        describer.identity = identity::identity(&describer.front_end(), weights);
         Ok(describer)
     }
 
@@ -91,7 +92,7 @@ impl Describer {
             .models
             .iter()
             .find(|m| m.instruments().contains(&instrument))?;
-        Some(model.network.recipe.network.dimensions)
+        Some(model.recipe().network.dimensions)
     }
 
     /// The spectrograms that all models share.
@@ -102,13 +103,13 @@ impl Describer {
     /// The recipe of the first instrument's run.
     pub fn recipe(&self) -> &Recipe {
         // `open` refuses to have none
-        &self.models[0].network.recipe
+        self.models[0].recipe()
     }
 
     /// Folder, recipe and BLAKE3 hash of the weights of every run, in the order of the instruments.
     pub fn runs(&self) -> impl Iterator<Item = (&Path, &Recipe, &str)> {
         let models = self.models.iter();
-        models.map(|model| (model.folder.as_path(), &model.network.recipe, model.weights()))
+        models.map(|model| (model.trained.folder.as_path(), model.recipe(), model.weights()))
     }
 
     /// Whether the models hear the stem that they describe, not a mix.
@@ -121,9 +122,9 @@ impl Describer {
         !self.recipe().model.of_one_instrument()
     }
 
-    /// Whether judgements that nobody made went into a model.
+    /// Whether simulated judgements went into a model.
     pub fn simulated(&self) -> bool {
-        self.models.iter().any(|model| model.simulated)
+        self.models.iter().any(|model| model.trained.simulated)
     }
 
     /// BLAKE3 over the front end's settings and all weights: vectors of unlike identities cannot be compared.
@@ -131,19 +132,23 @@ impl Describer {
         &self.identity
     }
 
-    /// The vectors of items of `samples` samples each: by instrument, in the order of
-    /// [`instruments`](Self::instruments), `[items, dimensions]`.
+    /// The vectors of items of `samples` samples each, of all instruments in a row, in the order of
+    /// [`instruments`](Self::instruments): `[items, sum of their dimensions]`.
     ///
     /// # Errors
     /// [`DescribeError`] for items of another length, or that the models cannot hear; a fault of the device.
-    pub fn describe(&mut self, items: &[Heard<'_>], samples: usize) -> Result<Vec<Vec<f32>>, DescribeError> {
-        let mut all = Vec::new();
+    pub fn describe(&mut self, items: &[Heard<'_>], samples: usize) -> Result<Vec<f32>, DescribeError> {
+        let mut parts = Vec::new();
         for model in &mut self.models {
             let values = model.describe(items, samples)?;
-            let count = model.instruments().len();
-            all.extend((0..count).map(|i| columns(&values, i, count, model)));
+            parts.push((values, model.recipe().dimensions()));
         }
-        Ok(all)
+        let row = |item: usize| {
+            parts
+                .iter()
+                .flat_map(move |(values, d)| &values[item * d..(item + 1) * d])
+        };
+        Ok((0..items.len()).flat_map(row).copied().collect())
     }
 
     /// The vectors of one instrument, `[items, dimensions]`. Only its own model works.
@@ -160,24 +165,20 @@ impl Describer {
             let instruments = model.instruments();
             if let Some(place) = instruments.iter().position(|&i| i == instrument) {
                 let values = model.describe(items, samples)?;
-                return Ok(columns(&values, place, instruments.len(), model));
+                let (row, d) = (model.recipe().dimensions(), model.recipe().network.dimensions);
+                let rows = values
+                    .chunks_exact(row)
+                    .flat_map(|row| &row[place * d..(place + 1) * d]);
+                return Ok(rows.copied().collect());
             }
         }
         Err(DescribeError::NoInstrument { instrument })
     }
 }
 
-/// The sub-space at `place` of `count`.
-fn columns(values: &[f32], place: usize, count: usize, model: &Model) -> Vec<f32> {
-    let dimensions = model.network.recipe.network.dimensions;
-    let rows = values.chunks_exact(count * dimensions);
-    let rows = rows.flat_map(|row| &row[place * dimensions..(place + 1) * dimensions]);
-    rows.copied().collect()
-}
-
 /// Why two runs cannot describe together.
 fn difference(first: &Model, second: &Model) -> Option<&'static str> {
-    let (a, b) = (&first.network.recipe, &second.network.recipe);
+    let (a, b) = (first.recipe(), second.recipe());
     if !a.model.of_one_instrument() || !b.model.of_one_instrument() {
         return Some("a run of all instruments is given alone");
     }

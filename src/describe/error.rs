@@ -14,12 +14,6 @@ pub enum DescribeError {
     /// No run at all.
     #[error("no run was given: give one of all instruments, or one or several of one instrument")]
     NoRun,
-    /// A run without a checkpoint.
-    #[error("{} has no checkpoint yet: train it first", folder.display())]
-    Untrained {
-        /// The run's folder.
-        folder: PathBuf,
-    },
     /// A run whose network describes nothing.
     #[error("{} is a run of '{recipe}', which describes nothing: give runs of clean, a cascade, direct or hashizume", folder.display())]
     NoDescription {

@@ -14,11 +14,9 @@ use std::{collections::BTreeMap, path::Path, sync::atomic::AtomicBool};
 
 use super::{EvalError, Heldout, Measure, Score, Subject, listener::Listener};
 use crate::{
-    corpus::{
-        Instrument, Mix, Pieces,
-        abx::{Clip, Condition, Items, Judged, Side},
-    },
+    corpus::{Instrument, Mix, Pieces},
     describe::Describer,
+    listening::{Clip, Condition, Items, Judged, Side},
     metrics::{self, JudgedItem, Votes, perceptual_agreement},
     train::{JudgementTable, Recipe, Run, recipe::Task},
 };
@@ -81,9 +79,7 @@ impl<'a> Finder<'a> {
     }
 
     fn find(&mut self, clip: Clip, rate: u32, samples: usize) -> Result<Place, EvalError> {
-        let scale = |at: u64| (u128::from(at) * u128::from(rate) / u128::from(clip.rate.max(1))) as u64;
-        let spare = scale(clip.end - clip.start).saturating_sub(samples as u64);
-        let start = scale(clip.start) + spare / 2;
+        let start = clip.middle(rate, samples as u64);
         let mut set = 0;
         loop {
             if set == self.sets.len() {
@@ -148,10 +144,8 @@ fn questions(describer: &Describer, table: &JudgementTable, path: &Path) -> Resu
 /// Samples of all segments that are heard: those of the shortest.
 fn shortest(questions: &[Question], rate: u32) -> usize {
     let clips = questions.iter().flat_map(|question| question.clips);
-    let samples =
-        clips.map(|clip| u128::from(clip.end - clip.start) * u128::from(rate) / u128::from(clip.rate.max(1)));
-    samples.fold((SECONDS * f64::from(rate)) as usize, |least, samples| {
-        least.min(samples as usize)
+    clips.fold((SECONDS * f64::from(rate)) as usize, |least, clip| {
+        least.min(clip.samples(rate) as usize)
     })
 }
 

@@ -1,12 +1,8 @@
 use std::path::PathBuf;
 
 use crate::{
-    corpus::{CorpusError, abx::AbxError},
-    describe::DescribeError,
-    files::FileError,
-    metrics::MetricsError,
-    separate::SeparateError,
-    train::TrainError,
+    corpus::CorpusError, describe::DescribeError, files::FileError, listening::AbxError,
+    metrics::MetricsError, separate::SeparateError, train::TrainError,
 };
 
 /// What can go wrong in an evaluation.

@@ -9,10 +9,10 @@ use std::{
 use super::{EvalError, EvaluatedRun, Evaluation, LeftOut, Preset, Score, What, what::protocols};
 use crate::{
     corpus::{PieceOptions, Pieces, Source, Split, TempoClasses},
-    describe::{DescribeError, Describer},
+    describe::Describer,
     gpu::Device,
     separate::{Separators, WindowOptions},
-    train::{Checkpoint, JudgementTable, Run},
+    train::{Checkpoint, JudgementTable, Run, TrainError},
 };
 
 /// Bytes for decoded audio, where there is no store.
@@ -216,7 +216,7 @@ impl<'a> Task<'a> {
         for run in &self.runs {
             let path = run.newest_best();
             if !path.is_file() {
-                return Err(DescribeError::Untrained {
+                return Err(TrainError::Untrained {
                     folder: real(run.folder()),
                 }
                 .into());

@@ -83,14 +83,7 @@ impl Subject for Listener<'_> {
 
     fn describe_all(&mut self, mixes: &[Mix]) -> Result<Vec<f32>, EvalError> {
         self.hear(mixes, None, |describer, heard, samples| {
-            let spaces = describer.describe(heard, samples)?;
-            let rows = (0..heard.len()).flat_map(|item| {
-                spaces.iter().flat_map(move |space| {
-                    let d = space.len() / heard.len();
-                    space[item * d..(item + 1) * d].iter().copied()
-                })
-            });
-            Ok(rows.collect())
+            Ok(describer.describe(heard, samples)?)
         })
     }
 }

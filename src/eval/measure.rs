@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use super::{Preset, Unit, What};
-use crate::corpus::abx::Condition;
+use crate::listening::Condition;
 
 /// What a score measures. Its text is the `measure` of `evaluation.json`, and the row of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

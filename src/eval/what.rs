@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use super::EvalError;
-use crate::train::{Run, recipe::Model};
+use crate::train::Run;
 
 /// A protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,11 +129,7 @@ impl FromStr for What {
 pub(super) fn protocols(asked: &[What], judged: bool, runs: &[Run]) -> Result<Vec<What>, EvalError> {
     let recipes = || runs.iter().map(|run| &run.config.recipe);
     let describe = recipes().all(|recipe| recipe.model.embeds());
-    let separate = recipes().all(|recipe| match recipe.model {
-        Model::Separator | Model::Cascade => true,
-        Model::Direct => recipe.network.decoders,
-        Model::Extractor | Model::Hashizume => false,
-    });
+    let separate = recipes().all(|recipe| !recipe.separates().is_empty());
     let of_all = recipes().all(|recipe| !recipe.model.of_one_instrument());
     let fits = |what: What| match what {
         What::MesNormal => describe,

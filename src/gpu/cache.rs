@@ -1,8 +1,10 @@
 //! Compiled pipelines, kept on disk where the API can.
 
 use std::{
-    fs,
+    fs::{self, File},
+    io::{self, Write},
     path::{Path, PathBuf},
+    process,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -11,7 +13,6 @@ use std::{
 };
 
 use super::{Adapter, Gpu};
-use crate::files::{self, write_atomically};
 
 /// What a file begins with; then the hash of all that follows, the length of the identity (32 bits, little-endian), the
 /// identity, and the data.
@@ -48,8 +49,8 @@ impl Cache {
         // several drivers may run one adapter
         let hash = blake3::hash(format!("{}\n{}", adapter, adapter.driver).as_bytes()).to_hex();
         let path = folder.join(format!("{key}-{}.bin", &hash[..16]));
-        let small = fs::metadata(&path).is_ok_and(|file| file.len() <= LARGEST);
-        let file = small.then(|| files::read(&path).ok()).flatten();
+        let small = fs::metadata(&path).is_ok_and(|file| file.is_file() && file.len() <= LARGEST);
+        let file = small.then(|| fs::read(&path).ok()).flatten();
         let data = file.as_deref().and_then(|file| unsealed(file, &identity));
         let raw = data.and_then(|data| create(device, Some(data)));
         let (raw, stored) = match raw {
@@ -86,10 +87,7 @@ impl Cache {
         if *stored == Some(hash) {
             return;
         }
-        if let Some(folder) = self.path.parent()
-            && fs::create_dir_all(folder).is_ok()
-            && write_atomically(&self.path, |out| out.write_all(&sealed(&self.identity, &data))).is_ok()
-        {
+        if replace(&self.path, &sealed(&self.identity, &data)).is_ok() {
             *stored = Some(hash);
         }
     }
@@ -116,6 +114,19 @@ impl Drop for Gpu {
 fn identity(adapter: &Adapter) -> String {
     let version = env!("CARGO_PKG_VERSION");
     format!("{version}\n{adapter}\n{}", adapter.driver)
+}
+
+/// Writes a file whole, or not at all, in a folder that is made. Two devices of one process that store at once would write
+/// to one temporary name: the second leaves it to the first.
+fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    path.parent().map_or(Ok(()), fs::create_dir_all)?;
+    let temporary = path.with_extension(format!("{}.partial", process::id()));
+    let mut file = File::create_new(&temporary)?;
+    let written = file.write_all(content).and_then(|()| file.sync_all());
+    let renamed = written.and_then(|()| fs::rename(&temporary, path));
+    renamed.inspect_err(|_| {
+        let _ = fs::remove_file(&temporary);
+    })
 }
 
 fn sealed(identity: &str, data: &[u8]) -> Vec<u8> {

@@ -19,7 +19,7 @@ pub enum Device {
 impl Device {
     /// Opens the device that `asked` names: an index or part of a name as `stemwise devices` lists them,
     /// or `cpu`. Without a name the environment variable [`DEVICE_VARIABLE`] decides, then the first real
-    /// GPU, then the CPU. A GPU keeps pipelines and variants in the user's cache, as the environment says.
+    /// GPU, then the CPU. A GPU keeps its pipelines in the user's cache, unless the environment says otherwise.
     ///
     /// # Errors
     /// [`Error::NoSuchDevice`](crate::Error::NoSuchDevice), [`Error::DeviceRefused`](crate::Error::DeviceRefused),

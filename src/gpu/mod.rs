@@ -9,6 +9,7 @@ mod pipeline;
 mod recorder;
 mod staging;
 mod timer;
+mod variants;
 
 use std::{
     sync::{
@@ -24,11 +25,12 @@ pub use adapter::{
 };
 pub use buffer::{Buffer, Readback};
 pub use device::Device;
-pub use options::{Options, PIPELINES_VARIABLE, TUNE_VARIABLE, Tuning};
+pub use options::{Options, PIPELINES_VARIABLE, TUNE_VARIABLE, Tuning, cache_folder};
 pub(crate) use pipeline::Checks;
 pub use pipeline::{Access, Bound, Dispatchable};
 pub use recorder::Submission;
 pub use staging::Staging;
+pub use variants::{VariantStore, Variants};
 
 use crate::{
     error::{Error, Result},

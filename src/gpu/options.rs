@@ -1,11 +1,9 @@
 //! What a GPU keeps between runs, and what it measures.
 
-use std::{env, fmt, path::PathBuf, str::FromStr};
+use std::{env, fmt, path::PathBuf, str::FromStr, sync::Arc};
 
-use crate::{
-    error::{Error, Result},
-    files::cache_folder,
-};
+use super::VariantStore;
+use crate::error::{Error, Result};
 
 /// The environment variable that says where variants come from, where `--tune` does not: see [`Tuning`].
 pub const TUNE_VARIABLE: &str = "STEMWISE_TUNE";
@@ -89,26 +87,40 @@ impl FromStr for Tuning {
 }
 
 /// How a GPU is opened.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Folder of compiled pipelines; without one they last as long as the device.
     pub pipelines: Option<PathBuf>,
-    /// Folder of the variants that were measured; without one they last as long as a session.
-    pub variants: Option<PathBuf>,
+    /// Where the variants that were measured are kept; without a store they last as long as a session.
+    pub variants: Option<Arc<dyn VariantStore>>,
     /// Which variants sessions take.
     pub tuning: Tuning,
 }
 
 impl Options {
-    /// With the user's folders, but for what the environment switches off.
+    /// With the user's folder of pipelines, unless the environment switches it off, and no store of variants.
     pub fn of_user(tuning: Tuning) -> Self {
         let off = env::var(PIPELINES_VARIABLE).is_ok_and(|value| value.trim().eq_ignore_ascii_case("off"));
         Options {
             pipelines: cache_folder("pipelines").filter(|_| !off),
-            variants: cache_folder("variants"),
+            variants: None,
             tuning,
         }
     }
+}
+
+/// The user's folder `stemwise/NAME` where the system has caches; it need not be there. `None` where it has none.
+pub fn cache_folder(name: &str) -> Option<PathBuf> {
+    let given = |name| {
+        env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    let base = match cfg!(windows) {
+        true => given("LOCALAPPDATA"),
+        false => given("XDG_CACHE_HOME").or_else(|| Some(env::home_dir()?.join(".cache"))),
+    };
+    Some(base?.join("stemwise").join(name))
 }
 
 #[cfg(test)]

@@ -1,20 +1,17 @@
 use std::{io, path::PathBuf};
 
-use crate::{audio::AudioError, describe::DescribeError, files::FileError};
+use crate::{
+    audio::AudioError,
+    describe::DescribeError,
+    files::{FileError, IoError},
+};
 
 /// What can go wrong with a library of music.
 #[derive(Debug, thiserror::Error)]
 pub enum LibraryError {
-    /// The operating system refused something; `what` is a verb.
-    #[error("cannot {what} {}: {source}", path.display())]
-    Io {
-        /// The verb.
-        what: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    /// The operating system refused something.
+    #[error(transparent)]
+    Io(#[from] IoError),
     /// A file of the library cannot be written.
     #[error(transparent)]
     File(#[from] FileError),
@@ -94,8 +91,8 @@ pub enum LibraryError {
 }
 
 impl LibraryError {
-    pub(super) fn io(what: &'static str, path: &std::path::Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.into();
-        move |source| LibraryError::Io { what, path, source }
+    pub(super) fn io(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let failed = IoError::of(what, path);
+        move |source| failed(source).into()
     }
 }

@@ -42,16 +42,8 @@ pub(super) fn rows(
     segments: &[&[i16]],
 ) -> Result<Vec<Vec<f32>>, LibraryError> {
     let heard: Vec<Heard<'_>> = segments.iter().map(|segment| Heard::Mix(segment)).collect();
-    let described = describer.describe(&heard, header.segment)?;
-    let row = |item: usize| {
-        let parts = described.iter().zip(&header.subspaces);
-        let parts = parts.flat_map(|(values, subspace)| {
-            let d = subspace.dimensions;
-            &values[item * d..(item + 1) * d]
-        });
-        parts.copied().collect()
-    };
-    Ok((0..segments.len()).map(row).collect())
+    let rows = describer.describe(&heard, header.segment)?;
+    Ok(rows.chunks_exact(header.width()).map(<[f32]>::to_vec).collect())
 }
 
 /// The vectors of one file, none if it is silent, and the channel that gave them, if not all did.

@@ -18,8 +18,9 @@
 //! a segment gives one more, which ends with the music. A file shorter than a segment is filled up with silence. Segments
 //! without sound in any channel are left out, and a file without any other is *silent*: it has an entry, but no vectors
 //! and no neighbours. If the mean lies more than 20 dB below its channels in any stretch of a segment's length, they
-//! cancel one another there, and the whole file is described by its loudest channel; its entry says so. A file's vectors are the means of its segments', instrument by instrument. Segments' own vectors are not
-//! kept: they would be a hundred times as many bytes as the means.
+//! cancel one another there, and the whole file is described by its loudest channel; its entry says so. A file's vectors
+//! are the means of its segments', instrument by instrument. Segments' own vectors are not kept: they would be a hundred
+//! times as many bytes as the means.
 //!
 //! **What a crash leaves.** A row is on the disk before the line that speaks of it. A line without its end and rows
 //! without a line are removed by the next writer, so that what was finished stays and nothing is done twice. At the end
@@ -31,6 +32,9 @@
 //! usually have. The distance is the mean of the instruments', weighted by the focus; that to several queries is the mean
 //! of those to each. Files at less than [`FOLD`] in the mean of all instruments are one piece of music to the ear, and
 //! are folded together.
+//!
+//! It may know audio and description, and nothing of corpora but their instruments. Start reading at `entry.rs` and
+//! `writer.rs`, which are what is on the disk; `embed.rs` fills a library, `search.rs` asks it.
 
 mod embed;
 mod entry;

@@ -38,8 +38,8 @@ impl Library {
         let (log, vectors) = loop {
             let log = Log::read(root)?;
             match Vectors::open(root, &log, header.width()) {
-                Err(LibraryError::Io { source, .. })
-                    if source.kind() == io::ErrorKind::NotFound && tried < 3 =>
+                Err(LibraryError::Io(error))
+                    if error.source.kind() == io::ErrorKind::NotFound && tried < 3 =>
                 {
                     tried += 1;
                 }

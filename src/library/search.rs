@@ -59,48 +59,7 @@ pub fn search<'a>(
     fold: f64,
 ) -> Found<'a> {
     let space = Space::of(library);
-    let weights: Vec<f64> = library
-        .header()
-        .subspaces
-        .iter()
-        .map(|subspace| match focus {
-            [] => 1.0,
-            focus => focus
-                .iter()
-                .filter(|(i, _)| *i == subspace.instrument)
-                .map(|(_, w)| w)
-                .sum(),
-        })
-        .collect();
-    let total: f64 = weights.iter().sum();
-    let parts = weights.len() as f64;
-    let mut candidates: Vec<Candidate<'_>> = library
-        .entries()
-        .par_iter()
-        .filter(|entry| queries.iter().all(|query| query.hash != entry.hash))
-        .filter_map(|entry| {
-            let row = library.row(entry)?;
-            let mut by_instrument = vec![0.0; weights.len()];
-            for query in queries {
-                let distances = space.distances(&query.vectors, row);
-                by_instrument
-                    .iter_mut()
-                    .zip(distances)
-                    .for_each(|(sum, d)| *sum += d);
-            }
-            by_instrument
-                .iter_mut()
-                .for_each(|sum| *sum /= queries.len() as f64);
-            let weighted = by_instrument.iter().zip(&weights).map(|(d, w)| d * w);
-            Some(Candidate {
-                entry,
-                row,
-                distance: weighted.sum::<f64>() / total,
-                plain: by_instrument.iter().sum::<f64>() / parts,
-                by_instrument,
-            })
-        })
-        .collect();
+    let mut candidates = candidates(library, &space, queries, &weights(library, focus));
     // a stable sort keeps the order of paths
     candidates.par_sort_by(|a, b| a.distance.total_cmp(&b.distance));
 
@@ -132,6 +91,56 @@ pub fn search<'a>(
         }
     }
     found
+}
+
+/// The weight of every instrument, in the order of the header.
+fn weights(library: &Library, focus: &[(Instrument, f64)]) -> Vec<f64> {
+    let subspaces = library.header().subspaces.iter();
+    let weight = |instrument| match focus {
+        [] => 1.0,
+        focus => focus
+            .iter()
+            .filter(|(i, _)| *i == instrument)
+            .map(|(_, w)| w)
+            .sum(),
+    };
+    subspaces.map(|subspace| weight(subspace.instrument)).collect()
+}
+
+/// The files that may be found, in the order of paths.
+fn candidates<'a>(
+    library: &'a Library,
+    space: &Space,
+    queries: &[Query],
+    weights: &[f64],
+) -> Vec<Candidate<'a>> {
+    let total: f64 = weights.iter().sum();
+    let parts = weights.len() as f64;
+    let candidate = |entry: &'a Entry| {
+        let row = library.row(entry)?;
+        let mut by_instrument = vec![0.0; weights.len()];
+        for query in queries {
+            let distances = space.distances(&query.vectors, row);
+            by_instrument
+                .iter_mut()
+                .zip(distances)
+                .for_each(|(sum, d)| *sum += d);
+        }
+        by_instrument
+            .iter_mut()
+            .for_each(|sum| *sum /= queries.len() as f64);
+        let weighted = by_instrument.iter().zip(weights).map(|(d, w)| d * w);
+        Some(Candidate {
+            entry,
+            row,
+            distance: weighted.sum::<f64>() / total,
+            plain: by_instrument.iter().sum::<f64>() / parts,
+            by_instrument,
+        })
+    };
+    let others = library.entries().par_iter();
+    let others = others.filter(|entry| queries.iter().all(|query| query.hash != entry.hash));
+    others.filter_map(candidate).collect()
 }
 
 /// Where a row's instruments lie, and what their distances usually are.

@@ -2,17 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
-
 use super::{Size, ceiling_kernels};
 use crate::{
     error::Result,
     kernel::{Binding, Defines, Dispatch, Matrices, Traits},
     models::{Separator, SeparatorConfig},
-    nn::Mode,
+    nn::{Build, Mode, Record},
     ops::{self, L1Loss, recorded},
     optim::Adam,
-    tape::{Parameters, Plan, Planned, Role, Tape},
+    tape::{Parameters, Plan, Planned, Tape},
 };
 
 /// A card as NVIDIA's and AMD's are seen through wgpu.
@@ -180,11 +178,10 @@ pub fn separator_step(size: &Size, adam: &Adam, traits: Traits, narrow: bool) ->
     let (mut parameters, mut tape) = (Parameters::default(), Tape::new());
     tape.narrow(narrow);
     let config = SeparatorConfig::of_width(size.width);
-    let mut rng = ChaCha8Rng::seed_from_u64(0);
-    let separator = Separator::new(&config, &mut parameters, Role::Trainable, "", &mut rng)?;
+    let separator = Separator::new(&config, &mut Build::new(&mut parameters, 0))?;
     let shape = [size.batch, 1, size.bins, size.frames];
     let (mix, target) = (tape.input("mix", shape), tape.input("target", shape));
-    let separated = separator.record(&mut tape, &parameters, mix, Mode::Train)?;
+    let separated = separator.record(&mut Record::new(&mut tape, &parameters, Mode::Train), mix)?;
     let loss = tape.push(L1Loss, &[separated.estimate, target])?;
     tape.backward(loss)?;
     adam.record(&mut tape, &parameters)?;

@@ -1,13 +1,11 @@
 //! The way up of a U-Net: transposed convolutions that see the skip of their size, and a mask in the end.
 
-use rand_chacha::ChaCha8Rng;
-
 use super::encoder::{Encoded, SLOPE};
 use crate::{
     error::Result,
-    nn::{BatchNorm2d, ConvTranspose2dLayer, Mode, Square},
+    nn::{BatchNorm2d, Build, ConvTranspose2dLayer, Mode, Record, Square},
     ops::{ConcatChannels, Dropout, LeakyRelu, Multiply, Sigmoid},
-    tape::{Parameters, Role, Tape, Var},
+    tape::Var,
 };
 
 /// Layers with dropout, from the deepest up.
@@ -35,20 +33,12 @@ pub struct Separated {
 }
 
 impl Decoder {
-    /// Adds the parameters under `<prefix>decoder.0.deconv.weight` and so on. `channels` are the encoder's; `index`
+    /// Adds the parameters under `decoder.0.deconv.weight` and so on. `channels` are the encoder's; `index`
     /// tells the decoders of one network apart.
     ///
     /// # Errors
     /// If the names are taken.
-    pub fn new(
-        channels: &[usize],
-        dropout: f32,
-        index: u32,
-        parameters: &mut Parameters,
-        role: Role,
-        prefix: &str,
-        rng: &mut ChaCha8Rng,
-    ) -> Result<Self> {
+    pub fn new(channels: &[usize], dropout: f32, index: u32, build: &mut Build<'_>) -> Result<Self> {
         let mut layers = Vec::with_capacity(channels.len());
         // one up for each down; the last gives the mask's one channel
         for i in 0..channels.len() {
@@ -59,19 +49,11 @@ impl Decoder {
             } else {
                 2 * channels[skip]
             };
-            let name = format!("{prefix}decoder.{i}");
-            let (deconv, square) = (format!("{name}.deconv"), Square::HALVING);
-            let deconv = ConvTranspose2dLayer::new(parameters, &deconv, [input, output], square, role, rng)?;
-            let norm = match skip {
-                0 => None,
-                _ => Some(BatchNorm2d::new(
-                    parameters,
-                    &format!("{name}.norm"),
-                    output,
-                    role,
-                )?),
-            };
-            layers.push((deconv, norm));
+            let mut build = build.at(format_args!("decoder.{i}"));
+            let deconv =
+                ConvTranspose2dLayer::new(&mut build.at("deconv"), [input, output], Square::HALVING)?;
+            let norm = (skip > 0).then(|| BatchNorm2d::new(&mut build.at("norm"), output));
+            layers.push((deconv, norm.transpose()?));
         }
         Ok(Decoder {
             layers,
@@ -85,15 +67,12 @@ impl Decoder {
     ///
     /// # Errors
     /// [`Error::Shape`](crate::Error::Shape) for an encoder of another size.
-    #[expect(clippy::too_many_arguments, reason = "a figure with that many arrows")]
     pub fn record(
         &self,
-        tape: &mut Tape,
-        parameters: &Parameters,
+        at: &mut Record<'_>,
         bottleneck: Var,
         encoded: &Encoded,
         magnitude: Var,
-        mode: Mode,
         scope: &str,
     ) -> Result<Separated> {
         let mut x = bottleneck;
@@ -101,26 +80,26 @@ impl Decoder {
         let skips = std::iter::once(None).chain(skips);
         let layers = self.layers.iter().zip(skips).zip(encoded.sizes.iter().rev());
         for (i, (((deconv, norm), skip), &size)) in layers.enumerate() {
-            tape.set_scope(&format!("{scope}decoder.{i}"));
+            at.tape.set_scope(&format!("{scope}decoder.{i}"));
             if let Some(&skip) = skip {
-                x = tape.push(ConcatChannels, &[x, skip])?;
+                x = at.push(ConcatChannels, &[x, skip])?;
             }
-            x = deconv.record(tape, parameters, x, size)?;
+            x = deconv.record(at, x, size)?;
             let Some(norm) = norm else { continue };
-            x = norm.record(tape, parameters, x, mode)?;
-            x = tape.push(LeakyRelu { slope: SLOPE }, &[x])?;
-            if i < DROPPING && mode == Mode::Train && self.dropout > 0.0 {
+            x = norm.record(at, x)?;
+            x = at.push(LeakyRelu { slope: SLOPE }, &[x])?;
+            if i < DROPPING && at.mode == Mode::Train && self.dropout > 0.0 {
                 let dropout = Dropout {
                     rate: self.dropout,
                     stream: self.stream + i as u32,
                     whole_channels: true,
                 };
-                x = tape.push(dropout, &[x])?;
+                x = at.push(dropout, &[x])?;
             }
         }
-        tape.set_scope(&format!("{scope}mask"));
-        let mask = tape.push(Sigmoid, &[x])?;
-        let estimate = tape.push(Multiply, &[mask, magnitude])?;
+        at.tape.set_scope(&format!("{scope}mask"));
+        let mask = at.push(Sigmoid, &[x])?;
+        let estimate = at.push(Multiply, &[mask, magnitude])?;
         Ok(Separated { mask, estimate })
     }
 }

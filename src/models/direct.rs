@@ -1,8 +1,6 @@
 //! Direct and Direct-Reconst: one network that describes all instruments of a mix, each in a sub-space of its own
 //! (Figures 4 and 5 of Imamura et al. 2025).
 
-use rand_chacha::ChaCha8Rng;
-
 use super::{
     decoder::{Decoder, Separated},
     encoder::{Encoded, Encoder, Last},
@@ -10,9 +8,9 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    nn::Mode,
+    nn::{Build, Record},
     ops::ChannelMask,
-    tape::{Parameters, Role, Tape, Var},
+    tape::{Role, Tape, Var},
 };
 
 /// Instruments, and so sub-spaces.
@@ -65,18 +63,12 @@ pub struct Described {
 }
 
 impl Direct {
-    /// Adds the network's parameters under `<prefix>encoder.0.conv.weight` and so on, `<prefix>linear.weight`, and
-    /// for instrument i `<prefix>decoders.<i>.decoder.0.deconv.weight` and so on. The second role is the decoders'.
+    /// Adds the network's parameters under `encoder.0.conv.weight` and so on, `linear.weight`, and for instrument i
+    /// `decoders.<i>.decoder.0.deconv.weight` and so on. The decoders have a role of their own.
     ///
     /// # Errors
     /// [`Error::Shape`] if the last channels cannot be divided among the instruments; if the names are taken.
-    pub fn new(
-        config: &DirectConfig,
-        parameters: &mut Parameters,
-        [role, decoders_role]: [Role; 2],
-        prefix: &str,
-        rng: &mut ChaCha8Rng,
-    ) -> Result<Self> {
+    pub fn new(config: &DirectConfig, build: &mut Build<'_>, decoders: Role) -> Result<Self> {
         let &DirectConfig {
             channels,
             bins,
@@ -91,14 +83,14 @@ impl Direct {
             );
             return Err(Error::shape("direct", message));
         }
-        let encoder = Encoder::new(&channels, last, parameters, role, prefix, rng)?;
+        let encoder = Encoder::new(&channels, last, build)?;
         let flat = [dimensions, halved(bins, channels.len())];
-        let head = Head::new(flat, dimensions, parameters, role, prefix, rng)?;
+        let head = Head::new(flat, dimensions, build)?;
         let count = if reconstruct { SUBSPACES } else { 0 };
+        let mut build = build.with(decoders);
         let decoder = |i: usize| {
-            let prefix = format!("{prefix}decoders.{i}.");
-            let role = decoders_role;
-            Decoder::new(&channels, dropout, i as u32, parameters, role, &prefix, rng)
+            let build = &mut build.at(format_args!("decoders.{i}"));
+            Decoder::new(&channels, dropout, i as u32, build)
         };
         let decoders = (0..count).map(decoder).collect::<Result<_>>()?;
         Ok(Direct {
@@ -113,15 +105,9 @@ impl Direct {
     ///
     /// # Errors
     /// [`Error::Shape`] if `magnitude` is of another shape.
-    pub fn record(
-        &self,
-        tape: &mut Tape,
-        parameters: &Parameters,
-        magnitude: Var,
-        mode: Mode,
-    ) -> Result<Described> {
-        let encoded = self.encoder.record(tape, parameters, magnitude, mode)?;
-        let embedding = self.head.record(tape, parameters, encoded.bottleneck()?)?;
+    pub fn record(&self, at: &mut Record<'_>, magnitude: Var) -> Result<Described> {
+        let encoded = self.encoder.record(at, magnitude)?;
+        let embedding = self.head.record(at, encoded.bottleneck()?)?;
         Ok(Described { embedding, encoded })
     }
 
@@ -140,12 +126,10 @@ impl Direct {
     /// [`Error::Shape`] if the network has no such decoder.
     pub fn reconstruct(
         &self,
-        tape: &mut Tape,
-        parameters: &Parameters,
+        at: &mut Record<'_>,
         described: &Described,
         magnitude: Var,
         instrument: usize,
-        mode: Mode,
     ) -> Result<Separated> {
         let Some(decoder) = self.decoders.get(instrument) else {
             let message = format!(
@@ -155,9 +139,9 @@ impl Direct {
             return Err(Error::shape("direct", message));
         };
         let encoded = &described.encoded;
-        let bottleneck = tape.push(self.mask(instrument), &[encoded.bottleneck()?])?;
+        let bottleneck = at.push(self.mask(instrument), &[encoded.bottleneck()?])?;
         let scope = format!("{instrument} ");
-        decoder.record(tape, parameters, bottleneck, encoded, magnitude, mode, &scope)
+        decoder.record(at, bottleneck, encoded, magnitude, &scope)
     }
 
     fn mask(&self, instrument: usize) -> ChannelMask {

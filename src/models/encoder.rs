@@ -1,13 +1,12 @@
 //! The way down that all networks of Imamura et al. share: halving convolutions, norm, leaky ReLU.
 
-use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Error, Result},
-    nn::{BatchNorm2d, Conv2dLayer, Mode, Square},
+    nn::{BatchNorm2d, Build, Conv2dLayer, Record, Square},
     ops::LeakyRelu,
-    tape::{Parameters, Role, Tape, Var},
+    tape::{Tape, Var},
 };
 
 /// Slope of every leaky ReLU below 0.
@@ -39,34 +38,19 @@ pub enum Last {
 }
 
 impl Encoder {
-    /// Adds the parameters of one layer for each entry of `channels`, under `<prefix>encoder.0.conv.weight` and so on.
+    /// Adds the parameters of one layer for each entry of `channels`, under `encoder.0.conv.weight` and so on.
     ///
     /// # Errors
     /// If the names are taken.
-    pub fn new(
-        channels: &[usize],
-        last: Last,
-        parameters: &mut Parameters,
-        role: Role,
-        prefix: &str,
-        rng: &mut ChaCha8Rng,
-    ) -> Result<Self> {
+    pub fn new(channels: &[usize], last: Last, build: &mut Build<'_>) -> Result<Self> {
         let mut layers = Vec::with_capacity(channels.len());
         let mut input = 1;
         for (i, &output) in channels.iter().enumerate() {
-            let name = format!("{prefix}encoder.{i}");
-            let (conv, square) = (format!("{name}.conv"), Square::HALVING);
-            let conv = Conv2dLayer::new(parameters, &conv, [input, output], square, role, rng)?;
-            let norm = match i + 1 == channels.len() && last == Last::Bare {
-                true => None,
-                false => Some(BatchNorm2d::new(
-                    parameters,
-                    &format!("{name}.norm"),
-                    output,
-                    role,
-                )?),
-            };
-            layers.push((conv, norm));
+            let mut build = build.at(format_args!("encoder.{i}"));
+            let conv = Conv2dLayer::new(&mut build.at("conv"), [input, output], Square::HALVING)?;
+            let bare = i + 1 == channels.len() && last == Last::Bare;
+            let norm = (!bare).then(|| BatchNorm2d::new(&mut build.at("norm"), output));
+            layers.push((conv, norm.transpose()?));
             input = output;
         }
         Ok(Encoder { layers })
@@ -77,15 +61,15 @@ impl Encoder {
     /// # Errors
     /// [`Error::Shape`] if `x` is of another shape; in training also where a layer with a norm has one value a
     /// channel.
-    pub fn record(&self, tape: &mut Tape, parameters: &Parameters, x: Var, mode: Mode) -> Result<Encoded> {
+    pub fn record(&self, at: &mut Record<'_>, x: Var) -> Result<Encoded> {
         let (mut x, mut layers, mut sizes) = (x, Vec::new(), Vec::new());
         for (i, (conv, norm)) in self.layers.iter().enumerate() {
-            tape.set_scope(&format!("encoder.{i}"));
-            sizes.push(image_size(tape, x)?);
-            x = conv.record(tape, parameters, x)?;
+            at.tape.set_scope(&format!("encoder.{i}"));
+            sizes.push(image_size(at.tape, x)?);
+            x = conv.record(at, x)?;
             if let Some(norm) = norm {
-                x = norm.record(tape, parameters, x, mode)?;
-                x = tape.push(LeakyRelu { slope: SLOPE }, &[x])?;
+                x = norm.record(at, x)?;
+                x = at.push(LeakyRelu { slope: SLOPE }, &[x])?;
             }
             layers.push(x);
         }

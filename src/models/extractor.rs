@@ -1,15 +1,13 @@
 //! The feature extractor of Clean and Cascade: one instrument in, 128 numbers out (Figure 3 of Imamura et al. 2025).
 
-use rand_chacha::ChaCha8Rng;
-
 use super::{
     encoder::{Encoder, Last},
     head::{Head, halved},
 };
 use crate::{
     error::Result,
-    nn::{LogMel, LogMelConfig, Mode},
-    tape::{Parameters, Role, Tape, Var},
+    nn::{Build, LogMel, LogMelConfig, Record},
+    tape::Var,
 };
 
 /// The extractor's size.
@@ -43,17 +41,11 @@ pub struct Extractor {
 }
 
 impl Extractor {
-    /// Adds the network's parameters under `<prefix>encoder.0.conv.weight` and so on, and `<prefix>linear.weight`.
+    /// Adds the network's parameters under `encoder.0.conv.weight` and so on, and `linear.weight`.
     ///
     /// # Errors
     /// If the names are taken, or the mel filters cannot be made.
-    pub fn new(
-        config: &ExtractorConfig,
-        parameters: &mut Parameters,
-        role: Role,
-        prefix: &str,
-        rng: &mut ChaCha8Rng,
-    ) -> Result<Self> {
+    pub fn new(config: &ExtractorConfig, build: &mut Build<'_>) -> Result<Self> {
         let ExtractorConfig {
             channels,
             dimensions,
@@ -62,8 +54,8 @@ impl Extractor {
         let flat = [channels[5], halved(log_mel.filters.mels, channels.len())];
         Ok(Extractor {
             log_mel: LogMel::new(log_mel)?,
-            encoder: Encoder::new(channels, Last::Bare, parameters, role, prefix, rng)?,
-            head: Head::new(flat, *dimensions, parameters, role, prefix, rng)?,
+            encoder: Encoder::new(channels, Last::Bare, build)?,
+            head: Head::new(flat, *dimensions, build)?,
         })
     }
 
@@ -72,16 +64,10 @@ impl Extractor {
     ///
     /// # Errors
     /// [`Error::Shape`](crate::Error::Shape) if `magnitude` is of another shape than the mel filters are for.
-    pub fn record(
-        &self,
-        tape: &mut Tape,
-        parameters: &Parameters,
-        magnitude: Var,
-        mode: Mode,
-    ) -> Result<Var> {
-        tape.set_scope("log-mel");
-        let log_mel = self.log_mel.record(tape, magnitude)?;
-        let encoded = self.encoder.record(tape, parameters, log_mel, mode)?;
-        self.head.record(tape, parameters, encoded.bottleneck()?)
+    pub fn record(&self, at: &mut Record<'_>, magnitude: Var) -> Result<Var> {
+        at.tape.set_scope("log-mel");
+        let log_mel = self.log_mel.record(at.tape, magnitude)?;
+        let encoded = self.encoder.record(at, log_mel)?;
+        self.head.record(at, encoded.bottleneck()?)
     }
 }

@@ -1,14 +1,12 @@
 //! The network of Hashizume et al. 2025 (their Figure 4): the convolutions of a classic U-Net's way down on a
 //! mel-spectrogram, one vector with a sub-space for each instrument.
 
-use rand_chacha::ChaCha8Rng;
-
 use super::head::Head;
 use crate::{
     error::Result,
-    nn::{BatchNorm2d, Conv2dLayer, LogMel, LogMelConfig, Mode, Square},
+    nn::{BatchNorm2d, Build, Conv2dLayer, LogMel, LogMelConfig, Record, Square},
     ops::{LeakyRelu, MaxPool2d},
-    tape::{Parameters, Role, Tape, Var},
+    tape::Var,
 };
 
 /// 3×3, as in the U-Net that the figure draws; the image keeps its size.
@@ -53,25 +51,18 @@ pub struct HashizumeNetwork {
 }
 
 impl HashizumeNetwork {
-    /// Adds the network's parameters under `<prefix>layers.0.conv.weight` and so on, and `<prefix>linear.weight`.
+    /// Adds the network's parameters under `layers.0.conv.weight` and so on, and `linear.weight`.
     ///
     /// # Errors
     /// If the names are taken, or the mel filters cannot be made.
-    pub fn new(
-        config: &HashizumeConfig,
-        parameters: &mut Parameters,
-        role: Role,
-        prefix: &str,
-        rng: &mut ChaCha8Rng,
-    ) -> Result<Self> {
+    pub fn new(config: &HashizumeConfig, build: &mut Build<'_>) -> Result<Self> {
         let mut layers = Vec::with_capacity(2 * config.channels.len());
         let mut input = 1;
         for (i, output) in config.channels.into_iter().flat_map(|c| [c, c]).enumerate() {
-            let name = format!("{prefix}layers.{i}");
-            let conv = format!("{name}.conv");
+            let mut build = build.at(format_args!("layers.{i}"));
             layers.push((
-                Conv2dLayer::new(parameters, &conv, [input, output], CONVOLUTION, role, rng)?,
-                BatchNorm2d::new(parameters, &format!("{name}.norm"), output, role)?,
+                Conv2dLayer::new(&mut build.at("conv"), [input, output], CONVOLUTION)?,
+                BatchNorm2d::new(&mut build.at("norm"), output)?,
             ));
             input = output;
         }
@@ -82,7 +73,7 @@ impl HashizumeNetwork {
         Ok(HashizumeNetwork {
             log_mel: LogMel::new(&config.log_mel)?,
             layers,
-            head: Head::new([input, height], config.dimensions, parameters, role, prefix, rng)?,
+            head: Head::new([input, height], config.dimensions, build)?,
         })
     }
 
@@ -91,24 +82,18 @@ impl HashizumeNetwork {
     /// # Errors
     /// [`Error::Shape`](crate::Error::Shape) if `magnitude` is of another shape than the mel filters are for, or too
     /// small to be halved five times.
-    pub fn record(
-        &self,
-        tape: &mut Tape,
-        parameters: &Parameters,
-        magnitude: Var,
-        mode: Mode,
-    ) -> Result<Var> {
-        tape.set_scope("log-mel");
-        let mut x = self.log_mel.record(tape, magnitude)?;
+    pub fn record(&self, at: &mut Record<'_>, magnitude: Var) -> Result<Var> {
+        at.tape.set_scope("log-mel");
+        let mut x = self.log_mel.record(at.tape, magnitude)?;
         for (i, (conv, norm)) in self.layers.iter().enumerate() {
-            tape.set_scope(&format!("layers.{i}"));
-            x = conv.record(tape, parameters, x)?;
-            x = norm.record(tape, parameters, x, mode)?;
-            x = tape.push(LeakyRelu { slope: 0.0 }, &[x])?;
+            at.tape.set_scope(&format!("layers.{i}"));
+            x = conv.record(at, x)?;
+            x = norm.record(at, x)?;
+            x = at.push(LeakyRelu { slope: 0.0 }, &[x])?;
             if i % 2 == 1 {
-                x = tape.push(POOL, &[x])?;
+                x = at.push(POOL, &[x])?;
             }
         }
-        self.head.record(tape, parameters, x)
+        self.head.record(at, x)
     }
 }

@@ -1,12 +1,10 @@
 //! The end of every network that embeds: mean over time, flatten, linear.
 
-use rand_chacha::ChaCha8Rng;
-
 use crate::{
     error::{Error, Result},
-    nn::LinearLayer,
+    nn::{Build, LinearLayer, Record},
     ops::{MeanTime, Reshape},
-    tape::{Parameters, Role, Tape, Var},
+    tape::Var,
 };
 
 /// Mean over time, channels and frequencies as one vector (channel-major), linear.
@@ -16,20 +14,12 @@ pub struct Head {
 }
 
 impl Head {
-    /// Adds `<prefix>linear.weight [dimensions, channels · height]` and its bias.
+    /// Adds `linear.weight [dimensions, channels · height]` and its bias.
     ///
     /// # Errors
     /// If the names are taken.
-    pub fn new(
-        [channels, height]: [usize; 2],
-        dimensions: usize,
-        parameters: &mut Parameters,
-        role: Role,
-        prefix: &str,
-        rng: &mut ChaCha8Rng,
-    ) -> Result<Self> {
-        let (name, pair) = (format!("{prefix}linear"), [channels * height, dimensions]);
-        let linear = LinearLayer::new(parameters, &name, pair, role, rng)?;
+    pub fn new([channels, height]: [usize; 2], dimensions: usize, build: &mut Build<'_>) -> Result<Self> {
+        let linear = LinearLayer::new(&mut build.at("linear"), [channels * height, dimensions])?;
         Ok(Head { linear })
     }
 
@@ -37,17 +27,17 @@ impl Head {
     ///
     /// # Errors
     /// [`Error::Shape`] if `x` is of another shape.
-    pub fn record(&self, tape: &mut Tape, parameters: &Parameters, x: Var) -> Result<Var> {
-        tape.set_scope("embedding");
-        let mean = tape.push(MeanTime, &[x])?;
-        let shape = tape.shape(mean)?;
+    pub fn record(&self, at: &mut Record<'_>, x: Var) -> Result<Var> {
+        at.tape.set_scope("embedding");
+        let mean = at.push(MeanTime, &[x])?;
+        let shape = at.tape.shape(mean)?;
         let &[batch, channels, height] = shape.dims() else {
-            let message = format!("needs [N, C, F, T], but was given [{}]", tape.shape(x)?);
+            let message = format!("needs [N, C, F, T], but was given [{}]", at.tape.shape(x)?);
             return Err(Error::shape("embedding", message));
         };
         let flat = [batch, channels * height].into();
-        let flat = tape.push(Reshape { shape: flat }, &[mean])?;
-        self.linear.record(tape, parameters, flat)
+        let flat = at.push(Reshape { shape: flat }, &[mean])?;
+        self.linear.record(at, flat)
     }
 }
 

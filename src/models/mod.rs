@@ -17,34 +17,26 @@ pub use separator::{Separator, SeparatorConfig};
 
 #[cfg(test)]
 mod tests {
-    use rand::SeedableRng;
-    use rand_chacha::ChaCha8Rng;
-
     use super::*;
-    use crate::tape::{Parameters, Role};
+    use crate::{
+        error::Result,
+        nn::Build,
+        tape::{Parameters, Role},
+    };
 
-    fn count(add: impl FnOnce(&mut Parameters, &mut ChaCha8Rng)) -> usize {
+    fn count<N>(add: impl FnOnce(&mut Build<'_>) -> Result<N>) -> usize {
         let mut parameters = Parameters::default();
-        add(&mut parameters, &mut ChaCha8Rng::seed_from_u64(0));
+        add(&mut Build::new(&mut parameters, 0)).unwrap();
         parameters.count(Role::Trainable)
     }
 
     #[test]
     fn the_papers_numbers_of_parameters() {
-        let role = Role::Trainable;
-        let separator = |p: &mut Parameters, r: &mut ChaCha8Rng| {
-            Separator::new(&SeparatorConfig::default(), p, role, "", r).unwrap();
-        };
-        assert_eq!(count(separator), 9_823_313);
-        let extractor = |p: &mut Parameters, r: &mut ChaCha8Rng| {
-            Extractor::new(&ExtractorConfig::default(), p, role, "", r).unwrap();
-        };
-        assert_eq!(count(extractor), 4_695_008);
-        let direct = |config: DirectConfig| {
-            count(|p, r| {
-                Direct::new(&config, p, [role; 2], "", r).unwrap();
-            })
-        };
+        let separator = SeparatorConfig::default();
+        assert_eq!(count(|build| Separator::new(&separator, build)), 9_823_313);
+        let extractor = ExtractorConfig::default();
+        assert_eq!(count(|build| Extractor::new(&extractor, build)), 4_695_008);
+        let direct = |config: DirectConfig| count(|build| Direct::new(&config, build, Role::Trainable));
         let bare = DirectConfig::default();
         assert_eq!(direct(bare), 12_150_368);
         let reconstruct = DirectConfig {

@@ -1,15 +1,13 @@
 //! The U-Net that separates one instrument (Jansson et al. 2017; Figure 2 of Imamura et al. 2025).
 
-use rand_chacha::ChaCha8Rng;
-
 use super::{
     decoder::{Decoder, Separated},
     encoder::{Encoder, Last},
 };
 use crate::{
     error::Result,
-    nn::Mode,
-    tape::{Parameters, Role, Tape, Var},
+    nn::{Build, Record},
+    tape::Var,
 };
 
 /// Layers on the way down, and up again.
@@ -57,21 +55,15 @@ pub struct Separator {
 }
 
 impl Separator {
-    /// Adds the network's parameters under `<prefix>encoder.0.conv.weight` and so on.
+    /// Adds the network's parameters under `encoder.0.conv.weight` and so on.
     ///
     /// # Errors
     /// If the names are taken.
-    pub fn new(
-        config: &SeparatorConfig,
-        parameters: &mut Parameters,
-        role: Role,
-        prefix: &str,
-        rng: &mut ChaCha8Rng,
-    ) -> Result<Self> {
+    pub fn new(config: &SeparatorConfig, build: &mut Build<'_>) -> Result<Self> {
         let SeparatorConfig { channels, dropout } = config;
         Ok(Separator {
-            encoder: Encoder::new(channels, Last::Activated, parameters, role, prefix, rng)?,
-            decoder: Decoder::new(channels, *dropout, 0, parameters, role, prefix, rng)?,
+            encoder: Encoder::new(channels, Last::Activated, build)?,
+            decoder: Decoder::new(channels, *dropout, 0, build)?,
         })
     }
 
@@ -80,16 +72,9 @@ impl Separator {
     /// # Errors
     /// [`Error::Shape`](crate::Error::Shape) if `magnitude` is of another shape; in training also where the
     /// bottleneck has one value a channel.
-    pub fn record(
-        &self,
-        tape: &mut Tape,
-        parameters: &Parameters,
-        magnitude: Var,
-        mode: Mode,
-    ) -> Result<Separated> {
-        let encoded = self.encoder.record(tape, parameters, magnitude, mode)?;
+    pub fn record(&self, at: &mut Record<'_>, magnitude: Var) -> Result<Separated> {
+        let encoded = self.encoder.record(at, magnitude)?;
         let bottleneck = encoded.bottleneck()?;
-        self.decoder
-            .record(tape, parameters, bottleneck, &encoded, magnitude, mode, "")
+        self.decoder.record(at, bottleneck, &encoded, magnitude, "")
     }
 }

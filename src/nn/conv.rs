@@ -1,30 +1,23 @@
-use rand_chacha::ChaCha8Rng;
-
-use super::{init::fits, uniform_init};
+use super::{Build, Record};
 use crate::{
     error::Result,
     ops::{Conv2d, ConvTranspose2d},
-    shape::Shape,
-    tape::{ParameterId, Parameters, Role, Tape, Var},
+    tape::{ParameterId, Var},
 };
 
-/// Square convolution with bias. Parameters `<name>.weight [out, in, kernel, kernel]`, `<name>.bias [out]`.
+/// Square convolution with bias. Parameters `weight [out, in, kernel, kernel]` and `bias [out]`.
 #[derive(Debug, Clone)]
-pub struct Conv2dLayer {
-    weight: ParameterId,
-    bias: ParameterId,
-    stride: usize,
-    padding: usize,
-}
+pub struct Conv2dLayer(Layer);
 
-/// Square transposed convolution with bias. Parameters `<name>.weight [in, out, kernel, kernel]`,
-/// `<name>.bias [out]`.
+/// Square transposed convolution with bias. Parameters `weight [in, out, kernel, kernel]` and `bias [out]`.
 #[derive(Debug, Clone)]
-pub struct ConvTranspose2dLayer {
+pub struct ConvTranspose2dLayer(Layer);
+
+#[derive(Debug, Clone)]
+struct Layer {
     weight: ParameterId,
     bias: ParameterId,
-    stride: usize,
-    padding: usize,
+    square: Square,
 }
 
 /// Kernel size, stride and padding of a square convolution.
@@ -47,70 +40,46 @@ impl Square {
     };
 }
 
-/// Adds a weight and a bias. PyTorch counts a weight's fan-in from its second dimension, also where that
-/// is the output, as in a transposed convolution.
-fn add(
-    parameters: &mut Parameters,
-    name: &str,
-    shape: [usize; 4],
-    bias: usize,
-    role: Role,
-    rng: &mut ChaCha8Rng,
-) -> Result<(ParameterId, ParameterId)> {
-    let (place, whole) = (format!("{name}.weight"), Shape::from(shape));
-    fits(&place, whole)?;
-    let fan_in = shape[1] * shape[2] * shape[3];
-    let weights = uniform_init(whole.len(), fan_in, rng);
-    let weight = parameters.add(&place, whole, role, weights)?;
-    let biases = uniform_init(bias, fan_in, rng);
-    let bias = parameters.add(&format!("{name}.bias"), Shape::from([bias]), role, biases)?;
-    Ok((weight, bias))
+impl Layer {
+    /// PyTorch counts a weight's fan-in from its second dimension, also where that is the output, as in a transposed
+    /// convolution.
+    fn new(build: &mut Build<'_>, weight: [usize; 2], bias: usize, square: Square) -> Result<Self> {
+        let [first, second] = weight;
+        let Square { kernel, .. } = square;
+        let fan_in = second * kernel * kernel;
+        Ok(Layer {
+            weight: build.uniform("weight", [first, second, kernel, kernel], fan_in)?,
+            bias: build.uniform("bias", [bias], fan_in)?,
+            square,
+        })
+    }
+
+    fn operands(&self, at: &mut Record<'_>, x: Var) -> Result<[Var; 3]> {
+        Ok([x, at.parameter(self.weight)?, at.parameter(self.bias)?])
+    }
 }
 
 impl Conv2dLayer {
     /// Adds the layer's parameters.
     ///
     /// # Errors
-    /// If the name is taken.
-    pub fn new(
-        parameters: &mut Parameters,
-        name: &str,
-        [input, output]: [usize; 2],
-        square: Square,
-        role: Role,
-        rng: &mut ChaCha8Rng,
-    ) -> Result<Self> {
-        let Square {
-            kernel,
-            stride,
-            padding,
-        } = square;
-        let shape = [output, input, kernel, kernel];
-        let (weight, bias) = add(parameters, name, shape, output, role, rng)?;
-        Ok(Conv2dLayer {
-            weight,
-            bias,
-            stride,
-            padding,
-        })
+    /// If the names are taken, or no tensor can be so large.
+    pub fn new(build: &mut Build<'_>, [input, output]: [usize; 2], square: Square) -> Result<Self> {
+        Layer::new(build, [output, input], output, square).map(Self)
     }
 
     /// `[N, in, H, W] → [N, out, ⌊(H + 2 padding − kernel) / stride⌋ + 1, …]`
     ///
     /// # Errors
     /// If `x` does not fit.
-    pub fn record(&self, tape: &mut Tape, parameters: &Parameters, x: Var) -> Result<Var> {
-        let (w, b) = (
-            tape.parameter(parameters, self.weight)?,
-            tape.parameter(parameters, self.bias)?,
-        );
-        tape.push(
-            Conv2d {
-                stride: [self.stride; 2],
-                padding: [self.padding; 2],
-            },
-            &[x, w, b],
-        )
+    pub fn record(&self, at: &mut Record<'_>, x: Var) -> Result<Var> {
+        let operands = self.0.operands(at, x)?;
+        let Square { stride, padding, .. } = self.0.square;
+        let op = Conv2d {
+            stride: [stride; 2],
+            padding: [padding; 2],
+        };
+        at.push(op, &operands)
     }
 }
 
@@ -118,44 +87,23 @@ impl ConvTranspose2dLayer {
     /// Adds the layer's parameters.
     ///
     /// # Errors
-    /// If the name is taken.
-    pub fn new(
-        parameters: &mut Parameters,
-        name: &str,
-        [input, output]: [usize; 2],
-        square: Square,
-        role: Role,
-        rng: &mut ChaCha8Rng,
-    ) -> Result<Self> {
-        let Square {
-            kernel,
-            stride,
-            padding,
-        } = square;
-        let shape = [input, output, kernel, kernel];
-        let (weight, bias) = add(parameters, name, shape, output, role, rng)?;
-        Ok(ConvTranspose2dLayer {
-            weight,
-            bias,
-            stride,
-            padding,
-        })
+    /// As [`Conv2dLayer::new`].
+    pub fn new(build: &mut Build<'_>, [input, output]: [usize; 2], square: Square) -> Result<Self> {
+        Layer::new(build, [input, output], output, square).map(Self)
     }
 
     /// `[N, in, P, Q] → [N, out, size…]`
     ///
     /// # Errors
     /// If `x` does not fit, or cannot become that size.
-    pub fn record(&self, tape: &mut Tape, parameters: &Parameters, x: Var, size: [usize; 2]) -> Result<Var> {
-        let (w, b) = (
-            tape.parameter(parameters, self.weight)?,
-            tape.parameter(parameters, self.bias)?,
-        );
+    pub fn record(&self, at: &mut Record<'_>, x: Var, size: [usize; 2]) -> Result<Var> {
+        let operands = self.0.operands(at, x)?;
+        let Square { stride, padding, .. } = self.0.square;
         let op = ConvTranspose2d {
-            stride: [self.stride; 2],
-            padding: [self.padding; 2],
+            stride: [stride; 2],
+            padding: [padding; 2],
             output: size,
         };
-        tape.push(op, &[x, w, b])
+        at.push(op, &operands)
     }
 }

@@ -1,14 +1,11 @@
-use rand_chacha::ChaCha8Rng;
-
-use super::{init::fits, uniform_init};
+use super::{Build, Record};
 use crate::{
     error::Result,
     ops::Linear,
-    shape::Shape,
-    tape::{ParameterId, Parameters, Role, Tape, Var},
+    tape::{ParameterId, Var},
 };
 
-/// A linear layer with bias. Parameters `<name>.weight [out, in]`, `<name>.bias [out]`.
+/// A linear layer with bias. Parameters `weight [out, in]` and `bias [out]`.
 #[derive(Debug, Clone)]
 pub struct LinearLayer {
     weight: ParameterId,
@@ -19,33 +16,20 @@ impl LinearLayer {
     /// Adds the layer's parameters.
     ///
     /// # Errors
-    /// If the name is taken, or no tensor can be so large.
-    pub fn new(
-        parameters: &mut Parameters,
-        name: &str,
-        [input, output]: [usize; 2],
-        role: Role,
-        rng: &mut ChaCha8Rng,
-    ) -> Result<Self> {
-        let (shape, place) = (Shape::from([output, input]), format!("{name}.weight"));
-        fits(&place, shape)?;
-        let weights = uniform_init(shape.len(), input, rng);
-        let weight = parameters.add(&place, shape, role, weights)?;
-        let biases = uniform_init(output, input, rng);
-        let bias = parameters.add(&format!("{name}.bias"), Shape::from([output]), role, biases)?;
-        Ok(LinearLayer { weight, bias })
+    /// If the names are taken, or no tensor can be so large.
+    pub fn new(build: &mut Build<'_>, [input, output]: [usize; 2]) -> Result<Self> {
+        Ok(LinearLayer {
+            weight: build.uniform("weight", [output, input], input)?,
+            bias: build.uniform("bias", [output], input)?,
+        })
     }
 
     /// `[N, in] → [N, out]`
     ///
     /// # Errors
     /// If `x` does not fit.
-    pub fn record(&self, tape: &mut Tape, parameters: &Parameters, x: Var) -> Result<Var> {
-        let operands = [
-            x,
-            tape.parameter(parameters, self.weight)?,
-            tape.parameter(parameters, self.bias)?,
-        ];
-        tape.push(Linear, &operands)
+    pub fn record(&self, at: &mut Record<'_>, x: Var) -> Result<Var> {
+        let operands = [x, at.parameter(self.weight)?, at.parameter(self.bias)?];
+        at.push(Linear, &operands)
     }
 }

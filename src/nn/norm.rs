@@ -1,17 +1,16 @@
-use super::Mode;
+use super::{Build, Mode, Record};
 use crate::{
     error::Result,
     ops::{BatchNorm, BatchStatistics, ConcatChannels, Reshape, UpdateRunningStatistic},
     shape::Shape,
-    tape::{ParameterId, Parameters, Role, Tape, Var},
+    tape::{ParameterId, Role, Var},
 };
 
 /// PyTorch's defaults.
 const EPSILON: f32 = 1e-5;
 const MOMENTUM: f32 = 0.1;
 
-/// Batch norm with affine parameters. `<name>.weight`, `.bias`, `.running_mean`, `.running_var`, all
-/// `[channels]`.
+/// Batch norm with affine parameters: `weight`, `bias`, `running_mean` and `running_var`, all `[channels]`.
 #[derive(Debug, Clone)]
 pub struct BatchNorm2d {
     channels: usize,
@@ -25,22 +24,17 @@ impl BatchNorm2d {
     /// Adds the layer's parameters and running statistics.
     ///
     /// # Errors
-    /// If the name is taken.
-    pub fn new(parameters: &mut Parameters, name: &str, channels: usize, role: Role) -> Result<Self> {
-        let mut add = |what: &str, role, value: f32| {
-            parameters.add(
-                &format!("{name}.{what}"),
-                Shape::from([channels]),
-                role,
-                vec![value; channels],
-            )
-        };
+    /// If the names are taken, or no tensor can be so large.
+    pub fn new(build: &mut Build<'_>, channels: usize) -> Result<Self> {
+        let weight = build.fill("weight", [channels], 1.0)?;
+        let bias = build.fill("bias", [channels], 0.0)?;
+        let mut running = build.with(Role::Statistic);
         Ok(BatchNorm2d {
             channels,
-            weight: add("weight", role, 1.0)?,
-            bias: add("bias", role, 0.0)?,
-            running_mean: add("running_mean", Role::Statistic, 0.0)?,
-            running_var: add("running_var", Role::Statistic, 1.0)?,
+            weight,
+            bias,
+            running_mean: running.fill("running_mean", [channels], 0.0)?,
+            running_var: running.fill("running_var", [channels], 1.0)?,
         })
     }
 
@@ -49,45 +43,50 @@ impl BatchNorm2d {
     ///
     /// # Errors
     /// If `x` does not fit; in training also if it has one value a channel.
-    pub fn record(&self, tape: &mut Tape, parameters: &Parameters, x: Var, mode: Mode) -> Result<Var> {
-        let mean = tape.parameter(parameters, self.running_mean)?;
-        let variance = tape.parameter(parameters, self.running_var)?;
-        let statistics = match mode {
-            Mode::Train => {
-                let statistics = tape.push(BatchStatistics, &[x])?;
-                let count = (tape.shape(x)?.len() / self.channels) as f32;
-                for (row, running, factor) in [(0, mean, 1.0), (1, variance, count / (count - 1.0))] {
-                    let update = UpdateRunningStatistic {
-                        row,
-                        momentum: MOMENTUM,
-                        factor,
-                    };
-                    tape.push(update, &[running, statistics])?;
-                }
-                statistics
-            }
-            Mode::Evaluate => {
-                let row = Reshape {
-                    shape: Shape::from([1, self.channels]),
-                };
-                let rows = [tape.push(row.clone(), &[mean])?, tape.push(row, &[variance])?];
-                let both = tape.push(ConcatChannels, &rows)?;
-                tape.push(
-                    Reshape {
-                        shape: Shape::from([2, self.channels]),
-                    },
-                    &[both],
-                )?
-            }
+    pub fn record(&self, at: &mut Record<'_>, x: Var) -> Result<Var> {
+        let running = [at.parameter(self.running_mean)?, at.parameter(self.running_var)?];
+        let statistics = match at.mode {
+            Mode::Train => self.of_the_batch(at, x, running)?,
+            Mode::Evaluate => self.as_rows(at, running)?,
         };
-        let (weight, bias) = (
-            tape.parameter(parameters, self.weight)?,
-            tape.parameter(parameters, self.bias)?,
-        );
         let op = BatchNorm {
             epsilon: EPSILON,
-            batch: mode == Mode::Train,
+            batch: at.mode == Mode::Train,
         };
-        tape.push(op, &[x, statistics, weight, bias])
+        let operands = [
+            x,
+            statistics,
+            at.parameter(self.weight)?,
+            at.parameter(self.bias)?,
+        ];
+        at.push(op, &operands)
+    }
+
+    /// The statistics of the batch, which the running ones follow.
+    fn of_the_batch(&self, at: &mut Record<'_>, x: Var, [mean, variance]: [Var; 2]) -> Result<Var> {
+        let statistics = at.push(BatchStatistics, &[x])?;
+        let count = (at.tape.shape(x)?.len() / self.channels) as f32;
+        for (row, running, factor) in [(0, mean, 1.0), (1, variance, count / (count - 1.0))] {
+            let update = UpdateRunningStatistic {
+                row,
+                momentum: MOMENTUM,
+                factor,
+            };
+            at.push(update, &[running, statistics])?;
+        }
+        Ok(statistics)
+    }
+
+    /// The running statistics as [`BatchNorm`] takes them.
+    fn as_rows(&self, at: &mut Record<'_>, running: [Var; 2]) -> Result<Var> {
+        let reshape = |rows| Reshape {
+            shape: Shape::from([rows, self.channels]),
+        };
+        let rows = [
+            at.push(reshape(1), &running[..1])?,
+            at.push(reshape(1), &running[1..])?,
+        ];
+        let both = at.push(ConcatChannels, &rows)?;
+        at.push(reshape(2), &[both])
     }
 }

@@ -161,14 +161,9 @@ fn sets(runs: &[FoundRun]) -> Vec<Set<'_>> {
     let mut sets: Vec<(PathBuf, Set)> = Vec::new();
     for found in runs.iter().filter(|found| found.checkpoint.is_some()) {
         let recipe = found.recipe();
-        let separates = match recipe.model {
-            Model::Separator => true,
-            // a frozen one is that of a run it builds on
-            Model::Cascade => !recipe.freezes(Part::Separator),
-            Model::Direct => recipe.network.decoders,
-            Model::Extractor | Model::Hashizume => false,
-        };
-        if !separates {
+        // a frozen separator is that of a run it builds on
+        let built_on = recipe.model == Model::Cascade && recipe.freezes(Part::Separator);
+        if built_on || recipe.separates().is_empty() {
             continue;
         }
         let folder = found.run.folder();

@@ -1,6 +1,6 @@
-use std::{io, path::PathBuf};
+use std::path::PathBuf;
 
-use crate::{audio::AudioError, corpus::Instrument, train::TrainError};
+use crate::{audio::AudioError, corpus::Instrument, files::IoError, train::TrainError};
 
 /// What can go wrong in separating files.
 #[derive(Debug, thiserror::Error)]
@@ -14,16 +14,9 @@ pub enum SeparateError {
     /// A model cannot be loaded.
     #[error(transparent)]
     Model(#[from] TrainError),
-    /// The operating system refused something; `what` is a verb.
-    #[error("cannot {what} {}: {source}", path.display())]
-    Io {
-        /// The verb.
-        what: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    /// The operating system refused something.
+    #[error(transparent)]
+    Io(#[from] IoError),
     /// It was [told to stop](super::Separators::stop_at).
     #[error("stopped; nothing of it was written")]
     Interrupted,
@@ -37,12 +30,6 @@ pub enum SeparateError {
         folder: PathBuf,
         /// Name of its recipe.
         recipe: String,
-    },
-    /// A run without a checkpoint.
-    #[error("{} has no checkpoint yet: train it first", folder.display())]
-    Untrained {
-        /// The run's folder.
-        folder: PathBuf,
     },
     /// Two models of one instrument would write to one file.
     #[error("{} and {} both separate {instrument}: give only one of them", first.display(), second.display())]

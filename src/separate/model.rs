@@ -11,8 +11,8 @@ use crate::{
     corpus::Instrument,
     gpu::Device,
     kernel::StepValues,
-    tape::{Program, Session, Var},
-    train::{Checkpoint, Network, Run},
+    tape::{Program, Var},
+    train::{Recipe, Trained},
 };
 
 /// How a song is cut for the models. A song of one window or less is separated in one pass.
@@ -47,9 +47,7 @@ pub struct Separators {
 }
 
 struct Model {
-    folder: PathBuf,
-    network: Network,
-    session: Session,
+    trained: Trained,
     /// At most [`PROGRAMS`], the one used last at the end.
     programs: Vec<Prepared>,
 }
@@ -103,28 +101,26 @@ impl Separators {
             .collect::<Result<Vec<_>, _>>()?;
         let first = models.first().ok_or(SeparateError::NoModel)?;
         for (i, model) in models.iter().enumerate() {
-            let (first_folder, second) = (first.folder.clone(), model.folder.clone());
+            let (first_folder, second) = (first.trained.folder.clone(), model.trained.folder.clone());
             if model.front_end() != first.front_end() {
                 return Err(SeparateError::FrontEnd {
                     first: first_folder,
                     second,
                 });
             }
-            for instrument in model.network.separates() {
-                let twice = |other: &&Model| other.network.separates().contains(&instrument);
+            for instrument in model.recipe().separates() {
+                let twice = |other: &&Model| other.recipe().separates().contains(&instrument);
                 if let Some(other) = models[..i].iter().find(twice) {
                     return Err(SeparateError::SameInstrument {
-                        first: other.folder.clone(),
+                        first: other.trained.folder.clone(),
                         second,
                         instrument,
                     });
                 }
             }
         }
-        let (stft, rate) = (
-            first.network.recipe.front_end.stft()?,
-            first.network.recipe.front_end.sample_rate,
-        );
+        let front_end = &first.recipe().front_end;
+        let (stft, rate) = (front_end.stft()?, front_end.sample_rate);
         Ok(Separators {
             models,
             stft,
@@ -143,7 +139,7 @@ impl Separators {
     pub fn instruments(&self) -> Vec<Instrument> {
         self.models
             .iter()
-            .flat_map(|model| model.network.separates())
+            .flat_map(|model| model.recipe().separates())
             .collect()
     }
 
@@ -181,28 +177,23 @@ impl Separators {
 
 impl Model {
     fn load(folder: &Path, device: &Device, untrained: bool) -> Result<Self, SeparateError> {
-        let run = Run::open(folder)?;
-        let network = Network::new(&run.config.recipe)?;
-        if network.separates().is_empty() {
-            return Err(SeparateError::NoSeparator {
-                folder: folder.into(),
-                recipe: network.recipe.name,
-            });
-        }
-        let mut session = Session::new(device, &network.parameters)?;
-        if !untrained {
-            let path = [run.best(), run.last()].into_iter().find(|path| path.exists());
-            let path = path.ok_or_else(|| SeparateError::Untrained {
-                folder: folder.into(),
-            })?;
-            Checkpoint::read(&path)?.restore_weights(&mut session)?;
-        }
+        let trained = Trained::load(folder, device, untrained, |network| {
+            match network.recipe.separates().is_empty() {
+                false => Ok(()),
+                true => Err(SeparateError::NoSeparator {
+                    folder: folder.into(),
+                    recipe: network.recipe.name.clone(),
+                }),
+            }
+        })?;
         Ok(Model {
-            folder: folder.into(),
-            network,
-            session,
+            trained,
             programs: Vec::new(),
         })
+    }
+
+    fn recipe(&self) -> &Recipe {
+        &self.trained.network.recipe
     }
 
     /// Appends the masks of all its instruments.
@@ -221,7 +212,7 @@ impl Model {
                 self.prepare(frames)?
             }
         };
-        let session = &mut self.session;
+        let session = &mut self.trained.session;
         session.run(&mut prepared.program, &[magnitude], &StepValues::default())?;
         for &mask in &prepared.masks {
             all.push(session.read(&mut prepared.program, mask)?);
@@ -231,8 +222,8 @@ impl Model {
     }
 
     fn prepare(&mut self, frames: usize) -> Result<Prepared, SeparateError> {
-        let (tape, masks) = self.network.separation_step(1, frames)?;
-        let program = self.session.compile(&tape, &masks)?;
+        let (tape, masks) = self.trained.network.separation_step(1, frames)?;
+        let program = self.trained.session.compile(&tape, &masks)?;
         Ok(Prepared {
             frames,
             program,
@@ -241,7 +232,7 @@ impl Model {
     }
 
     fn front_end(&self) -> (u32, usize, usize) {
-        let front_end = &self.network.recipe.front_end;
+        let front_end = &self.recipe().front_end;
         (front_end.sample_rate, front_end.stft_size, front_end.stft_hop)
     }
 }

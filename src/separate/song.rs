@@ -11,7 +11,7 @@ use super::{SeparateError, Separators, windows::Windows};
 use crate::{
     audio::{AudioReader, IstftStream, Resampler, SampleFormat, StftStream, WavWriter},
     corpus::Instrument,
-    files::remove_partials,
+    files::{IoError, remove_partials},
 };
 
 /// Channels of a file, at most.
@@ -94,11 +94,7 @@ pub fn separate_file(
             most: MAX_CHANNELS,
         });
     }
-    fs::create_dir_all(folder).map_err(|source| SeparateError::Io {
-        what: "create",
-        path: folder.into(),
-        source,
-    })?;
+    fs::create_dir_all(folder).map_err(IoError::of("create", folder))?;
     let done = separate(separators, reader, &paths, progress);
     if done.is_err() {
         let _ = fs::remove_dir(folder); // only if it is empty

@@ -5,5 +5,7 @@ mod fft;
 mod mel;
 
 pub use banded::BandedMatrix;
-pub(crate) use fft::{Fft, LEAST_WEIGHT, RealFft, Scratch, hann};
+pub(crate) use fft::{Fft, LEAST_WEIGHT, hann};
+#[cfg(feature = "train")]
+pub(crate) use fft::{RealFft, Scratch};
 pub use mel::{MelFilters, MelScale};

@@ -2,7 +2,6 @@
 //! laid out by a [`Plan`], and replayed on a device by a [`Session`].
 
 mod case;
-mod choices;
 mod cpu;
 mod differentiate;
 mod fuse;
@@ -35,7 +34,6 @@ use std::{
 };
 
 pub use case::{Case, Class, Values};
-pub use choices::Choices;
 pub use cpu::{CpuProgram, CpuStore};
 pub use fuse::{Fused, Operand};
 pub use input::{Format, Input};

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    Choices, Flat, Format, Io, Node, Parameters, Tape, Tunable, Var,
+    Flat, Format, Io, Node, Parameters, Tape, Tunable, Var,
     fuse::fuse,
     input::Expected,
     layout::{Buffers, Colouring},
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    gpu::Checks,
+    gpu::{Checks, Variants},
     kernel::{Binding, Dispatch, Kernels, Slot, Traits},
     shape::Shape,
 };
@@ -89,7 +89,7 @@ impl Step {
     }
 
     /// Pins the variant that was chosen for it.
-    fn choose(&mut self, choices: &Choices) {
+    fn choose(&mut self, choices: &Variants) {
         if self.traits.pinned.is_some() || choices.is_empty() {
             return;
         }
@@ -131,7 +131,7 @@ pub struct Plan {
 #[derive(Clone, Copy)]
 pub(super) enum Target<'a> {
     Cpu,
-    Gpu(Traits, &'a Choices),
+    Gpu(Traits, &'a Variants),
 }
 
 impl Plan {
@@ -150,7 +150,7 @@ impl Plan {
     /// # Errors
     /// As [`for_cpu`](Self::for_cpu).
     pub fn for_gpu(tape: &Tape, parameters: &Parameters, outputs: &[Var], traits: Traits) -> Result<Self> {
-        let none = Choices::default();
+        let none = Variants::default();
         Self::new(tape, parameters, outputs, Target::Gpu(traits, &none))
     }
 

@@ -1,9 +1,9 @@
 //! Planning for one device, before anything is allocated there.
 
-use super::{Choices, Parameters, Plan, Tape, Var, plan::Target, tune};
+use super::{Parameters, Plan, Tape, Var, plan::Target, tune};
 use crate::{
     error::{Error, Result},
-    gpu::Device,
+    gpu::{Device, Variants},
     kernel::Traits,
 };
 
@@ -11,19 +11,19 @@ use crate::{
 pub struct Planner {
     device: Device,
     pinned: Option<&'static str>,
-    choices: Choices,
+    choices: Variants,
     /// Whether what is not among them is measured.
     measures: bool,
     measured: usize,
 }
 
 impl Planner {
-    /// With the variants that [were stored](Choices::of) for the device. What is not among them it
+    /// With the variants that [were stored](Variants::of) for the device. What is not among them it
     /// [may measure](crate::gpu::Tuning).
     pub fn new(device: &Device) -> Self {
         let (choices, measures) = match device {
-            Device::Cpu => (Choices::default(), false),
-            Device::Gpu(gpu) => (Choices::of(gpu), gpu.options().tuning.measures()),
+            Device::Cpu => (Variants::default(), false),
+            Device::Gpu(gpu) => (Variants::of(gpu), gpu.options().tuning.measures()),
         };
         Planner {
             device: device.clone(),
@@ -46,13 +46,13 @@ impl Planner {
     }
 
     /// The variants that plans take from now on where none is pinned: these, and none that would be measured.
-    pub fn choose(&mut self, choices: Choices) {
+    pub fn choose(&mut self, choices: Variants) {
         self.choices = choices;
         self.measures = false;
     }
 
     /// The variants that its plans take, with those that it measured.
-    pub fn choices(&self) -> &Choices {
+    pub fn choices(&self) -> &Variants {
         &self.choices
     }
 

@@ -161,6 +161,14 @@ impl Session {
         }
     }
 
+    /// The same for a program without inputs.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn replay(&mut self, program: &mut Program, step: &StepValues) -> Result<()> {
+        self.run::<Input>(program, &[], step)
+    }
+
     /// How long so many replays of a program without inputs take, one after the other: by the GPU's own clock, as
     /// [`Gpu::time`](crate::gpu::Gpu::time).
     ///

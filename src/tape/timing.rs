@@ -28,13 +28,19 @@ impl Default for Effort {
 impl Effort {
     /// The time of one run, where `time` runs something so many times. The first run does not count: it may still
     /// compile, and memory is touched for the first time.
-    pub(crate) fn median(&self, time: impl FnMut(usize) -> Result<Duration>) -> Result<Duration> {
+    ///
+    /// # Errors
+    /// Those of `time`.
+    pub fn median(&self, time: impl FnMut(usize) -> Result<Duration>) -> Result<Duration> {
         let all = self.sorted(time)?;
         Ok(all[all.len() / 2])
     }
 
     /// The same at its best, for what is to be a bound.
-    pub(crate) fn least(&self, time: impl FnMut(usize) -> Result<Duration>) -> Result<Duration> {
+    ///
+    /// # Errors
+    /// Those of `time`.
+    pub fn least(&self, time: impl FnMut(usize) -> Result<Duration>) -> Result<Duration> {
         Ok(self.sorted(time)?[0])
     }
 

@@ -5,10 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Choices, Effort, Io, Parameters, Plan, Role, Session, Tape, Var, op::ErasedOp};
+use super::{Effort, Io, Parameters, Plan, Role, Session, Tape, Var, op::ErasedOp};
 use crate::{
     error::Result,
-    gpu::{Checks, Device, Gpu, Tuning},
+    gpu::{Checks, Device, Gpu, Tuning, Variants},
     kernel::{Dispatch, StepValues, Traits, uniform},
     shape::Shape,
 };
@@ -24,7 +24,7 @@ const TOTAL_BUDGET: Duration = Duration::from_secs(30);
 /// An operation of a plan that there are several ways to compute.
 #[derive(Debug, Clone)]
 pub struct Tunable {
-    /// Operation and sizes: what [`Choices`](super::Choices) go by.
+    /// Operation and sizes: what [`Variants`] go by.
     pub key: String,
     /// Of a tape that narrows, where that makes a difference: its operands are measured in 32 bits.
     pub(super) narrows: bool,
@@ -93,7 +93,7 @@ impl Tuned {
     }
 }
 
-/// What goes into [`Choices`](super::Choices) for an operation and its sizes.
+/// What goes into [`Variants`] for an operation and its sizes.
 pub(super) fn key(op: &dyn ErasedOp, shapes: &[Shape], traits: Traits) -> String {
     let shapes: Vec<String> = shapes.iter().map(Shape::to_string).collect();
     let rounded = match traits.half_matrices {
@@ -195,7 +195,7 @@ impl Tunable {
 ///
 /// What cannot be measured (its operands may not fit beside a program that is there already) is left to the engine, and
 /// so is what cannot be stored left to the next process: neither is a reason for a run to end.
-pub(super) fn at_first_use(gpu: &Arc<Gpu>, plan: &Plan, choices: &mut Choices) -> usize {
+pub(super) fn at_first_use(gpu: &Arc<Gpu>, plan: &Plan, choices: &mut Variants) -> usize {
     let mut missing = plan.tunable();
     missing.retain(|tunable| choices.get(&tunable.key).is_none());
     let limits = gpu.limits();
@@ -241,13 +241,13 @@ pub(super) fn at_first_use(gpu: &Arc<Gpu>, plan: &Plan, choices: &mut Choices) -
     }
     gpu.measured_for(began.elapsed());
     let count = found.len();
-    if let (Some(folder), true) = (&gpu.options().variants, count > 0) {
+    if let (Some(store), true) = (&gpu.options().variants, count > 0) {
         // with what another process may have stored by now
-        let mut stored = Choices::stored(gpu, folder);
+        let mut stored = store.load(gpu);
         for (key, variant) in found {
             stored.set(key, variant);
         }
-        let _ = stored.store(folder);
+        let _ = store.save(gpu, &stored);
     }
     count
 }

@@ -5,8 +5,9 @@ use std::{
 
 use crate::{
     audio::AudioError,
-    corpus::{CorpusError, Instrument, abx::AbxError},
-    files::FileError,
+    corpus::{CorpusError, Instrument},
+    files::{FileError, IoError},
+    listening::AbxError,
     metrics::MetricsError,
 };
 
@@ -31,16 +32,9 @@ pub enum TrainError {
     /// A score cannot be computed.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
-    /// The operating system refused something; `what` is a verb, as in "read".
-    #[error("cannot {what} {}: {source}", path.display())]
-    Io {
-        /// The verb.
-        what: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    /// The operating system refused something.
+    #[error(transparent)]
+    Io(#[from] IoError),
     /// A setting that cannot be used.
     #[error("{setting}: {message}")]
     Setting {
@@ -78,6 +72,12 @@ pub enum TrainError {
         path: PathBuf,
         /// What does not read, with line and key.
         message: String,
+    },
+    /// A run without a checkpoint.
+    #[error("{} has no checkpoint yet: train it first", folder.display())]
+    Untrained {
+        /// The run's folder.
+        folder: PathBuf,
     },
     /// A folder that is not a run, or is one where a new one was to be made.
     #[error("{}: {message}", path.display())]
@@ -160,7 +160,7 @@ impl TrainError {
     }
 
     pub(super) fn io(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
-        let path = path.into();
-        move |source| TrainError::Io { what, path, source }
+        let failed = IoError::of(what, path);
+        move |source| failed(source).into()
     }
 }

@@ -7,12 +7,12 @@
 //!
 //! ```no_run
 //! use std::{path::Path, sync::atomic::AtomicBool};
-//! use stemwise::{corpus::Instrument, gpu::Device, train};
+//! use stemwise::{corpus::Instrument, train, variants};
 //!
 //! let overrides = train::recipe::Overrides { instrument: Some(Instrument::Drums), ..Default::default() };
 //! let recipe = train::recipe::resolve("separator", &overrides)?;
 //! let config = train::RunConfig { corpus: "slakh".into(), from: Vec::new(), recipe };
-//! let device = Device::open(None)?;
+//! let device = variants::open_device(None)?;
 //! let summary = train::start(Path::new("runs/drums"), &config, &device, &AtomicBool::new(false), &|event| {
 //!     if let train::Event::Validated { step, scores, .. } = event {
 //!         println!("step {step}: validation loss {}", scores.loss);
@@ -23,6 +23,7 @@
 //! ```
 
 mod data;
+mod embedding;
 mod error;
 mod network;
 pub mod pipeline;
@@ -33,9 +34,11 @@ mod trainer;
 pub(crate) use data::JudgementTable;
 #[doc(hidden)]
 pub use data::loader;
+pub(crate) use embedding::Embedding;
 pub use error::TrainError;
 pub use network::{EmbeddingStep, LossPart, LossStep, Network, Parent};
 pub use recipe::Recipe;
+pub(crate) use run::Trained;
 pub use run::{Checkpoint, Run, RunConfig, RunRecord, Start, checkpoint, exchange, tensorboard};
 pub use trainer::{
     Event, Footprint, Observer, Outcome, Schedule, Scores, StartUp, examples_at_a_time, resume, start,

@@ -91,6 +91,27 @@ fn clips_are_where_the_indices_say() {
     );
 }
 
+/// At any rate, clips of one length have middles as far from their beginnings, wherever in a piece they are.
+#[test]
+fn the_middle_of_a_clip_depends_on_its_length_alone() {
+    for start in 1_000..1_003 {
+        let clip = Clip {
+            track: 1,
+            start,
+            end: start + 441,
+            rate: 44_100,
+        };
+        assert_eq!((clip.samples(44_100), clip.samples(22_050)), (441, 220));
+        assert_eq!(clip.middle(44_100, 41), start + 200);
+        assert_eq!(clip.middle(22_050, 41), start / 2 + 89);
+        assert_eq!(
+            clip.middle(44_100, 500),
+            start,
+            "no longer than what is heard of it"
+        );
+    }
+}
+
 #[test]
 fn broken_clips_are_refused_with_their_place() {
     let folder = tempfile::tempdir().unwrap();

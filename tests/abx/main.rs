@@ -15,14 +15,13 @@ use std::{
 };
 
 use program::{done, refused, stemwise};
-use stemwise::corpus::{
-    Corpus, Instrument, Split,
-    abx::{
+use stemwise::{
+    corpus::{Corpus, Instrument, Split, is_silent, load_instrument},
+    generate::synth::{SynthOptions, synthesise},
+    listening::{
         Answers, Aspect, CSV_FILE, Clip, Clips, Condition, Item, Items, JSON_FILE, Judged, Judgements,
         Likeness, Part, Sample, Side, SimulateOptions, SplitBy, Summary, Traits, simulate,
     },
-    is_silent, load_instrument,
-    synth::{SynthOptions, synthesise},
 };
 use tempfile::TempDir;
 

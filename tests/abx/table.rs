@@ -247,7 +247,7 @@ fn table_1() {
     assert_eq!(row("piano", AllDiff).0, [0; 4]);
     assert_eq!(summary.table.len(), 12);
     let all =
-        |row: &stemwise::corpus::abx::Row| [row.items, row.responses, row.clear_items, row.clear_responses];
+        |row: &stemwise::listening::Row| [row.items, row.responses, row.clear_items, row.clear_responses];
     let [all_diff, one_shared] = &summary.instruments[..] else {
         panic!("both conditions")
     };

@@ -12,8 +12,8 @@ use stemwise::{
     corpus::{
         Corpus, Instrument,
         store::{PrepareOptions, prepare},
-        synth::{SynthOptions, synthesise},
     },
+    generate::synth::{SynthOptions, synthesise},
     gpu::Device,
     tape::{Flat, Session},
     train::{

@@ -20,11 +20,13 @@ use std::{
 use midly::{Format, Header, MetaMessage, MidiMessage, PitchBend, Smf, Timing, TrackEvent, TrackEventKind};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use stemwise::corpus::{
-    Corpus, CorpusError, Instrument, Metadata, Split, Track,
-    check::check,
-    midi::{read_content_hash, read_note_times, read_tempo},
-    render::{RenderEvent, RenderOptions, Summary, render},
+use stemwise::{
+    corpus::{
+        Corpus, CorpusError, Instrument, Metadata, Split, Track,
+        check::check,
+        midi::{read_content_hash, read_note_times, read_tempo},
+    },
+    generate::render::{RenderEvent, RenderOptions, Summary, render},
 };
 const RATE: f64 = 44_100.0;
 

@@ -284,7 +284,7 @@ fn places_that_are_no_place_for_a_store() {
     let error = into(&case.path("corpus")).to_string();
     assert!(error.contains("not empty"), "{error}");
     let file = case.path("corpus/train/Track00001/all_src.mid");
-    assert!(matches!(into(&file), CorpusError::Io { path, .. } if path == file));
+    assert!(matches!(into(&file), CorpusError::Io(error) if error.path == file));
     assert!(matches!(
         refusal(&case.path("nowhere")),
         CorpusError::Missing { .. }

@@ -6,6 +6,8 @@ pub mod graphs;
 pub mod guarded;
 pub mod harness;
 pub mod naive;
+#[cfg(feature = "train")]
+pub mod separator;
 
 use std::{
     env, fmt,

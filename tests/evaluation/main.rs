@@ -18,15 +18,13 @@ use common::{
     small, untrained,
 };
 use stemwise::{
-    corpus::{
-        Catalogue, Instrument, Mix, Piece, SoundingStarts, Split, TempoClasses,
-        abx::Condition,
-        synth::{SynthOptions, synthesise},
-    },
+    corpus::{Catalogue, Instrument, Mix, Piece, SoundingStarts, Split, TempoClasses},
     eval::{
         EvalError, Evaluation, Heldout, K, Measure, Preset, Ratio, Subject, What, correlation,
         identification, leak, mes_normal, mes_pseudo,
     },
+    generate::synth::{SynthOptions, synthesise},
+    listening::Condition,
     metrics::{Embeddings, nearest_others},
 };
 

@@ -11,13 +11,13 @@ use stemwise::{
     audio::AudioReader,
     corpus::{
         ExcludeList, Instrument, SoundingStarts, Split, Store, Track,
-        abx::{Clips, Items, Judgements, SplitBy, Summary},
         midi::{read_content_hash, read_note_times, read_tempo},
-        render::{RenderOptions, render},
         store::LEAST_QUIET,
     },
     eval::Evaluation,
+    generate::render::{RenderOptions, render},
     library::{FOLD, Library, Query, Writer, search},
+    listening::{Clips, Items, Judgements, SplitBy, Summary},
     train::{
         Run, RunConfig,
         exchange::{export, import},

@@ -10,10 +10,8 @@ use crate::{
         bar,
         output::{name, note, say},
     },
-    corpus::{
-        Corpus, Split, Store,
-        abx::{CSV_FILE, JSON_FILE, SimulateOptions, simulate},
-    },
+    corpus::{Corpus, Split, Store},
+    listening::{CSV_FILE, JSON_FILE, SimulateOptions, simulate},
 };
 
 #[derive(Args)]

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::{
     cli::{output::say, table::titled},
-    corpus::abx::{Condition, Judgements, Row, Summary},
+    listening::{Condition, Judgements, Row, Summary},
 };
 
 #[derive(Args)]

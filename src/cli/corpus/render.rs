@@ -10,10 +10,8 @@ use crate::{
         bar, interrupt,
         output::{name, note, say},
     },
-    corpus::{
-        Instrument,
-        render::{Notice, RenderEvent, RenderOptions, Summary, render},
-    },
+    corpus::Instrument,
+    generate::render::{Notice, RenderEvent, RenderOptions, Summary, render},
 };
 
 #[derive(Args)]

@@ -9,7 +9,7 @@ use crate::{
         bar,
         output::{name, say},
     },
-    corpus::synth::{SynthOptions, synthesise},
+    generate::synth::{SynthOptions, synthesise},
 };
 
 #[derive(Args)]

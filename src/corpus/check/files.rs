@@ -72,7 +72,7 @@ pub(super) fn damaged(error: &AudioError, path: &Path) -> Defect {
 pub(super) fn unreadable(error: &CorpusError, path: &Path) -> Defect {
     match error {
         CorpusError::Missing { .. } => Defect::Missing,
-        CorpusError::Io { source, .. } if source.kind() == ErrorKind::NotFound => Defect::Missing,
+        CorpusError::Io(error) if error.source.kind() == ErrorKind::NotFound => Defect::Missing,
         _ => Defect::Unreadable {
             reason: without_folder(&error.to_string(), path),
         },

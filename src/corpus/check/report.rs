@@ -17,7 +17,6 @@ pub struct Report {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TrackReport {
     /// The split whose folder holds it.
-    #[serde(serialize_with = "as_text")]
     pub split: Split,
     /// The number in the folder's name.
     pub track: u32,

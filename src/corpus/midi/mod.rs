@@ -13,7 +13,7 @@ mod reader;
 mod time;
 
 use self::time::tempo;
-pub(super) use self::{
+pub(crate) use self::{
     parts::{Channel, DRUM_CHANNEL, Parts, in_order, is_drum_channel},
     reader::{MidiFile, is_end},
     time::TempoMap,
@@ -68,7 +68,7 @@ fn read<T>(path: &Path, get: impl FnOnce(&MidiFile) -> Result<T, String>) -> Res
 }
 
 /// As [`read_content_hash`]; or why there is none, for a reader.
-pub(super) fn content_hash(file: &MidiFile) -> Result<[u8; 32], String> {
+pub(crate) fn content_hash(file: &MidiFile) -> Result<[u8; 32], String> {
     let mut parts = Parts::new(file.smf.tracks.len());
     let mut notes = Vec::new();
     for (tick, track, index) in in_order(&file.smf) {

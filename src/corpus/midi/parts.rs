@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use midly::{MetaMessage, MidiMessage, Smf, TrackEventKind};
 
 /// A channel of a port: 16 port + channel. Most files have one port.
-pub(in crate::corpus) type Channel = u16;
+pub(crate) type Channel = u16;
 
 /// The channel of drums in General MIDI, from 0.
-pub(in crate::corpus) const DRUM_CHANNEL: u8 = 9;
+pub(crate) const DRUM_CHANNEL: u8 = 9;
 
 /// All events as (tick, track, index), in the order in which they are played.
-pub(in crate::corpus) fn in_order(smf: &Smf) -> Vec<(u64, usize, usize)> {
+pub(crate) fn in_order(smf: &Smf) -> Vec<(u64, usize, usize)> {
     let mut order = Vec::with_capacity(smf.tracks.iter().map(Vec::len).sum());
     for (t, track) in smf.tracks.iter().enumerate() {
         let mut tick = 0u64;
@@ -27,7 +27,7 @@ pub(in crate::corpus) fn in_order(smf: &Smf) -> Vec<(u64, usize, usize)> {
 /// The channels of a piece at one moment of it. Channel 10 is a drum kit, and whatever the piece makes one: a part of
 /// Roland's GS or Yamaha's XG by system exclusive message, or a bank of XG or General MIDI 2, which takes effect with
 /// the next change of program. Where two of these contradict each other, drums win.
-pub(in crate::corpus) struct Parts {
+pub(crate) struct Parts {
     /// Of each track.
     ports: Vec<u16>,
     channels: BTreeMap<Channel, Part>,
@@ -153,7 +153,7 @@ impl Parts {
 }
 
 /// Whether the channel is a drum kit unless something is said.
-pub(in crate::corpus) fn is_drum_channel(channel: Channel) -> bool {
+pub(crate) fn is_drum_channel(channel: Channel) -> bool {
     channel % 16 == u16::from(DRUM_CHANNEL)
 }
 

@@ -6,7 +6,7 @@ use midly::{
 };
 
 /// A MIDI file, made ready to be played.
-pub(in crate::corpus) struct MidiFile<'a> {
+pub(crate) struct MidiFile<'a> {
     /// The tracks, each up to its end. Time is in ticks of a beat, whatever the file counts in: where it counts frames
     /// of a film, a beat is what the standard makes of a second. Pieces that follow each other (format 2) are one track.
     pub smf: Smf<'a>,
@@ -134,7 +134,7 @@ impl<'a> MidiFile<'a> {
 }
 
 /// Whether a track ends with this event.
-pub(in crate::corpus) fn is_end(event: &TrackEvent) -> bool {
+pub(crate) fn is_end(event: &TrackEvent) -> bool {
     event.kind == TrackEventKind::Meta(MetaMessage::EndOfTrack)
 }
 

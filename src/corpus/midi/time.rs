@@ -47,7 +47,7 @@ fn tempo_changes(smf: &Smf) -> (BTreeMap<u64, u64>, u64) {
 }
 
 /// When each tick is, in seconds from the start.
-pub(in crate::corpus) struct TempoMap {
+pub(crate) struct TempoMap {
     ticks_per_beat: f64,
     /// First tick of every tempo, when that is in microseconds times the ticks of a quarter note, and the tempo.
     tempos: Vec<(u64, f64, u64)>,

@@ -16,7 +16,7 @@ mod validation;
 pub use order::Sampling;
 use partial::Companions;
 use pseudo::Casting;
-pub(super) use random::{Random, Stream};
+pub(crate) use random::{Random, Stream};
 use subset::Anything;
 
 use super::{Catalogue, CorpusError, Instrument};

@@ -7,7 +7,7 @@ use crate::corpus::{Instrument, SoundingStarts};
 
 /// What random numbers are drawn for: no two kinds share any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::corpus) enum Stream {
+pub(crate) enum Stream {
     Segment = 1,
     Triplet,
     Pseudo,
@@ -22,7 +22,7 @@ pub(in crate::corpus) enum Stream {
 }
 
 /// The random numbers of one sample.
-pub(in crate::corpus) struct Random(ChaCha8Rng);
+pub(crate) struct Random(ChaCha8Rng);
 
 impl Random {
     pub fn new(stream: Stream, target: Option<Instrument>, seed: u64, number: u64) -> Self {

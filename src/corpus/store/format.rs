@@ -56,7 +56,6 @@ pub struct Record {
 #[serde(deny_unknown_fields)]
 pub struct Content {
     pub version: u32,
-    #[serde(with = "by_name")]
     pub split: Split,
     pub id: u32,
     pub rate: u32,
@@ -166,7 +165,6 @@ pub struct Manifest {
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
-    #[serde(with = "by_name")]
     pub split: Split,
     pub id: u32,
     /// [`Content::hash`].
@@ -176,7 +174,6 @@ pub struct Entry {
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Name {
-    #[serde(with = "by_name")]
     pub split: Split,
     pub id: u32,
 }
@@ -271,21 +268,7 @@ pub fn absent(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Corp
             path,
             hint: "run 'stemwise corpus prepare' again",
         },
-        _ => CorpusError::Io { what, path, source },
-    }
-}
-
-mod by_name {
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    use crate::corpus::Split;
-
-    pub fn serialize<S: Serializer>(split: &Split, s: S) -> Result<S::Ok, S::Error> {
-        s.serialize_str(split.name())
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Split, D::Error> {
-        String::deserialize(d)?.parse().map_err(D::Error::custom)
+        _ => CorpusError::io(what, path)(source),
     }
 }
 

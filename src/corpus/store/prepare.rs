@@ -153,25 +153,11 @@ pub fn prepare(
     }
     let rate = options.rate;
     let folder = Folder::claim(root)?;
-    let tracks = corpus.tracks();
     let mut summary = Summary::default();
-
-    let looked = AtomicUsize::new(0);
-    let looks = tracks.par_iter().map(|track| {
-        if stop.load(Ordering::Relaxed) {
-            return None;
-        }
-        let look = look(track, root, rate).unwrap_or_else(|error| Look::Broken(failure(track, error)));
-        let done = looked.fetch_add(1, Ordering::Relaxed) + 1;
-        let total = tracks.len();
-        observe(Event::Looked { done, total });
-        Some(look)
-    });
-    let Some(looks) = looks.collect::<Option<Vec<_>>>() else {
+    let Some(looks) = look_at_all(corpus.tracks(), root, rate, stop, observe) else {
         summary.interrupted = true;
         return Ok(summary);
     };
-
     let (mut contents, mut jobs, mut changed) = (Vec::new(), Vec::new(), 0);
     for look in looks {
         match look {
@@ -191,7 +177,7 @@ pub fn prepare(
     }
     summary.kept = contents.len();
     let plan = Plan {
-        tracks: tracks.len(),
+        tracks: corpus.tracks().len(),
         kept: contents.len(),
         missing: jobs.len(),
         changed,
@@ -200,23 +186,7 @@ pub fn prepare(
     };
     observe(Event::Planned(plan));
     plan.check(root)?;
-
-    let prepared = AtomicUsize::new(0);
-    let write = |job: Job| {
-        if stop.load(Ordering::Relaxed) {
-            return Ok(None);
-        }
-        let written = job.write(&folder, rate)?;
-        let done = prepared.fetch_add(1, Ordering::Relaxed) + 1;
-        let total = plan.missing;
-        observe(Event::Prepared { done, total });
-        Ok(Some(written.map_err(|error| failure(job.track, error))))
-    };
-    let written = jobs
-        .into_par_iter()
-        .map(write)
-        .collect::<Result<Vec<_>, CorpusError>>()?;
-    for track in written {
+    for track in write_all(jobs, &folder, rate, stop, observe)? {
         match track {
             Some(Ok(content)) => {
                 summary.written += 1;
@@ -228,6 +198,48 @@ pub fn prepare(
     }
     finish(&folder, contents, options, &mut summary)?;
     Ok(summary)
+}
+
+/// `None` if it was stopped.
+fn look_at_all<'a>(
+    tracks: &'a [Track],
+    root: &Path,
+    rate: u32,
+    stop: &AtomicBool,
+    observe: &(dyn Fn(Event) + Sync),
+) -> Option<Vec<Look<'a>>> {
+    let (looked, total) = (AtomicUsize::new(0), tracks.len());
+    let looks = tracks.par_iter().map(|track| {
+        if stop.load(Ordering::Relaxed) {
+            return None;
+        }
+        let look = look(track, root, rate).unwrap_or_else(|error| Look::Broken(failure(track, error)));
+        let done = looked.fetch_add(1, Ordering::Relaxed) + 1;
+        observe(Event::Looked { done, total });
+        Some(look)
+    });
+    looks.collect()
+}
+
+/// What became of each; `None` of those that were not begun when it was stopped.
+fn write_all(
+    jobs: Vec<Job<'_>>,
+    folder: &Folder,
+    rate: u32,
+    stop: &AtomicBool,
+    observe: &(dyn Fn(Event) + Sync),
+) -> Result<Vec<Option<Result<Content, Failure>>>, CorpusError> {
+    let (prepared, total) = (AtomicUsize::new(0), jobs.len());
+    let write = |job: Job| {
+        if stop.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let written = job.write(folder, rate)?;
+        let done = prepared.fetch_add(1, Ordering::Relaxed) + 1;
+        observe(Event::Prepared { done, total });
+        Ok(Some(written.map_err(|error| failure(job.track, error))))
+    };
+    jobs.into_par_iter().map(write).collect()
 }
 
 /// Takes out what does not belong and writes the manifest, unless something is missing.

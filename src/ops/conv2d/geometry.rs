@@ -23,6 +23,9 @@ pub struct Geometry {
     pub padding: [usize; 2],
 }
 
+/// Numbers of all slices of the weight gradient's sum.
+pub const MOST_PARTIALS: usize = 1 << 23;
+
 /// Stride and padding, vertical (frequency) first.
 #[derive(Debug, Clone, Copy)]
 pub struct Window {
@@ -79,6 +82,12 @@ impl Geometry {
     /// Elements of one channel's kernel.
     pub fn taps(&self) -> usize {
         self.kernel[0] * self.kernel[1]
+    }
+
+    /// The sizes as the parameters of kernels: batch, channels, then the big and the small image.
+    pub fn sizes(&self) -> [usize; 7] {
+        let ([h, w], [p, q]) = (self.big, self.small);
+        [self.batch, self.big_channels, self.small_channels, h, w, p, q]
     }
 
     /// Of each of the three operations: two per multiply-add, taps on padding included.

@@ -1,9 +1,6 @@
 //! Dispatches of the convolutions in register tiles, without workgroup memory: all sizes, on every device.
 
-use super::{
-    Geometry,
-    ways::{MOST_PARTIALS, sizes},
-};
+use super::geometry::{Geometry, MOST_PARTIALS};
 use crate::{
     kernel::{Binding, Dispatch, FLAT_WIDTH, Kernels, Slot, fold},
     ops::{biased, reduce::sum_slices, tile::INVOCATIONS},
@@ -43,7 +40,7 @@ pub fn forward(g: &Geometry, io: &Io<'_>) -> Kernels {
     let pixel_tiles = (g.batch * g.small_plane()).div_ceil(PIXELS);
     let groups = pixel_tiles.div_ceil(FLAT_WIDTH) * g.small_channels.div_ceil(channel_tile);
     let dispatch =
-        Dispatch::new(shader!("conv2d/forward"), io.bindings(Slot::Output), fold(groups)).params(sizes(g));
+        Dispatch::new(shader!("conv2d/forward"), io.bindings(Slot::Output), fold(groups)).params(g.sizes());
     tiled(dispatch, g, io, g.small_channels)
 }
 
@@ -58,7 +55,7 @@ pub fn transpose(g: &Geometry, io: &Io<'_>) -> Kernels {
         io.bindings(Slot::Output),
         fold(groups),
     )
-    .params(sizes(g));
+    .params(g.sizes());
     tiled(dispatch, g, io, g.big_channels)
 }
 
@@ -83,7 +80,7 @@ pub fn weight_gradient(g: &Geometry) -> Kernels {
         ],
         fold(tiles.div_ceil(FLAT_WIDTH) * slices),
     )
-    .params(sizes(g))
+    .params(g.sizes())
     .params([slices, slice_rows]);
     Kernels {
         dispatches: vec![constants(partial, g), sum_slices(len, slices, Slot::Scratch(0))],

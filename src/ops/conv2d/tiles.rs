@@ -1,10 +1,7 @@
 //! Dispatches of the convolutions for GPUs: matrix products, of which neither matrix is made in memory, in
 //! [tiles](crate::ops::tile).
 
-use super::{
-    Geometry,
-    ways::{MOST_PARTIALS, sizes},
-};
+use super::geometry::{Geometry, MOST_PARTIALS};
 use crate::{
     kernel::{Dispatch, Kernels, Slot, fold},
     ops::{biased, reduce::in_slices, tile::Tile},
@@ -30,7 +27,7 @@ pub fn forward(g: &Geometry, io: &Io<'_>, tile: Tile) -> Kernels {
         fold(groups),
     );
     biased(define(tile, dispatch, g), io.inputs.len())
-        .params(sizes(g))
+        .params(g.sizes())
         .into()
 }
 
@@ -78,7 +75,7 @@ pub fn transpose(g: &Geometry, io: &Io<'_>, tile: Tile) -> Option<Kernels> {
             .define("FIRST_W", h.first)
             .define("TAPS_H", v.taps)
             .define("TAPS_W", h.taps);
-            dispatches.push(biased(define(tile, dispatch, g), io.inputs.len()).params(sizes(g)));
+            dispatches.push(biased(define(tile, dispatch, g), io.inputs.len()).params(g.sizes()));
         }
     }
     Some(Kernels {
@@ -98,7 +95,7 @@ pub fn weight_gradient(g: &Geometry, io: &Io<'_>, tile: Tile) -> Kernels {
         let shader = shader!("conv2d/tiles/weight_gradient");
         let dispatch = Dispatch::new(shader, io.bindings(partials), fold(tiles * slices));
         define(tile, dispatch, g)
-            .params(sizes(g))
+            .params(g.sizes())
             .params([slices, slice_pixels])
     })
 }

@@ -1,4 +1,4 @@
-//! The three jobs of a convolution, the ways in which each can be done, and what their dispatches have in common.
+//! The three jobs of a convolution, and the ways in which each can be done.
 
 use super::{
     Geometry, Window,
@@ -128,19 +128,4 @@ impl Convolution {
             (Way::Registers, Job::WeightGradient) => Some(registers::weight_gradient(g)),
         }
     }
-}
-
-/// Of the slices of the weight gradient's sum.
-pub(super) const MOST_PARTIALS: usize = 1 << 23;
-
-pub(super) fn sizes(g: &Geometry) -> [usize; 7] {
-    [
-        g.batch,
-        g.big_channels,
-        g.small_channels,
-        g.big[0],
-        g.big[1],
-        g.small[0],
-        g.small[1],
-    ]
 }

@@ -159,10 +159,8 @@ pub(crate) fn triplet_items(mixes: [Mix; TRIPLET], set: usize) -> Vec<Item> {
 mod tests {
     use super::*;
     use crate::{
-        corpus::{
-            Corpus, PieceOptions, Source, Split,
-            synth::{SynthOptions, synthesise},
-        },
+        corpus::{Corpus, PieceOptions, Source, Split},
+        generate::synth::{SynthOptions, synthesise},
         gpu::Device,
         kernel::StepValues,
         ops::Mixdown,

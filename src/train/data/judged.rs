@@ -10,11 +10,9 @@ use super::{
     example::{Example, Item, Stem},
 };
 use crate::{
-    corpus::{
-        self, Excerpt, Instrument, Pieces, Sampler, SamplerOptions,
-        abx::{self, Clip, ClipTriplet, Clips, Items, Judgements},
-    },
+    corpus::{self, Excerpt, Instrument, Pieces, Sampler, SamplerOptions},
     files,
+    listening::{self, Clip, ClipTriplet, Clips, Items, Judgements},
     train::{
         TrainError,
         recipe::{Recipe, Stems, of},
@@ -66,7 +64,7 @@ impl JudgementTable {
     }
 
     /// The clear items as the recipe divides them: trained on, and held out.
-    pub fn divided(&self, recipe: &Recipe) -> [Vec<abx::Judged>; 2] {
+    pub fn divided(&self, recipe: &Recipe) -> [Vec<listening::Judged>; 2] {
         Items::clear(&self.judgements).split(recipe.seed, recipe.data.split)
     }
 }
@@ -270,16 +268,10 @@ fn placed(triplet: &ClipTriplet, recipe: &Recipe, sets: &[Pieces]) -> Result<Pla
             let message = format!("Track{:05} was judged, but is not in the corpus", clip.track);
             TrainError::setting("data.judgements", message)
         })?;
-        let scale =
-            |at: u64| at as u128 * u128::from(recipe.front_end.sample_rate) / u128::from(clip.rate.max(1));
-        let (start, end) = (scale(clip.start) as u64, scale(clip.end) as u64);
-        let spare = end
-            .saturating_sub(start)
-            .saturating_sub(recipe.segment_samples() as u64);
         let excerpt = Excerpt {
             piece,
             instrument: triplet.instrument,
-            start: start + spare / 2,
+            start: clip.middle(recipe.front_end.sample_rate, recipe.segment_samples() as u64),
         };
         Ok::<_, TrainError>((Stem { set, excerpt }, sets[set].catalogue().class_of(piece)))
     };
@@ -316,10 +308,8 @@ fn whole(stem: Stem) -> Item {
 mod tests {
     use super::*;
     use crate::{
-        corpus::{
-            Corpus, PieceOptions, Source, Split,
-            synth::{SynthOptions, synthesise},
-        },
+        corpus::{Corpus, PieceOptions, Source, Split},
+        generate::synth::{SynthOptions, synthesise},
         train::recipe::{Overrides, resolve},
     };
 

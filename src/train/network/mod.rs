@@ -8,13 +8,10 @@ pub use objective::{EmbeddingStep, LossPart, LossStep};
 pub(crate) use objective::{Inputs, LOSS_SLOT, SCALE_SLOT, TRIPLET, items_per_example};
 pub use parents::Parent;
 
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
-
 use crate::{
     corpus::Instrument,
     models::{Direct, Extractor, HashizumeNetwork, SUBSPACES, Separator},
-    nn::Mode,
+    nn::{Build, Mode, Record},
     tape::{ParameterId, Parameters, Role, Tape, Var},
     train::{
         TrainError,
@@ -66,44 +63,47 @@ impl Network {
     pub fn new(recipe: &Recipe) -> Result<Self, TrainError> {
         recipe.check()?;
         let mut parameters = Parameters::default();
-        let p = &mut parameters;
-        let mut rng = ChaCha8Rng::seed_from_u64(recipe.seed);
+        let mut build = Build::new(&mut parameters, recipe.seed);
         let role = |part| match recipe.freezes(part) {
             true => Role::Frozen,
             false => Role::Trainable,
         };
         let nets = match recipe.model {
             Model::Separator => {
-                let role = role(Part::Separator);
-                Nets::Separator(Separator::new(&recipe.separator(), p, role, "", &mut rng)?)
+                let build = &mut build.with(role(Part::Separator));
+                Nets::Separator(Separator::new(&recipe.separator(), build)?)
             }
             Model::Extractor => {
-                let role = role(Part::Extractor);
-                Nets::Extractor(Extractor::new(&recipe.extractor(), p, role, "", &mut rng)?)
+                let build = &mut build.with(role(Part::Extractor));
+                Nets::Extractor(Extractor::new(&recipe.extractor(), build)?)
             }
-            Model::Cascade => {
-                let roles = (role(Part::Separator), role(Part::Extractor));
-                Nets::Cascade(
-                    Separator::new(&recipe.separator(), p, roles.0, "separator.", &mut rng)?,
-                    Extractor::new(&recipe.extractor(), p, roles.1, "extractor.", &mut rng)?,
-                )
-            }
+            Model::Cascade => Nets::Cascade(
+                Separator::new(
+                    &recipe.separator(),
+                    &mut build.with(role(Part::Separator)).at("separator"),
+                )?,
+                Extractor::new(
+                    &recipe.extractor(),
+                    &mut build.with(role(Part::Extractor)).at("extractor"),
+                )?,
+            ),
             Model::Direct => {
-                let roles = [role(Part::Encoder), role(Part::Decoders)];
-                Nets::Direct(Direct::new(&recipe.direct(), p, roles, "", &mut rng)?)
+                let build = &mut build.with(role(Part::Encoder));
+                Nets::Direct(Direct::new(&recipe.direct(), build, role(Part::Decoders))?)
             }
             Model::Hashizume => {
-                let role = role(Part::Encoder);
-                Nets::Hashizume(HashizumeNetwork::new(&recipe.hashizume(), p, role, "", &mut rng)?)
+                let build = &mut build.with(role(Part::Encoder));
+                Nets::Hashizume(HashizumeNetwork::new(&recipe.hashizume(), build)?)
             }
         };
         let targets = match recipe.task {
             Task::Targets => Instrument::ALL.to_vec(),
             _ => Vec::new(),
         };
+        let mut frozen = build.with(Role::Frozen);
         let target = |instrument: Instrument| {
-            let prefix = format!("{TARGETS}{instrument}.");
-            Extractor::new(&recipe.extractor(), p, Role::Frozen, &prefix, &mut rng)
+            let build = &mut frozen.at(format_args!("{TARGETS}{instrument}"));
+            Extractor::new(&recipe.extractor(), build)
         };
         let targets = targets.into_iter().map(target).collect::<crate::Result<_>>()?;
         let norm_bias = match recipe.loss.norm > 0.0 {
@@ -166,8 +166,7 @@ impl Network {
     /// # Errors
     /// [`TrainError::Setting`] for a network that does not describe; what recording gives.
     pub fn embed(&self, tape: &mut Tape, magnitude: Var, mode: Mode) -> Result<Var, TrainError> {
-        let parameters = &self.parameters;
-        let encoder = self.mode(Part::Encoder, mode);
+        let at = &mut Record::new(tape, &self.parameters, mode);
         Ok(match &self.nets {
             Nets::Separator(_) => {
                 return Err(TrainError::setting(
@@ -175,46 +174,40 @@ impl Network {
                     "a separator does not describe what it hears",
                 ));
             }
-            Nets::Extractor(net) => net.record(tape, parameters, magnitude, mode)?,
+            Nets::Extractor(net) => net.record(at, magnitude)?,
             Nets::Cascade(separator, extractor) => {
-                let separated =
-                    separator.record(tape, parameters, magnitude, self.mode(Part::Separator, mode))?;
-                let mode = self.mode(Part::Extractor, mode);
-                extractor.record(tape, parameters, separated.estimate, mode)?
+                at.mode = self.mode(Part::Separator, mode);
+                let separated = separator.record(at, magnitude)?;
+                at.mode = self.mode(Part::Extractor, mode);
+                extractor.record(at, separated.estimate)?
             }
-            Nets::Direct(net) => net.record(tape, parameters, magnitude, encoder)?.embedding,
-            Nets::Hashizume(net) => net.record(tape, parameters, magnitude, encoder)?,
+            Nets::Direct(net) => {
+                at.mode = self.mode(Part::Encoder, mode);
+                net.record(at, magnitude)?.embedding
+            }
+            Nets::Hashizume(net) => {
+                at.mode = self.mode(Part::Encoder, mode);
+                net.record(at, magnitude)?
+            }
         })
     }
 
-    /// The instruments that the network separates from a mix.
-    pub fn separates(&self) -> Vec<Instrument> {
-        match (&self.nets, self.recipe.instrument) {
-            (Nets::Separator(_) | Nets::Cascade(..), Some(instrument)) => vec![instrument],
-            (Nets::Direct(_), _) if self.recipe.network.decoders => Instrument::ALL.to_vec(),
-            _ => Vec::new(),
-        }
-    }
-
     /// The model alone on `batch` windows of `frames` frames: its input is a magnitude, and the variables the masks of
-    /// the instruments that it [`separates`](Self::separates), `[batch, 1, bins, frames]` all.
+    /// the instruments that it [`separates`](Recipe::separates), `[batch, 1, bins, frames]` all.
     ///
     /// # Errors
     /// What recording gives.
     pub fn separation_step(&self, batch: usize, frames: usize) -> Result<(Tape, Vec<Var>), TrainError> {
         let mut tape = Tape::new();
         let mix = tape.input("mix", [batch, 1, self.recipe.front_end.bins(), frames]);
-        let (parameters, mode) = (&self.parameters, Mode::Evaluate);
+        let at = &mut Record::new(&mut tape, &self.parameters, Mode::Evaluate);
         let masks = match &self.nets {
             Nets::Separator(net) | Nets::Cascade(net, _) => {
-                vec![net.record(&mut tape, parameters, mix, mode)?.mask]
+                vec![net.record(at, mix)?.mask]
             }
             Nets::Direct(net) if self.recipe.network.decoders => {
-                let described = net.record(&mut tape, parameters, mix, mode)?;
-                let mask = |i| {
-                    let separated = net.reconstruct(&mut tape, parameters, &described, mix, i, mode)?;
-                    Ok(separated.mask)
-                };
+                let described = net.record(at, mix)?;
+                let mask = |i| Ok(net.reconstruct(at, &described, mix, i)?.mask);
                 (0..SUBSPACES).map(mask).collect::<crate::Result<_>>()?
             }
             _ => Vec::new(),

@@ -4,7 +4,7 @@ use super::Nets;
 use crate::{
     corpus::Instrument,
     models::SUBSPACES,
-    nn::Mode,
+    nn::{self, Mode},
     ops::{
         ConcatChannels, L1Loss, L2Normalise, Mixdown, MseLoss, Multiply, Record, Scale, StftOutput,
         TripletLoss, concat_batch, norm_loss, slice_batch, stft,
@@ -278,6 +278,11 @@ impl Recording<'_> {
         self.network.magnitude(self.tape, self.inputs.heard, one)
     }
 
+    /// Where a network is recorded that trains, or not.
+    fn at(&mut self, mode: Mode) -> nn::Record<'_> {
+        nn::Record::new(self.tape, &self.network.parameters, mode)
+    }
+
     /// Records an input that every batch fills anew.
     fn input(&mut self, name: &str, shape: impl Into<Shape>, feed: Feed) -> Var {
         let var = self.tape.input(name, shape);
@@ -287,17 +292,14 @@ impl Recording<'_> {
 
     /// `mean |estimate − stem|`
     fn separation(&mut self) -> Result<(), TrainError> {
-        let (parameters, mode) = (
-            &self.network.parameters,
-            self.network.mode(Part::Separator, self.mode),
-        );
+        let (heard, mode) = (self.heard, self.network.mode(Part::Separator, self.mode));
         let Nets::Separator(net) = &self.network.nets else {
             return Err(TrainError::setting(
                 "task",
                 "only a separator learns from separation",
             ));
         };
-        let separated = net.record(self.tape, parameters, self.heard, mode)?;
+        let separated = net.record(&mut self.at(mode), heard)?;
         self.l1(separated.estimate, self.network.recipe.instrument, 1.0)
     }
 
@@ -324,7 +326,7 @@ impl Recording<'_> {
         let mut vectors = None;
         for (i, extractor) in network.targets.iter().enumerate() {
             let stem = self.stem(i)?;
-            let vector = extractor.record(self.tape, &network.parameters, stem, Mode::Evaluate)?;
+            let vector = extractor.record(&mut self.at(Mode::Evaluate), stem)?;
             vectors = Some(match vectors {
                 None => vector,
                 Some(before) => self.tape.push(ConcatChannels, &[before, vector])?,
@@ -351,25 +353,24 @@ impl Recording<'_> {
     /// Triplet loss, L1 of what is separated or reconstructed, norm loss.
     fn triplets(&mut self) -> Result<(), TrainError> {
         let network = self.network;
-        let (parameters, loss) = (&network.parameters, network.recipe.loss);
+        let (heard, loss) = (self.heard, network.recipe.loss);
         let embedding = match &network.nets {
             Nets::Cascade(separator, extractor) => {
                 let mode = network.mode(Part::Separator, self.mode);
-                let separated = separator.record(self.tape, parameters, self.heard, mode)?;
+                let separated = separator.record(&mut self.at(mode), heard)?;
                 if loss.l1 > 0.0 {
                     self.l1(separated.estimate, network.recipe.instrument, loss.l1)?;
                 }
                 let mode = network.mode(Part::Extractor, self.mode);
-                extractor.record(self.tape, parameters, separated.estimate, mode)?
+                extractor.record(&mut self.at(mode), separated.estimate)?
             }
             Nets::Direct(net) if loss.l1 > 0.0 => {
                 let mode = network.mode(Part::Encoder, self.mode);
-                let described = net.record(self.tape, parameters, self.heard, mode)?;
+                let described = net.record(&mut self.at(mode), heard)?;
                 let mode = network.mode(Part::Decoders, self.mode);
                 for instrument in Instrument::ALL {
                     let i = instrument as usize;
-                    let separated =
-                        net.reconstruct(self.tape, parameters, &described, self.heard, i, mode)?;
+                    let separated = net.reconstruct(&mut self.at(mode), &described, heard, i)?;
                     self.l1(separated.estimate, Some(instrument), loss.l1)?;
                 }
                 described.embedding
@@ -397,7 +398,7 @@ impl Recording<'_> {
                 sounds.map(|&sounds| f32::from(u8::from(sounds))).collect()
             });
             self.inputs.listens = true;
-            let bias = self.tape.parameter(parameters, bias)?;
+            let bias = self.tape.parameter(&network.parameters, bias)?;
             let norm = norm_loss(self.tape, embedding, bias, sounding)?;
             self.add("norm", loss.norm, norm);
         }

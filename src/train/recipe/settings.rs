@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     audio::Stft,
-    corpus::{Instrument, abx::SplitBy},
+    corpus::Instrument,
+    listening::SplitBy,
     models::{DirectConfig, ExtractorConfig, HashizumeConfig, Last, SUBSPACES, SeparatorConfig},
     nn::LogMelConfig,
     signal::MelFilters,
@@ -324,6 +325,15 @@ impl Recipe {
         match self.model.of_one_instrument() {
             true => self.network.dimensions,
             false => SUBSPACES * self.network.dimensions,
+        }
+    }
+
+    /// The instruments that the network separates from a mix, in the order of [`Instrument::ALL`].
+    pub fn separates(&self) -> Vec<Instrument> {
+        match self.model {
+            Model::Separator | Model::Cascade => self.instrument.into_iter().collect(),
+            Model::Direct if self.network.decoders => Instrument::ALL.to_vec(),
+            Model::Direct | Model::Extractor | Model::Hashizume => Vec::new(),
         }
     }
 

@@ -6,11 +6,13 @@ mod config;
 pub mod exchange;
 mod log;
 pub mod tensorboard;
+mod trained;
 mod weights;
 
 pub use checkpoint::Checkpoint;
 pub use config::RunConfig;
 pub(crate) use log::{Line, Log};
+pub(crate) use trained::Trained;
 
 use std::{
     ffi::OsStr,
@@ -23,9 +25,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     files::{self, Lock, PARTIAL_PREFIX, write_atomically},
-    gpu::Gpu,
-    tape::Choices,
+    gpu::{Gpu, VariantStore, Variants},
     train::{Parent, TrainError},
+    variants::VariantFolder,
 };
 
 /// Folder of the kernels' variants, on GPUs.
@@ -187,16 +189,16 @@ impl Run {
 
     /// Which variants of kernels the run takes on a GPU, if it began on one: those that were known when it did. What is
     /// measured later would change its last bits.
-    pub(crate) fn variants(&self, gpu: &Gpu) -> Option<Choices> {
+    pub(crate) fn variants(&self, gpu: &Gpu) -> Option<Variants> {
         let folder = self.folder.join(VARIANTS);
-        folder.is_dir().then(|| Choices::stored(gpu, &folder))
+        folder.is_dir().then(|| VariantFolder::new(folder).load(gpu))
     }
 
     /// Keeps to these variants from now on, if it keeps to none yet.
-    pub(crate) fn keep_variants(&self, choices: &Choices) -> Result<(), TrainError> {
+    pub(crate) fn keep_variants(&self, gpu: &Gpu, variants: &Variants) -> Result<(), TrainError> {
         let folder = self.folder.join(VARIANTS);
         if !folder.is_dir() {
-            choices.store(&folder)?;
+            VariantFolder::new(folder).store(gpu, variants)?;
         }
         Ok(())
     }

@@ -274,6 +274,6 @@ mod tests {
             };
             assert!(message.contains("save the weights"), "{i}: {message}");
         }
-        assert!(matches!(Weights::read(folder.path()), Err(TrainError::Io { .. })));
+        assert!(matches!(Weights::read(folder.path()), Err(TrainError::Io(_))));
     }
 }

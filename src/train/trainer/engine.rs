@@ -66,8 +66,8 @@ impl Engine {
             let (batch, examples) = (network.recipe.training.batch, programs.micro.examples);
             observer(Event::MicroBatches { batch, examples });
         }
-        if let Device::Gpu(_) = device {
-            run.keep_variants(session.planner().choices())?;
+        if let Device::Gpu(gpu) = device {
+            run.keep_variants(gpu, session.planner().choices())?;
         }
         Ok(Engine {
             preparing: began.elapsed(),
@@ -134,34 +134,23 @@ impl Engine {
                 "there is no such score",
             ));
         };
-        let (sources, dimensions) = (self.network.sources(), self.network.recipe.dimensions());
-        let alone = self.network.recipe.instrument.filter(|_| sources == 1);
-        let mut samples = vec![0; embedding.samples];
-        let mut values = Vec::with_capacity(items.len() * dimensions);
-        for batch in items.chunks(embedding.items) {
-            let mut slot = self.session.slot(&embedding.program)?;
-            for (i, item) in batch.iter().enumerate() {
-                let heard = item
-                    .stems
-                    .iter()
-                    .enumerate()
-                    .filter(|(j, _)| alone.is_none_or(|alone| alone as usize == *j));
-                for (source, (_, stem)) in heard.enumerate() {
-                    match stem {
-                        Some(stem) => pieces.read(stem.excerpt, &mut samples)?,
-                        None => samples.fill(0),
-                    }
-                    let offset = (i * sources + source) * embedding.samples;
-                    slot.write_pcm16(embedding.heard, offset, &samples)?;
+        let alone = self
+            .network
+            .recipe
+            .instrument
+            .filter(|_| self.network.sources() == 1);
+        let mut samples = vec![0; embedding.samples()];
+        embedding.run(&mut self.session, items.len(), |item, write| {
+            let stems = items[item].stems.iter().enumerate();
+            let heard = stems.filter(|(i, _)| alone.is_none_or(|alone| alone as usize == *i));
+            for (source, (_, stem)) in heard.enumerate() {
+                if let Some(stem) = stem {
+                    pieces.read(stem.excerpt, &mut samples)?;
+                    write(source, &samples)?;
                 }
             }
-            let program = &mut embedding.program;
-            self.session
-                .run_slot(program, slot, &StepValues::default(), |_: Slot| {})?;
-            let rows = self.session.read(program, embedding.output)?;
-            values.extend_from_slice(&rows[..batch.len() * dimensions]);
-        }
-        Ok(values)
+            Ok(())
+        })
     }
 
     /// What was recorded in a ring for the last `pending` of `step` updates, averaged over micro-batches.

@@ -120,10 +120,9 @@ fn budget(device: &Device) -> Option<u64> {
         .map(|bytes| (bytes as f64 * SHARE) as u64)
 }
 
-/// Memory of the host that programs can still take.
+/// Memory of the host that programs can still take; none where the system does not tell.
 fn available() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kilobytes * 1024)
+    let ram = sysinfo::MemoryRefreshKind::nothing().with_ram();
+    let host = sysinfo::System::new_with_specifics(sysinfo::RefreshKind::nothing().with_memory(ram));
+    Some(host.available_memory()).filter(|bytes| *bytes > 0)
 }

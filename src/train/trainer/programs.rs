@@ -6,6 +6,7 @@ use crate::{
     train::{
         LossStep, Network, TrainError,
         data::{MicroBatches, loader::slots_that_fit},
+        embedding::Embedding,
         network::Inputs,
     },
 };
@@ -32,15 +33,6 @@ pub(crate) struct LossProgram<P = Program> {
     pub loss: Var,
     /// Names of the recorded losses, the sum first.
     pub losses: Vec<&'static str>,
-}
-
-/// Describes `items` items of `samples` samples.
-pub(crate) struct Embedding<P = Program> {
-    pub program: P,
-    pub heard: Var,
-    pub output: Var,
-    pub items: usize,
-    pub samples: usize,
 }
 
 /// Bytes on the device, by what for.
@@ -76,7 +68,10 @@ impl Programs<Plan> {
         let outputs = [step.loss];
         let evaluation = LossProgram::plan(step, &outputs, lay)?;
         let embedding = match network.recipe.scores_neighbours() {
-            true => Some(Embedding::plan(network, micro.examples, lay)?),
+            true => {
+                let samples = network.recipe.samples(network.recipe.training.knn_seconds);
+                Some(Embedding::new(network, micro.examples, samples, lay)?)
+            }
             false => None,
         };
         Ok(Programs {
@@ -147,30 +142,6 @@ impl LossProgram<Plan> {
             inputs: self.inputs,
             loss: self.loss,
             losses: self.losses,
-        })
-    }
-}
-
-impl Embedding<Plan> {
-    fn plan(network: &Network, items: usize, lay: Lay<'_>) -> Result<Self, TrainError> {
-        let samples = network.recipe.samples(network.recipe.training.knn_seconds);
-        let step = network.embedding_step(items, samples)?;
-        Ok(Embedding {
-            program: lay(&step.tape, &[step.embedding])?,
-            heard: step.heard,
-            output: step.embedding,
-            items,
-            samples,
-        })
-    }
-
-    fn load(self, session: &mut Session) -> crate::Result<Embedding> {
-        Ok(Embedding {
-            program: session.load(self.program)?,
-            heard: self.heard,
-            output: self.output,
-            items: self.items,
-            samples: self.samples,
         })
     }
 }
