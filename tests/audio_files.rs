@@ -382,13 +382,21 @@ fn amplitude(samples: &[f32], channel: usize, hertz: f64) -> f64 {
 
 #[test]
 fn coded_music_sounds_as_it_was_made() {
-    for name in ["tones.flac", "tones.mp3", "tones.ogg", "tones.m4a"] {
+    for (name, made_at) in [
+        ("tones.flac", 44_100),
+        ("tones.mp3", 44_100),
+        ("tones.ogg", 44_100),
+        ("tones.m4a", 44_100),
+        ("tones.opus", 48_000),
+    ] {
         let (rate, channels, samples) = listen(&fixture(name)).unwrap();
-        assert_eq!((rate, channels), (44_100, 2), "{name}");
+        assert_eq!((rate, channels), (made_at, 2), "{name}");
         let frames = samples.len() / 2;
         // an encoder adds up to two blocks at either end; AAC does not say how many
-        assert!((44_100..44_100 + 4 * 1024).contains(&frames), "{name}: {frames}");
+        let most = made_at as usize + 4 * 1024;
+        assert!((made_at as usize..most).contains(&frames), "{name}: {frames}");
         for (channel, hertz) in [(0, 441.0), (1, 882.0)] {
+            let hertz = hertz * 44_100.0 / f64::from(rate);
             let (here, there) = (
                 amplitude(&samples, channel, hertz),
                 amplitude(&samples, 1 - channel, hertz),
@@ -412,8 +420,8 @@ fn coded_music_that_is_broken_says_so() {
         fs::write(&path, bytes).unwrap();
         listen(&path)
     };
-    let [mp3, ogg, m4a] =
-        ["mp3", "ogg", "m4a"].map(|end| fs::read(fixture(&format!("tones.{end}"))).unwrap());
+    let [mp3, ogg, m4a, opus] =
+        ["mp3", "ogg", "m4a", "opus"].map(|end| fs::read(fixture(&format!("tones.{end}"))).unwrap());
     // an ID3 tag in front, as nearly every MP3 has one
     let mut tag = b"ID3\x04\0\0\0\0\0\x20".to_vec();
     tag.extend([0; 32]);
@@ -429,7 +437,12 @@ fn coded_music_that_is_broken_says_so() {
         put("zeros.ogg", &[0; 9000]),
         Err(AudioError::NotAudio { .. })
     ));
-    for (name, bytes) in [("a.mp3", &mp3), ("a.ogg", &ogg), ("a.m4a", &m4a)] {
+    for (name, bytes) in [
+        ("a.mp3", &mp3),
+        ("a.ogg", &ogg),
+        ("a.m4a", &m4a),
+        ("a.opus", &opus),
+    ] {
         let whole = listen(&fixture(&format!("tones{}", &name[1..]))).unwrap().2.len();
         for kept in (1..20).map(|i| bytes.len() * i / 20) {
             // what plays is as much as is there, and never more
@@ -457,7 +470,7 @@ fn coded_music_with_wrong_bytes_ends() {
         (state >> 8) as usize % below
     };
     let mut played = 0;
-    for name in ["tones.mp3", "tones.ogg", "tones.m4a"] {
+    for name in ["tones.mp3", "tones.ogg", "tones.m4a", "tones.opus"] {
         let whole = fs::read(fixture(name)).unwrap();
         let path = folder.path().join(name);
         for round in 0..120 {

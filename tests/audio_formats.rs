@@ -234,7 +234,13 @@ fn chained_ogg_is_read_to_its_end() {
     let (ogg, all) = (load("tones.ogg"), whole("tones.ogg"));
     let chain = read("a.ogg", &[ogg.clone(), ogg.clone(), ogg.clone()].concat()).unwrap();
     assert!(chain == [all.clone(), all.clone(), all].concat());
-    assert_eq!(unsupported("a.ogg", &[ogg, load("opus.ogg")].concat()), "Opus");
+    assert_eq!(
+        unsupported("a.ogg", &[ogg, load("tones.opus")].concat()),
+        "music whose sample rate changes from 44100 to 48000 Hz"
+    );
+    let (opus, all) = (load("tones.opus"), whole("tones.opus"));
+    let chain = read("a.opus", &[opus.clone(), opus].concat()).unwrap();
+    assert!(chain == [all.clone(), all].concat());
 }
 
 /// A chunk of a RIFF file: its size as given, and an even number of bytes.
@@ -467,7 +473,7 @@ fn samples_of_every_kind() {
 
 #[test]
 fn codecs_that_are_not_read_are_called_by_their_names() {
-    assert_eq!(unsupported("a.opus", &load("opus.ogg")), "Opus");
+    assert_eq!(unsupported("a.opus", &load("discrete.opus")), "Opus of this kind");
     // the AudioSpecificConfig of AAC: kind, rate and channels in 5, 4 and 4 bits
     let m4a = load("tones.m4a");
     let config = m4a

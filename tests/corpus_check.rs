@@ -303,8 +303,8 @@ fn plant(root: &Path) -> Vec<(String, Vec<&'static str>)> {
         fs::copy(t.join("stems/S00.wav"), t.join("stems/S00.wave")).unwrap();
     };
     one(&keep, &twice, &["S00 note passed_over"]);
-    let opus = |t: &Path| rename(t, "stems/S00.wav", "stems/S00.opus");
-    one(&keep, &opus, &["S00 broken other_format", "track note sum"]);
+    let other = |t: &Path| rename(t, "stems/S00.wav", "stems/S00.wma");
+    one(&keep, &other, &["S00 broken other_format", "track note sum"]);
 
     // One song in three splits and in `omitted`, twice in train: other names, another tempo, another order, other
     // instruments and lengths of notes.
@@ -411,8 +411,8 @@ fn every_planted_defect_is_found_and_no_other() {
         text("train/Track00032"),
         "is_drum is true, but program_num 0 is Acoustic Grand Piano: it counts as drums"
     );
-    let opus = text("train/Track00039");
-    assert!(opus.contains("S00.opus is there"), "{opus}");
+    let other = text("train/Track00039");
+    assert!(other.contains("S00.wma is there"), "{other}");
 
     let badly_named = text("train/Track00031");
     assert!(

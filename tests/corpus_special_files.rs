@@ -88,6 +88,20 @@ fn a_corpus() {
     let prepared = run(here, &["corpus", "prepare", "corpus", "--out", "other"]);
     program::refused(&prepared, 1, &["1 of 2 tracks cannot be read"]);
 
+    let other = here.join("corpus/train/Track00002");
+    let stem = fs::read_dir(other.join("stems"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    for path in [&stem, &other.join("mix.wav")] {
+        pipe(path);
+        let name = path.file_name().unwrap().to_string_lossy();
+        let found = said(&run(here, &["corpus", "check", "corpus"]));
+        assert!(found.contains(&*name) && found.contains("named pipe"), "{found}");
+    }
+
     symlink("/dev/zero", here.join("corpus/exclude.txt")).unwrap();
     program::refused(
         &run(here, &["corpus", "check", "corpus"]),

@@ -453,6 +453,18 @@ fn weights_of_other_widths_come_in() {
         refused(&output, 1, &["foreign.safetensors", says]);
         assert!(!out.exists());
     }
+
+    // what was killed before its weights were written is done again, and what was trained is kept
+    as_others(Dtype::F16, &same);
+    let (output, out) = import("killed");
+    done(&output);
+    let whole = fs::read(out.join("last.safetensors")).unwrap();
+    refused(&import("killed").0, 1, &["there is a run already"]);
+    fs::remove_file(out.join("last.safetensors")).unwrap();
+    fs::write(out.join(".partial-x"), "half").unwrap();
+    done(&import("killed").0);
+    assert!(fs::read(out.join("last.safetensors")).unwrap() == whole);
+    assert!(!out.join(".partial-x").exists());
 }
 
 /// Without any of Clean, there is nothing that all instruments' network could learn from: said so, not as if it could

@@ -4,7 +4,7 @@ use std::{fmt::Display, io, path::Path};
 
 use symphonia::{
     core::{
-        codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions},
+        codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions, well_known::CODEC_ID_OPUS},
         errors::Error,
         packet::PacketRef,
         units::{Duration, Timestamp},
@@ -12,7 +12,7 @@ use symphonia::{
     default::get_codecs,
 };
 
-use super::AudioError;
+use super::{AudioError, opus::Opus};
 
 /// A file as its format's reader gives it.
 pub(super) trait Blocks: Send {
@@ -93,6 +93,10 @@ pub(super) fn decoder(
         .is_some_and(|frames| frames > MOST_FRAMES)
     {
         return Err(senseless());
+    }
+    if parameters.codec == CODEC_ID_OPUS {
+        let opus = Opus::new(parameters).ok_or_else(|| Fault::Unsupported(codec.into()))?;
+        return Ok(Box::new(opus));
     }
     let options = AudioDecoderOptions::default();
     get_codecs()

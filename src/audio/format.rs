@@ -13,14 +13,14 @@ use super::{
 };
 
 /// How the names of files that are read end, in small letters.
-pub const EXTENSIONS: [&str; 17] = [
-    "wav", "wave", "w64", "rf64", "bwf", "flac", "mp3", "mp2", "ogg", "oga", "m4a", "m4b", "aac", "aif",
-    "aiff", "aifc", "caf",
+pub const EXTENSIONS: [&str; 18] = [
+    "wav", "wave", "w64", "rf64", "bwf", "flac", "mp3", "mp2", "ogg", "oga", "opus", "m4a", "m4b", "aac",
+    "aif", "aiff", "aifc", "caf",
 ];
 /// How the names of music end that is *not* read, in small letters: it has to be converted.
-pub const UNREAD_EXTENSIONS: [&str; 30] = [
-    "opus", "wma", "ape", "wv", "mpc", "mp+", "tta", "tak", "ofr", "shn", "dsf", "dff", "mp4", "m4p", "m4r",
-    "mka", "webm", "weba", "ac3", "eac3", "dts", "amr", "3gp", "ra", "rm", "au", "snd", "spx", "aa", "aax",
+pub const UNREAD_EXTENSIONS: [&str; 29] = [
+    "wma", "ape", "wv", "mpc", "mp+", "tta", "tak", "ofr", "shn", "dsf", "dff", "mp4", "m4p", "m4r", "mka",
+    "webm", "weba", "ac3", "eac3", "dts", "amr", "3gp", "ra", "rm", "au", "snd", "spx", "aa", "aax",
 ];
 
 /// Bytes at the beginning of music that say what it is.

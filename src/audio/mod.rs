@@ -14,6 +14,7 @@ mod load;
 mod mp4;
 mod mpeg;
 mod names;
+mod opus;
 mod read;
 mod resample;
 mod stft;

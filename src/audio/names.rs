@@ -7,7 +7,7 @@ pub(super) fn codec(parameters: &AudioCodecParameters) -> String {
     let channels = parameters.channels.as_ref().map(|channels| channels.count());
     let name = match parameters.codec {
         CODEC_ID_AAC => return aac(parameters.extra_data.as_deref(), channels),
-        CODEC_ID_OPUS => "Opus",
+        CODEC_ID_OPUS => "Opus with a channel layout of its own",
         CODEC_ID_SPEEX => "Speex",
         CODEC_ID_VORBIS => "Vorbis of this kind",
         CODEC_ID_FLAC => "FLAC of this kind",
@@ -80,7 +80,7 @@ impl Bits<'_> {
 pub(super) fn sample_entry(letters: &[u8; 4]) -> &'static str {
     match letters {
         b"mp4a" => "AAC of this kind",
-        b"Opus" => "Opus",
+        b"Opus" => "Opus of this kind",
         b"ac-3" => "AC-3",
         b"ec-3" => "E-AC-3",
         b"ac-4" => "AC-4",
@@ -101,7 +101,7 @@ pub(super) fn sample_entry(letters: &[u8; 4]) -> &'static str {
 pub(super) fn ogg(page: &[u8]) -> &'static str {
     let has = |mark: &[u8]| page.windows(mark.len()).any(|window| window == mark);
     match () {
-        () if has(b"OpusHead") => "Opus",
+        () if has(b"OpusHead") => "Opus of this kind",
         () if has(b"Speex   ") => "Speex",
         () if has(b"\x80theora") => "video without music",
         () if has(b"CELT") => "CELT",

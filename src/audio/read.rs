@@ -24,7 +24,7 @@ pub struct Audio {
 /// A file of music, decoded in chunks: memory does not grow with its length.
 ///
 /// WAV (with RF64, BW64 and Wave64), FLAC and AIFF are read as strictly as they promise: not one sample less than the
-/// header says, and no broken block. Coded music (MP3, Ogg Vorbis, AAC and ALAC in MP4, CAF) promises little, and a
+/// header says, and no broken block. Coded music (MP3, Ogg Vorbis, Opus, AAC and ALAC in MP4, CAF) promises little, and a
 /// block that cannot be decoded is passed over, as long as there are few. All are read to the end of the file.
 pub struct AudioReader {
     path: PathBuf,

@@ -21,12 +21,12 @@ fn formats_that_are_not_read_are_counted() {
     let folder = tempfile::tempdir().unwrap();
     let root = music(folder.path(), 1);
     for name in [
-        "a.opus",
+        "a.mpc",
         "b.wv",
         "c.wma",
         "d.APE",
         "e.mp4",
-        "below/f.opus",
+        "below/f.mpc",
         "cover.jpg",
         "notes.txt",
     ] {
@@ -40,16 +40,16 @@ fn formats_that_are_not_read_are_counted() {
         said.contains("1 described") && said.contains("errors.jsonl"),
         "{said}"
     );
-    let line = "passed over, as they are not read: 1 .ape, 1 .mp4, 2 .opus, 1 .wma, 1 .wv\n";
+    let line = "passed over, as they are not read: 1 .ape, 1 .mp4, 2 .mpc, 1 .wma, 1 .wv\n";
     assert!(text(&output.stderr).contains(line), "{}", text(&output.stderr));
     let noted = noted(&library);
     assert_eq!(noted.len(), 6, "{noted:?}");
-    assert!(noted["f.opus"].contains(".opus is not read"), "{noted:?}");
+    assert!(noted["f.mpc"].contains(".mpc is not read"), "{noted:?}");
 
     // they are none of the music that a folder has
     fs::remove_file(root.join("00.wav")).unwrap();
     let output = embed_command(&root, &run, &library).output().unwrap();
-    refused(&output, 1, &["no music that can be read", "2 .opus"]);
+    refused(&output, 1, &["no music that can be read", "2 .mpc"]);
 }
 
 #[cfg(unix)]

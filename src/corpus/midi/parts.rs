@@ -64,7 +64,10 @@ impl Parts {
                 return Some(channel);
             }
             TrackEventKind::Meta(MetaMessage::MidiPort(port)) => self.ports[track] = port.as_int().into(),
-            TrackEventKind::SysEx(data) => self.exclusive(self.ports[track], data),
+            // some files escape the whole message
+            TrackEventKind::SysEx(data) | TrackEventKind::Escape([0xF0, data @ ..]) => {
+                self.exclusive(self.ports[track], data);
+            }
             _ => {}
         }
         None
@@ -163,8 +166,9 @@ mod tests {
         Bank(u8, u8),
         Program(u8),
         Exclusive(&'a [u8]),
+        Escape(&'a [u8]),
     }
-    use Said::{Bank, Exclusive, Program};
+    use Said::{Bank, Escape, Exclusive, Program};
 
     /// The channels that are drums behind these events.
     fn drums(said: &[Said]) -> Vec<Channel> {
@@ -184,6 +188,7 @@ mod tests {
                 ),
                 Program(channel) => midi(channel, MidiMessage::ProgramChange { program: 8.into() }),
                 Exclusive(data) => TrackEventKind::SysEx(data),
+                Escape(data) => TrackEventKind::Escape(data),
             };
             parts.hear(0, &kind);
         }
@@ -215,6 +220,8 @@ mod tests {
         let rhythm = |block: u8, map: u8| [0x41, 0x10, 0x42, 0x12, 0x40, 0x10 | block, 0x15, map, 0x7B, 0xF7];
         let of = |block, map| drums(&[GS, Exclusive(&rhythm(block, map))]);
         assert_eq!(of(0xA, 2), [9, 10]);
+        let escaped = [&[0xF0], &rhythm(0xA, 2)[..]].concat();
+        assert_eq!(drums(&[Escape(&escaped)]), [9, 10]);
         assert_eq!(of(1, 1), [0, 9], "blocks begin with channel 10");
         assert_eq!(of(0xF, 1), [9, 15]);
         assert_eq!(

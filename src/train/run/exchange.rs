@@ -11,6 +11,7 @@ use safetensors::Dtype;
 
 use super::{
     checkpoint::{Snapshot, State, mismatch},
+    is_left_over,
     weights::{Weights, kind},
 };
 use crate::{
@@ -213,6 +214,7 @@ pub fn import(weights: &Path, recipe: &Recipe, out: &Path) -> Result<Imported, T
         from: Vec::new(),
         recipe: recipe.clone(),
     };
+    remove_half_made(out, weights);
     let run = Run::create(out, &config)?;
     let mut schedule = Schedule::new(&recipe.training);
     schedule.finished = true;
@@ -225,4 +227,22 @@ pub fn import(weights: &Path, recipe: &Recipe, out: &Path) -> Result<Imported, T
     }
     Snapshot::take(&mut session, state)?.write(&run.last())?;
     Ok(Imported { run, converted })
+}
+
+/// Removes the configuration that an import of the same weights left where it was killed before it wrote them.
+fn remove_half_made(out: &Path, weights: &Path) {
+    let Ok(run) = Run::open(out) else { return };
+    let mut names = fs::read_dir(out)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.file_name());
+    let alone = names.all(|name| name == "config.toml" || is_left_over(&name));
+    let same = fs::canonicalize(weights).is_ok_and(|weights| weights == run.config.corpus);
+    if alone
+        && same
+        && let Ok(_lock) = run.lock()
+    {
+        let _ = fs::remove_file(out.join("config.toml"));
+    }
 }

@@ -295,9 +295,8 @@ impl Run {
 
 /// An error if there is more in a folder than what a killed start left there.
 fn check_empty(folder: &Path) -> Result<(), TrainError> {
-    let half = |name: &OsStr| name == LOCK || is_partial(name);
     let mut entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    if entries.all(|entry| half(&entry.file_name())) {
+    if entries.all(|entry| is_left_over(&entry.file_name())) {
         return Ok(());
     }
     let message = match folder.join("config.toml").exists() {
@@ -317,6 +316,11 @@ fn lock(folder: &Path) -> Result<Lock, TrainError> {
         path: folder.into(),
         message: "another process is training it: wait for it, or choose another folder".into(),
     })
+}
+
+/// What a killed start left is neither settings nor weights.
+fn is_left_over(name: &OsStr) -> bool {
+    name == LOCK || is_partial(name)
 }
 
 fn is_partial(name: &OsStr) -> bool {
