@@ -12,8 +12,12 @@ help: ## List these commands
 demo: ## Compose a corpus, train and evaluate two rows of the papers, write a report (DEMO='--device cpu')
 	$(CARGO) run --release --locked -- demo $(DEMO)
 
+# That the engine works alone is seen from these; the others test it with what stands on it.
+ENGINE_TESTS := golden_ops device
+
 test: vulkan ## Run all tests; installs a software Vulkan driver where there is no GPU
 	$(CARGO) test --locked --no-fail-fast
+	$(CARGO) test --locked --no-fail-fast --no-default-features $(ENGINE_TESTS:%=--test %)
 
 lint: ## Check formatting, lints and documentation
 	$(CARGO) fmt --check

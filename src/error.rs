@@ -147,4 +147,16 @@ impl Error {
             message: message.into(),
         }
     }
+
+    /// [`Error::Length`], unless the numbers are equal.
+    pub(crate) fn check_len(given: usize, expected: usize, what: impl FnOnce() -> String) -> Result<()> {
+        match given == expected {
+            true => Ok(()),
+            false => Err(Error::Length {
+                what: what(),
+                given,
+                expected,
+            }),
+        }
+    }
 }

@@ -217,7 +217,7 @@ fn kernels_in_16_bits_follow_the_reference_that_rounds() {
             .chain(gradients.into_iter().flatten())
             .collect();
         let plan = Plan::for_gpu(&tape, &parameters, &outputs, engine::gpu().traits()).unwrap();
-        rounded += plan.halves();
+        rounded += plan.narrowed();
         let on = |target, variant| {
             let done = Engine::new(target, &parameters).and_then(|mut engine| {
                 engine.pin(variant);

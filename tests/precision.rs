@@ -192,7 +192,11 @@ fn activations_take_half_the_memory() {
         let traits = Traits::default();
         let plan = Plan::for_gpu(&step.tape, &network.parameters, &[], traits).unwrap();
         let lasting: u64 = Flat::ALL.iter().map(|&flat| plan.flat_bytes(flat)).sum();
-        ((plan.bytes() - lasting) as f64, plan.halves(), plan.operations())
+        (
+            (plan.bytes() - lasting) as f64,
+            plan.narrowed(),
+            plan.operations(),
+        )
     };
     let ((wide, none, _), (narrow, halves, operations)) = (bytes("f32"), bytes("f16"));
     println!("{halves} of {operations} results in 16 bits: {wide} bytes become {narrow}");

@@ -47,7 +47,7 @@ fn check(dispatch: &Dispatch) -> Result<(), String> {
         .iter()
         .find(|(name, _)| *name == dispatch.shader.name);
     let mut beyond = beyond.map_or(Capabilities::empty(), |(_, capabilities)| *capabilities);
-    if dispatch.halves != 0 {
+    if dispatch.narrowed != 0 {
         beyond |= Capabilities::SHADER_FLOAT16;
     }
     let matrices = dispatch.defines.contains_key("MATRIX");
@@ -176,7 +176,7 @@ fn translate(
         return Ok(());
     }
     let direct3d = back::hlsl::Options {
-        shader_model: match dispatch.halves {
+        shader_model: match dispatch.narrowed {
             0 => back::hlsl::ShaderModel::V6_0,
             _ => back::hlsl::ShaderModel::V6_2,
         },

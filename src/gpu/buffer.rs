@@ -160,24 +160,10 @@ impl Gpu {
         let _ = self.device.poll(wgpu::PollType::Poll);
         let mapped = receiver.recv_timeout(WAIT_LIMIT);
         self.check()?;
-        let failed = |message: String| Error::Validation {
-            adapter: self.name.clone(),
-            message,
-        };
-        match mapped {
-            Ok(result) => result.map_err(|error| failed(error.to_string()))?,
-            Err(_) => {
-                return Err(Error::Timeout {
-                    adapter: self.name.clone(),
-                    limit: WAIT_LIMIT,
-                });
-            }
-        }
-        let view = through
-            .buffer
-            .raw
-            .get_mapped_range(0..bytes)
-            .map_err(|error| failed(error.to_string()))?;
+        let mapped = mapped.map_err(|_| self.timed_out())?;
+        mapped.map_err(|error| self.rejected(error))?;
+        let view = through.buffer.raw.get_mapped_range(0..bytes);
+        let view = view.map_err(|error| self.rejected(error))?;
         out.copy_from_slice(bytemuck::cast_slice(&view));
         drop(view);
         through.buffer.raw.unmap();

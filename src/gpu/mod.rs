@@ -265,6 +265,21 @@ impl Gpu {
         }
     }
 
+    /// What the API found wrong.
+    fn rejected(&self, message: impl ToString) -> Error {
+        Error::Validation {
+            adapter: self.name.clone(),
+            message: message.to_string(),
+        }
+    }
+
+    fn timed_out(&self) -> Error {
+        Error::Timeout {
+            adapter: self.name.clone(),
+            limit: WAIT_LIMIT,
+        }
+    }
+
     /// Makes the device fail as a driver's reset would. For tests.
     #[doc(hidden)]
     pub fn simulate_loss(&self) {

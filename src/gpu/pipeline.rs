@@ -63,7 +63,7 @@ struct Key {
     /// Names and bits of the override constants.
     constants: Vec<(&'static str, u64)>,
     bindings: Vec<Access>,
-    halves: u32,
+    narrowed: u32,
     checks: Checks,
 }
 
@@ -93,7 +93,7 @@ impl Key {
             defines: dispatch.defines.clone(),
             constants: dispatch.constants.iter().map(bits).collect(),
             bindings,
-            halves: dispatch.halves,
+            narrowed: dispatch.narrowed,
             checks,
         }
     }
@@ -108,6 +108,23 @@ fn accesses(dispatch: &Dispatch) -> Vec<Access> {
     });
     let params = (!dispatch.params.is_empty()).then_some(Access::Uniform);
     bound.chain(params).collect()
+}
+
+fn layout_entry((binding, access): (u32, &Access)) -> wgpu::BindGroupLayoutEntry {
+    wgpu::BindGroupLayoutEntry {
+        binding,
+        visibility: wgpu::ShaderStages::COMPUTE,
+        ty: wgpu::BindingType::Buffer {
+            ty: match access {
+                Access::Read => wgpu::BufferBindingType::Storage { read_only: true },
+                Access::Write => wgpu::BufferBindingType::Storage { read_only: false },
+                Access::Uniform => wgpu::BufferBindingType::Uniform,
+            },
+            has_dynamic_offset: false,
+            min_binding_size: None,
+        },
+        count: None,
+    }
 }
 
 impl Gpu {
@@ -225,24 +242,7 @@ impl Gpu {
                 ),
             });
         }
-        let entries: Vec<_> = bindings
-            .iter()
-            .enumerate()
-            .map(|(binding, access)| wgpu::BindGroupLayoutEntry {
-                binding: binding as u32,
-                visibility: wgpu::ShaderStages::COMPUTE,
-                ty: wgpu::BindingType::Buffer {
-                    ty: match access {
-                        Access::Read => wgpu::BufferBindingType::Storage { read_only: true },
-                        Access::Write => wgpu::BufferBindingType::Storage { read_only: false },
-                        Access::Uniform => wgpu::BufferBindingType::Uniform,
-                    },
-                    has_dynamic_offset: false,
-                    min_binding_size: None,
-                },
-                count: None,
-            })
-            .collect();
+        let entries: Vec<_> = (0..).zip(bindings).map(layout_entry).collect();
         let made = self.scoped(|| {
             let descriptor = wgpu::ShaderModuleDescriptor {
                 label: Some(name),

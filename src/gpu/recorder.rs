@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{Dispatchable, Gpu, WAIT_LIMIT};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// A submission that can be waited for.
 #[derive(Debug, Clone)]
@@ -79,7 +79,7 @@ impl Gpu {
     /// Waits until a submission, and all before it, have finished.
     ///
     /// # Errors
-    /// [`Error::Timeout`] if one of them alone takes two minutes: a long step on a slow device is none. A fault
+    /// [`Error::Timeout`](crate::Error::Timeout) if one of them alone takes two minutes: a long step on a slow device is none. A fault
     /// of the device.
     pub fn wait(&self, submission: &Submission) -> Result<()> {
         while let Some(oldest) = self.pending.oldest(submission.sequence) {
@@ -90,7 +90,6 @@ impl Gpu {
     }
 
     fn wait_for(&self, submission: &Submission) -> Result<()> {
-        let adapter = || self.name().to_string();
         let polled = self.device.poll(wgpu::PollType::Wait {
             submission_index: Some(submission.index.clone()),
             timeout: Some(WAIT_LIMIT),
@@ -98,14 +97,8 @@ impl Gpu {
         self.check()?;
         match polled {
             Ok(_) => Ok(()),
-            Err(wgpu::PollError::Timeout) => Err(Error::Timeout {
-                adapter: adapter(),
-                limit: WAIT_LIMIT,
-            }),
-            Err(error) => Err(Error::Validation {
-                adapter: adapter(),
-                message: error.to_string(),
-            }),
+            Err(wgpu::PollError::Timeout) => Err(self.timed_out()),
+            Err(error) => Err(self.rejected(error)),
         }
     }
 }

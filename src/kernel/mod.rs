@@ -1,7 +1,7 @@
 //! What a dispatch is, without a device: a shader, the constants that shape it, the buffers that it
 //! binds and the grid that it runs on.
 
-mod halves;
+mod narrow;
 mod preprocess;
 mod random;
 mod step;
@@ -124,7 +124,7 @@ pub struct Dispatch {
     /// Workgroups per dimension.
     pub groups: [u32; 3],
     /// The bindings, one bit for each, whose tensors are kept in 16-bit floats. Whoever lays out the tensors says so.
-    pub halves: u32,
+    pub narrowed: u32,
 }
 
 impl Dispatch {
@@ -137,7 +137,7 @@ impl Dispatch {
             params: Vec::new(),
             bindings: bindings.into(),
             groups,
-            halves: 0,
+            narrowed: 0,
         }
     }
 
@@ -148,7 +148,7 @@ impl Dispatch {
     /// 16 bits.
     pub fn source(&self) -> Result<String> {
         let source = expand(&self.shader, &self.defines)?;
-        halves::narrow(self.shader.name, &source, self.halves)
+        narrow::narrow(self.shader.name, &source, self.narrowed)
     }
 
     /// Sets a preprocessor definition.

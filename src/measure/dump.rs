@@ -172,7 +172,7 @@ fn describe<'a>(
     usage: &'a Usage,
     translated: &Translated,
 ) -> Kernel<'a> {
-    let words = |number: usize| match dispatch.halves >> number & 1 {
+    let words = |number: usize| match dispatch.narrowed >> number & 1 {
         0 => "f32",
         _ => "f16",
     };

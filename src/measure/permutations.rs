@@ -46,7 +46,7 @@ impl Key {
             shader: dispatch.shader.name,
             defines: dispatch.defines.clone(),
             constants: constants.collect(),
-            halves: dispatch.halves,
+            halves: dispatch.narrowed,
         }
     }
 

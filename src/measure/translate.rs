@@ -61,7 +61,7 @@ pub fn translate(dispatch: &Dispatch) -> Result<Translated> {
     let matrices = dispatch.defines.contains_key("MATRIX");
     let hlsl = match matrices {
         true => None,
-        false => Some(hlsl(&module, &info, dispatch.halves != 0).map_err(&error)?),
+        false => Some(hlsl(&module, &info, dispatch.narrowed != 0).map_err(&error)?),
     };
     Ok(Translated {
         spirv: spirv(&module, &info).map_err(&error)?,

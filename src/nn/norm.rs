@@ -2,7 +2,6 @@ use super::{Build, Mode, Record};
 use crate::{
     error::Result,
     ops::{BatchNorm, BatchStatistics, ConcatChannels, Reshape, UpdateRunningStatistic},
-    shape::Shape,
     tape::{ParameterId, Role, Var},
 };
 
@@ -79,14 +78,9 @@ impl BatchNorm2d {
 
     /// The running statistics as [`BatchNorm`] takes them.
     fn as_rows(&self, at: &mut Record<'_>, running: [Var; 2]) -> Result<Var> {
-        let reshape = |rows| Reshape {
-            shape: Shape::from([rows, self.channels]),
-        };
-        let rows = [
-            at.push(reshape(1), &running[..1])?,
-            at.push(reshape(1), &running[1..])?,
-        ];
+        let row = Reshape::to([1, self.channels]);
+        let rows = [at.push(row.clone(), &running[..1])?, at.push(row, &running[1..])?];
         let both = at.push(ConcatChannels, &rows)?;
-        at.push(reshape(2), &[both])
+        at.push(Reshape::to([2, self.channels]), &[both])
     }
 }

@@ -1,6 +1,6 @@
 //! Concatenating, cutting, masking and summing channels.
 
-use super::{channels, inputs, parallel};
+use super::{channels, inputs, parallel, reduce::Reduction};
 use crate::{
     error::{Error, Result},
     kernel::{Kernels, at_once},
@@ -45,36 +45,76 @@ pub struct ChannelMask {
 #[derive(Debug, Clone)]
 pub struct ChannelSum;
 
-/// Copies channels: output channel `c` is input channel `c + shift` where that lies in `from..to`, else 0.
-fn copy_channels<T: Real>(
-    out: &mut [T],
-    to: Channels,
-    x: &[T],
-    from: Channels,
-    source: impl Fn(usize) -> Option<usize>,
-) {
-    for n in 0..to.batch {
-        for c in 0..to.channels {
-            let row = &mut out[(n * to.channels + c) * to.inner..][..to.inner];
-            match source(c) {
-                Some(source) => {
-                    row.copy_from_slice(&x[(n * from.channels + source) * from.inner..][..from.inner])
-                }
-                None => row.fill(T::zero()),
+/// What a slice, a pad and a mask do: output channel `c` is input channel `c + skip`, less the number of output channels,
+/// where `low ≤ c < high`, else 0.
+struct Window {
+    skip: usize,
+    low: usize,
+    high: usize,
+}
+
+impl Window {
+    fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
+        let (from, to) = (io.shape(0).channels(), io.shapes.output.channels());
+        for (i, row) in io.output.chunks_exact_mut(to.inner).enumerate() {
+            let (n, c) = (i / to.channels, i % to.channels);
+            if (self.low..self.high).contains(&c) {
+                let source = n * from.channels + c + self.skip - to.channels;
+                row.copy_from_slice(&io.inputs[0][source * to.inner..][..to.inner]);
+            } else {
+                row.fill(T::zero());
             }
         }
     }
+
+    fn gpu(&self, io: &Io<'_>) -> Kernels {
+        let (from, to, inner) = (io.inputs[0][1], io.output[1], io.output.channels().inner);
+        let each = at_once(&[inner]);
+        io.flat_by(shader!("channels/window"), each)
+            .params([inner / each, from, to, self.skip, self.low, self.high])
+            .into()
+    }
 }
 
-/// The shader that copies input channels `low..high` to `out` channels shifted by `shift`, zero elsewhere.
-fn window(io: &Io<'_>, skip: usize, low: usize, high: usize) -> Kernels {
-    let (from, inner) = (io.inputs[0][1], io.output.channels().inner);
-    let to = io.output[1];
-    let each = at_once(&[inner]);
-    // output channel c takes input channel c + skip − to, where low ≤ c < high
-    io.flat_by(shader!("channels/window"), each)
-        .params([inner / each, from, to, skip, low, high])
-        .into()
+/// The operations that are a [`Window`].
+macro_rules! windowed {
+    () => {
+        fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
+            self.window(&io.shapes).cpu(io);
+        }
+
+        fn gpu(&self, io: &Io<'_>) -> Kernels {
+            self.window(io).gpu(io)
+        }
+
+        fn may_narrow(&self, inputs: &[bool]) -> bool {
+            inputs[0]
+        }
+    };
+}
+
+impl SliceChannels {
+    fn window(&self, io: &Io<'_>) -> Window {
+        let high = io.output[1];
+        let skip = high + self.start;
+        Window { skip, low: 0, high }
+    }
+}
+
+impl PadChannels {
+    fn window(&self, io: &Io<'_>) -> Window {
+        let (low, high) = (self.before, self.before + io.inputs[0][1]);
+        let skip = io.output[1] - self.before;
+        Window { skip, low, high }
+    }
+}
+
+impl ChannelMask {
+    fn window(&self, io: &Io<'_>) -> Window {
+        let (low, high) = (self.start, self.start + self.count);
+        let skip = io.output[1];
+        Window { skip, low, high }
+    }
 }
 
 impl Op for ConcatChannels {
@@ -129,7 +169,7 @@ impl Op for ConcatChannels {
         ]
     }
 
-    fn halves(&self, inputs: &[bool]) -> bool {
+    fn may_narrow(&self, inputs: &[bool]) -> bool {
         inputs.iter().all(|&half| half)
     }
 }
@@ -150,23 +190,12 @@ impl Op for SliceChannels {
     }
 
     fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
-        let there = at.shape(at.input(0))?[1];
-        let op = PadChannels {
-            before: self.start,
-            after: there - self.start - self.count,
-        };
-        at.give(0, op, &[at.upstream()])
+        let before = self.start;
+        let after = at.shape(at.input(0))?[1] - before - self.count;
+        at.give(0, PadChannels { before, after }, &[at.upstream()])
     }
 
-    fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
-        let (from, to) = (io.shape(0).channels(), io.shapes.output.channels());
-        copy_channels(io.output, to, io.inputs[0], from, |c| Some(c + self.start));
-    }
-
-    fn gpu(&self, io: &Io<'_>) -> Kernels {
-        let to = io.output[1];
-        window(io, to + self.start, 0, to)
-    }
+    windowed!();
 
     fn cases() -> Vec<Case> {
         let case = |start, count, shape: [usize; 4]| {
@@ -179,10 +208,6 @@ impl Op for SliceChannels {
             case(2, 4, [3, 7, 3, 4]),
             flat,
         ]
-    }
-
-    fn halves(&self, inputs: &[bool]) -> bool {
-        inputs[0]
     }
 }
 
@@ -197,28 +222,11 @@ impl Op for PadChannels {
     }
 
     fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
-        let count = at.shape(at.input(0))?[1];
-        at.give(
-            0,
-            SliceChannels {
-                start: self.before,
-                count,
-            },
-            &[at.upstream()],
-        )
+        let (start, count) = (self.before, at.shape(at.input(0))?[1]);
+        at.give(0, SliceChannels { start, count }, &[at.upstream()])
     }
 
-    fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
-        let (from, to) = (io.shape(0).channels(), io.shapes.output.channels());
-        copy_channels(io.output, to, io.inputs[0], from, |c| {
-            c.checked_sub(self.before).filter(|&c| c < from.channels)
-        });
-    }
-
-    fn gpu(&self, io: &Io<'_>) -> Kernels {
-        let (from, to) = (io.inputs[0][1], io.output[1]);
-        window(io, to - self.before, self.before, self.before + from)
-    }
+    windowed!();
 
     fn cases() -> Vec<Case> {
         let case = |before, after, shape: [usize; 4]| {
@@ -231,10 +239,6 @@ impl Op for PadChannels {
             case(1, 2, [3, 5, 4, 3]),
         ]
     }
-
-    fn halves(&self, inputs: &[bool]) -> bool {
-        inputs[0]
-    }
 }
 
 impl Op for ChannelMask {
@@ -242,11 +246,8 @@ impl Op for ChannelMask {
     const TRUSTED: Option<Trusted<Self>> = Trusted::OWN;
 
     fn shape(&self, given: &[Shape]) -> Result<Shape> {
-        SliceChannels {
-            start: self.start,
-            count: self.count,
-        }
-        .shape(given)?;
+        let ChannelMask { start, count } = *self;
+        SliceChannels { start, count }.shape(given)?;
         Ok(given[0])
     }
 
@@ -254,17 +255,7 @@ impl Op for ChannelMask {
         at.give(0, self.clone(), &[at.upstream()])
     }
 
-    fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
-        let shape = io.shape(0).channels();
-        let kept = self.start..self.start + self.count;
-        copy_channels(io.output, shape, io.inputs[0], shape, |c| {
-            kept.contains(&c).then_some(c)
-        });
-    }
-
-    fn gpu(&self, io: &Io<'_>) -> Kernels {
-        window(io, io.output[1], self.start, self.start + self.count)
-    }
+    windowed!();
 
     fn cases() -> Vec<Case> {
         let three = Case::new(
@@ -274,10 +265,6 @@ impl Op for ChannelMask {
         );
         let one = Case::new(Class::Elementwise, ChannelMask { start: 5, count: 5 }, [[3, 25]]);
         vec![three, one]
-    }
-
-    fn halves(&self, inputs: &[bool]) -> bool {
-        inputs[0]
     }
 }
 
@@ -305,13 +292,7 @@ impl Op for ChannelSum {
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
-        super::reduce::Reduction {
-            value: "SUM",
-            inputs: &[0],
-            scale: 1.0,
-            pairs: false,
-        }
-        .kernels(io, Some(io.inputs[0].channels()))
+        Reduction::of("SUM", &[0]).kernels(io, Some(io.inputs[0].channels()))
     }
 
     fn cases() -> Vec<Case> {

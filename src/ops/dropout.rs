@@ -105,7 +105,7 @@ impl Op for Dropout {
         ]
     }
 
-    fn halves(&self, inputs: &[bool]) -> bool {
+    fn may_narrow(&self, inputs: &[bool]) -> bool {
         inputs[0]
     }
 }

@@ -245,20 +245,14 @@ impl Op for Linear {
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
-        let [x, w, bias, ..] = io.inputs;
-        let (a, b) = (io.shape(0), io.shape(1));
-        let out = Layout::row_major(a[0], b[0]);
+        let ([x, w, bias, ..], Product { a, b }) = (io.inputs, Self::product(&io.shapes));
         let has_bias = io.shapes.inputs.len() > 2;
         if has_bias {
-            io.output
-                .chunks_exact_mut(b[0])
-                .for_each(|row| row.copy_from_slice(bias));
+            let rows = io.output.chunks_exact_mut(b.columns);
+            rows.for_each(|row| row.copy_from_slice(bias));
         }
-        let (la, lb) = (
-            Layout::row_major(a[0], a[1]),
-            Layout::row_major(b[0], b[1]).transposed(),
-        );
-        gemm((io.output, out), (x, la), (w, lb), has_bias, true);
+        let out = Layout::row_major(a.rows, b.columns);
+        gemm((io.output, out), (x, a), (w, b), has_bias, true);
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {

@@ -88,13 +88,8 @@ impl Loss {
             Loss::CrossEntropy => "CROSS_ENTROPY",
         };
         let scale = 1.0 / io.inputs[0].len() as f32;
-        Reduction {
-            value,
-            inputs: &[0, 1],
-            scale,
-            pairs: false,
-        }
-        .kernels(io, None)
+        let sum = Reduction::of(value, &[0, 1]);
+        Reduction { scale, ..sum }.kernels(io, None)
     }
 
     fn cases<O: Op + Clone>(self, op: &O) -> Vec<Case> {

@@ -170,7 +170,7 @@ pointwise! {
         [of(0.2), of(0.0)].concat()
     }
 
-    fn halves(&self, inputs: &[bool]) -> bool {
+    fn may_narrow(&self, inputs: &[bool]) -> bool {
         inputs[0]
     }
 }
@@ -193,7 +193,7 @@ pointwise! {
         cases(&LeakyReluGradient { slope: 0.2 }, 2, &Values::AwayFromZero, &[1])
     }
 
-    fn halves(&self, inputs: &[bool]) -> bool {
+    fn may_narrow(&self, inputs: &[bool]) -> bool {
         inputs.contains(&true)
     }
 }
@@ -208,7 +208,7 @@ pointwise! {
         [of(0.2), of(0.0)].concat()
     }
 
-    fn halves(&self, inputs: &[bool]) -> bool {
+    fn may_narrow(&self, inputs: &[bool]) -> bool {
         inputs.contains(&true)
     }
 }

@@ -64,6 +64,14 @@ impl MaxPool2d {
     }
 }
 
+fn pool(kernel: [usize; 2], stride: [usize; 2], padding: [usize; 2]) -> MaxPool2d {
+    MaxPool2d {
+        kernel,
+        stride,
+        padding,
+    }
+}
+
 impl Op for MaxPool2d {
     const NAME: &'static str = "max_pool2d";
     const TRUSTED: Option<Trusted<Self>> = Trusted::OWN;
@@ -84,11 +92,8 @@ impl Op for MaxPool2d {
     }
 
     fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
-        at.give(
-            0,
-            MaxPool2dGradient { pool: self.clone() },
-            &[at.input(0), at.upstream()],
-        )
+        let pool = self.clone();
+        at.give(0, MaxPool2dGradient { pool }, &[at.input(0), at.upstream()])
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
@@ -114,16 +119,8 @@ impl Op for MaxPool2d {
 
     fn cases() -> Vec<Case> {
         let case = |kernel, stride, padding, shape: [usize; 4]| {
-            Case::new(
-                Class::Elementwise,
-                MaxPool2d {
-                    kernel,
-                    stride,
-                    padding,
-                },
-                [shape],
-            )
-            .fill(0, Values::Distinct)
+            let op = pool(kernel, stride, padding);
+            Case::new(Class::Elementwise, op, [shape]).fill(0, Values::Distinct)
         };
         vec![
             case([2, 2], [2, 2], [0, 0], [2, 3, 7, 9]),
@@ -132,7 +129,7 @@ impl Op for MaxPool2d {
         ]
     }
 
-    fn halves(&self, inputs: &[bool]) -> bool {
+    fn may_narrow(&self, inputs: &[bool]) -> bool {
         inputs[0]
     }
 }
@@ -174,14 +171,8 @@ impl Op for MaxPool2dGradient {
 
     fn cases() -> Vec<Case> {
         let case = |kernel, stride, padding, shape: [usize; 4], dy: [usize; 4]| {
-            let op = MaxPool2dGradient {
-                pool: MaxPool2d {
-                    kernel,
-                    stride,
-                    padding,
-                },
-            };
-            Case::new(Class::Elementwise, op, [shape, dy])
+            let pool = pool(kernel, stride, padding);
+            Case::new(Class::Elementwise, MaxPool2dGradient { pool }, [shape, dy])
                 .fill(0, Values::Distinct)
                 .differentiable(&[])
         };
@@ -191,7 +182,7 @@ impl Op for MaxPool2dGradient {
         ]
     }
 
-    fn halves(&self, inputs: &[bool]) -> bool {
+    fn may_narrow(&self, inputs: &[bool]) -> bool {
         inputs.contains(&true)
     }
 }

@@ -150,7 +150,7 @@ impl Op for Round {
         Vec::new()
     }
 
-    fn halves(&self, _inputs: &[bool]) -> bool {
+    fn may_narrow(&self, _inputs: &[bool]) -> bool {
         true
     }
 }

@@ -55,7 +55,17 @@ pub(super) fn slices(len: usize) -> usize {
     len.div_ceil(SLICE).clamp(1, MOST_SLICES)
 }
 
-impl Reduction<'_> {
+impl<'a> Reduction<'a> {
+    /// One sum, as it is.
+    pub fn of(value: &'static str, inputs: &'a [usize]) -> Self {
+        Reduction {
+            value,
+            inputs,
+            scale: 1.0,
+            pairs: false,
+        }
+    }
+
     /// Over a tensor seen as `[batch, channels, inner]`; `None` is one channel of everything.
     pub fn kernels(&self, io: &Io<'_>, channels: Option<Channels>) -> Kernels {
         let everything = Channels {
@@ -162,11 +172,10 @@ macro_rules! scalar {
 
             fn gpu(&self, io: &Io<'_>) -> Kernels {
                 let scale: f64 = $scale(io.inputs[0].len());
+                let sum = Reduction::of($define, &[0]);
                 Reduction {
-                    value: $define,
-                    inputs: &[0],
                     scale: scale as f32,
-                    pairs: false,
+                    ..sum
                 }
                 .kernels(io, None)
             }

@@ -106,7 +106,7 @@ impl Op for SpreadTime {
         ]
     }
 
-    fn halves(&self, _inputs: &[bool]) -> bool {
+    fn may_narrow(&self, _inputs: &[bool]) -> bool {
         true
     }
 }

@@ -145,11 +145,13 @@ impl Op for TripletLoss {
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
         let [triplets, len] = [io.inputs[1][0], io.inputs[1][1]];
-        let mut bindings: Vec<Binding> = (0..3).map(|i| Binding::Read(Slot::Input(i))).collect();
-        bindings.push(Binding::Write(Slot::Scratch(0)));
-        let losses = Dispatch::new(shader!("triplet/losses"), bindings, fold(triplets))
-            .params([triplets, len])
-            .param_f32(self.margin);
+        let losses = Dispatch::new(
+            shader!("triplet/losses"),
+            io.bindings(Slot::Scratch(0)),
+            fold(triplets),
+        )
+        .params([triplets, len])
+        .param_f32(self.margin);
         let mean = Dispatch::new(
             shader!("triplet/mean"),
             [Binding::Read(Slot::Scratch(0)), Binding::Write(Slot::Output)],
@@ -213,12 +215,14 @@ impl Op for TripletLossGradient {
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
         let [triplets, len] = [io.inputs[1][0], io.inputs[1][1]];
-        let mut bindings: Vec<Binding> = (0..4).map(|i| Binding::Read(Slot::Input(i))).collect();
-        bindings.push(Binding::Write(Slot::Output));
-        Dispatch::new(shader!("triplet/gradient"), bindings, fold(triplets))
-            .params([triplets, len])
-            .param_f32(self.margin)
-            .into()
+        Dispatch::new(
+            shader!("triplet/gradient"),
+            io.bindings(Slot::Output),
+            fold(triplets),
+        )
+        .params([triplets, len])
+        .param_f32(self.margin)
+        .into()
     }
 
     fn cases() -> Vec<Case> {

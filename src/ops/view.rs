@@ -15,6 +15,14 @@ pub struct Reshape {
     pub shape: Shape,
 }
 
+impl Reshape {
+    /// To this shape.
+    pub fn to(shape: impl Into<Shape>) -> Self {
+        let shape = shape.into();
+        Reshape { shape }
+    }
+}
+
 impl Op for Reshape {
     const NAME: &'static str = "reshape";
     const TRUSTED: Option<Trusted<Self>> = Trusted::OWN;

@@ -96,25 +96,12 @@ impl Expected {
                 given.format()
             )));
         }
-        if given.len() != self.len {
-            return Err(Error::Length {
-                what: format!("input '{}'", self.name),
-                given: given.len(),
-                expected: self.len,
-            });
-        }
-        Ok(())
+        Error::check_len(given.len(), self.len, || format!("input '{}'", self.name))
     }
 }
 
 /// Checks the number, formats and lengths of a replay's inputs.
 pub(super) fn check_inputs<T>(expected: &[Expected], given: &[Input<'_, T>]) -> Result<()> {
-    if given.len() != expected.len() {
-        return Err(Error::Length {
-            what: "inputs of the plan".to_string(),
-            given: given.len(),
-            expected: expected.len(),
-        });
-    }
+    Error::check_len(given.len(), expected.len(), || "inputs of the plan".to_string())?;
     expected.iter().zip(given).try_for_each(|(e, g)| e.check(g))
 }

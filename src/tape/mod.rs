@@ -2,16 +2,17 @@
 //! laid out by a [`Plan`], and replayed on a device by a [`Session`].
 
 mod case;
+mod colouring;
 mod cpu;
 mod differentiate;
 mod fuse;
 mod input;
-mod layout;
 mod limits;
 mod liveness;
 mod op;
 pub(crate) mod parallel;
 mod parameters;
+mod placement;
 mod plan;
 mod planner;
 pub(crate) mod pointwise;
@@ -190,7 +191,7 @@ impl Tape {
         }
     }
 
-    /// Whether activations and their gradients are kept in 16-bit floats, where [their operations](Op::halves) allow it:
+    /// Whether activations and their gradients are kept in 16-bit floats, where [their operations](Op::may_narrow) allow it:
     /// half the memory and half of its traffic. Arithmetic stays in 32 bits, as do parameters, their gradients, and what
     /// the host reads. [`backward`](Self::backward) then scales the loss, so that small gradients do not vanish, which the
     /// optimizer takes back. The CPU rounds alike, but saves nothing.
@@ -231,19 +232,9 @@ impl Tape {
     /// [`Error::Length`] if `values` do not fill the shape.
     pub fn constant(&mut self, shape: impl Into<Shape>, values: &[f32]) -> Result<Var> {
         let shape = shape.into();
-        if values.len() != shape.len() {
-            return Err(Error::Length {
-                what: format!("constant [{shape}]"),
-                given: values.len(),
-                expected: shape.len(),
-            });
-        }
-        Ok(self.add(
-            Node::Constant {
-                values: values.into(),
-            },
-            shape,
-        ))
+        Error::check_len(values.len(), shape.len(), || format!("constant [{shape}]"))?;
+        let values = values.into();
+        Ok(self.add(Node::Constant { values }, shape))
     }
 
     /// A named tensor of a model.
@@ -264,26 +255,23 @@ impl Tape {
     /// A whole flat buffer as one vector, padding included.
     pub fn flat(&mut self, parameters: &Parameters, flat: Flat) -> Var {
         let shape = Shape::from([parameters.flat_len(flat)]);
-        self.add(
-            Node::Flat {
-                flat,
-                offset: 0,
-                name: format!("all {}", flat.name()),
-                whole: true,
-            },
-            shape,
-        )
+        self.add_whole(flat, format!("all {}", flat.name()), shape)
+    }
+
+    /// All of a flat buffer, or its beginning.
+    fn add_whole(&mut self, flat: Flat, name: String, shape: Shape) -> Var {
+        let node = Node::Flat {
+            flat,
+            offset: 0,
+            name,
+            whole: true,
+        };
+        self.add(node, shape)
     }
 
     /// What the loss is multiplied by where the tape [narrows](Self::narrow): the first number of [`Flat::Scaler`].
     pub fn loss_scale(&mut self) -> Var {
-        let node = Node::Flat {
-            flat: Flat::Scaler,
-            offset: 0,
-            name: "loss scale".to_string(),
-            whole: true,
-        };
-        self.add(node, Shape::SCALAR)
+        self.add_whole(Flat::Scaler, "loss scale".to_string(), Shape::SCALAR)
     }
 
     /// Records an operation.
@@ -393,21 +381,21 @@ impl Tape {
     }
 
     /// For every tensor, whether it is kept in 16-bit floats: never what outlives the replay or is read by the host.
-    fn halves(&self, outputs: &[Var]) -> Vec<bool> {
-        let mut halves = vec![false; self.entries.len()];
+    fn narrowed(&self, outputs: &[Var]) -> Vec<bool> {
+        let mut narrowed = vec![false; self.entries.len()];
         let kept = outputs.iter().chain(self.pinned.iter().map(|(var, ..)| var));
         let kept: Vec<Var> = kept.map(|&var| self.root(var)).collect();
         for (index, entry) in self.entries.iter().enumerate().filter(|_| self.narrows) {
             let Node::Op { op, inputs } = &entry.node else {
                 continue;
             };
-            let of: Vec<bool> = inputs.iter().map(|var| halves[var.index()]).collect();
-            halves[index] = match op.is_view() {
+            let of: Vec<bool> = inputs.iter().map(|var| narrowed[var.index()]).collect();
+            narrowed[index] = match op.is_view() {
                 true => of[0],
-                false => op.halves(&of) && op.mutates().is_empty() && !kept.contains(&self.var(index)),
+                false => op.may_narrow(&of) && op.mutates().is_empty() && !kept.contains(&self.var(index)),
             };
         }
-        halves
+        narrowed
     }
 
     /// A name for messages: what it is, where, and its shape.

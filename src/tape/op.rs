@@ -5,6 +5,7 @@ use std::{any::Any, fmt::Debug, marker::PhantomData};
 use super::{Case, Fused, Real, Tape, Var};
 use crate::{
     error::{Error, Result},
+    gpu::Checks,
     kernel::{Binding, Dispatch, Kernels, Shader, Slot, StepValues, Traits, flat_grid},
     shape::Shape,
 };
@@ -80,7 +81,7 @@ pub trait Op: Debug + Send + Sync + Sized + 'static {
 
     /// Whether the result may be kept in 16-bit floats where the [tape](Tape::narrow) does that, given which inputs are.
     /// For activations and their gradients; sums, statistics and what is near the loss need more.
-    fn halves(&self, _inputs: &[bool]) -> bool {
+    fn may_narrow(&self, _inputs: &[bool]) -> bool {
         false
     }
 
@@ -271,7 +272,7 @@ macro_rules! erased {
         pub(super) trait ErasedOp: Debug + Send + Sync {
             $(fn $same(&self $(, $argument: $type)?) -> $out;)*
             fn name(&self) -> &'static str;
-            fn trusted(&self) -> bool;
+            fn checks(&self) -> Checks;
             fn absorb(&self, input: usize, producer: &dyn ErasedOp) -> Option<Fused>;
             fn as_any(&self) -> &dyn Any;
             fn cpu_f32(&self, io: Cpu<'_, f32>);
@@ -287,8 +288,11 @@ macro_rules! erased {
                 O::NAME
             }
 
-            fn trusted(&self) -> bool {
-                O::TRUSTED.is_some()
+            fn checks(&self) -> Checks {
+                match O::TRUSTED {
+                    Some(_) => Checks::Off,
+                    None => Checks::On,
+                }
             }
 
             fn absorb(&self, input: usize, producer: &dyn ErasedOp) -> Option<Fused> {
@@ -318,6 +322,6 @@ erased! {
     fn mutates(&self) -> &'static [usize];
     fn is_view(&self) -> bool;
     fn unpacks_pcm16(&self) -> bool;
-    fn halves(&self, inputs: &[bool]) -> bool;
+    fn may_narrow(&self, inputs: &[bool]) -> bool;
     fn flops(&self, io: &Io<'_>) -> u64;
 }

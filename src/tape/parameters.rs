@@ -136,13 +136,9 @@ impl Parameters {
     /// # Errors
     /// [`Error::Tape`] if the name is taken, [`Error::Length`] if `initial` does not fill the shape.
     pub fn add(&mut self, name: &str, shape: Shape, role: Role, initial: Vec<f32>) -> Result<ParameterId> {
-        if initial.len() != shape.len() {
-            return Err(Error::Length {
-                what: format!("parameter '{name}' [{shape}]"),
-                given: initial.len(),
-                expected: shape.len(),
-            });
-        }
+        Error::check_len(initial.len(), shape.len(), || {
+            format!("parameter '{name}' [{shape}]")
+        })?;
         if self.by_name.contains_key(name) {
             return Err(Error::Tape(format!("there are two parameters '{name}'")));
         }
@@ -172,13 +168,10 @@ impl Parameters {
             return Err(Error::Tape(format!("there is no parameter '{name}'")));
         };
         let parameter = &mut self.all[index];
-        if initial.len() != parameter.shape.len() {
-            return Err(Error::Length {
-                what: format!("parameter '{name}' [{}]", parameter.shape),
-                given: initial.len(),
-                expected: parameter.shape.len(),
-            });
-        }
+        let shape = parameter.shape;
+        Error::check_len(initial.len(), shape.len(), || {
+            format!("parameter '{name}' [{shape}]")
+        })?;
         parameter.initial = initial.into();
         Ok(())
     }

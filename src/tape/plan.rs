@@ -3,13 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    Flat, Format, Io, Node, Parameters, Tape, Tunable, Var,
-    fuse::fuse,
-    input::Expected,
-    layout::{Buffers, Colouring},
-    liveness::{last_uses, live_entries},
-    op::ErasedOp,
-    tune,
+    Flat, Format, Io, Parameters, Tape, Tunable, Var, input::Expected, op::ErasedOp, placement::place, tune,
 };
 use crate::{
     error::{Error, Result},
@@ -32,6 +26,16 @@ pub struct Place {
 }
 
 impl Place {
+    /// The whole of a buffer.
+    pub(super) fn whole(buffer: usize, len: usize) -> Self {
+        Place {
+            buffer,
+            offset: 0,
+            len,
+            half: false,
+        }
+    }
+
     /// Words of 32 bits that it takes on a GPU.
     pub(super) fn words(&self) -> usize {
         match self.half {
@@ -67,16 +71,17 @@ impl Step {
         }
     }
 
-    /// Whether its kernels are checked where they run.
-    pub fn checks(&self) -> Checks {
-        match self.op.trusted() {
-            true => Checks::Off,
-            false => Checks::On,
+    /// Where one of its tensors is.
+    pub fn place(&self, slot: Slot) -> Place {
+        match slot {
+            Slot::Input(i) => self.inputs[i],
+            Slot::Output => self.output,
+            Slot::Scratch(i) => self.scratch[i],
         }
     }
 
     /// Tells its dispatches which of their bindings are in 16 bits.
-    fn narrow(&mut self) {
+    pub fn narrow(&mut self) {
         for dispatch in &mut self.kernels.dispatches {
             let half = |binding: &Binding| match *binding {
                 Binding::Read(Slot::Input(i)) | Binding::Write(Slot::Input(i)) => self.inputs[i].half,
@@ -84,12 +89,12 @@ impl Step {
                 _ => false,
             };
             let bits = dispatch.bindings.iter().enumerate();
-            dispatch.halves = bits.map(|(bit, binding)| u32::from(half(binding)) << bit).sum();
+            dispatch.narrowed = bits.map(|(bit, binding)| u32::from(half(binding)) << bit).sum();
         }
     }
 
     /// Pins the variant that was chosen for it.
-    fn choose(&mut self, choices: &Variants) {
+    pub fn choose(&mut self, choices: &Variants) {
         if self.traits.pinned.is_some() || choices.is_empty() {
             return;
         }
@@ -119,7 +124,7 @@ pub struct Plan {
     pub(super) inputs: Vec<Place>,
     /// What each of them takes.
     pub(super) expected: Vec<Expected>,
-    outputs: BTreeMap<Var, Place>,
+    pub(super) outputs: BTreeMap<Var, Place>,
     /// The largest tensor of each shared buffer, to name it when the buffer is too large.
     pub(super) largest: Vec<(usize, String, Shape)>,
     pub(super) fused: usize,
@@ -160,232 +165,7 @@ impl Plan {
         outputs: &[Var],
         target: Target<'_>,
     ) -> Result<Self> {
-        tape.verify(parameters, outputs)?;
-        let (tape, fused) = fuse(tape, outputs)?;
-        let tape = &*tape;
-        let live = live_entries(tape, outputs);
-        let last_use = last_uses(tape, &live, outputs);
-        let halves = tape.halves(outputs);
-        let (choices, traits) = match target {
-            Target::Cpu => (None, Traits::default()),
-            Target::Gpu(traits, choices) => (Some(choices), traits.for_tape(tape.narrows())),
-        };
-        let mut plan = Plan {
-            steps: Vec::new(),
-            lengths: vec![0; Flat::ALL.len()],
-            contents: Vec::new(),
-            inputs: Vec::new(),
-            expected: Vec::new(),
-            outputs: BTreeMap::new(),
-            largest: Vec::new(),
-            fused,
-            packed: choices.is_some(),
-        };
-        let mut places: Vec<Option<Place>> = vec![None; tape.entries.len()];
-
-        // lasting places first: flat buffers, inputs, constants
-        for (index, entry) in tape.entries.iter().enumerate() {
-            let len = entry.shape.len();
-            places[index] = match &entry.node {
-                Node::Flat { flat, offset, .. } if live[index] => {
-                    Some(plan.flat_place(parameters, *flat, *offset, len))
-                }
-                Node::Input { name, format } => {
-                    let (name, format) = (name.clone(), *format);
-                    let var = tape.var(index);
-                    plan.expected.push(Expected {
-                        var,
-                        name,
-                        format,
-                        len,
-                    });
-                    // only a GPU keeps samples packed
-                    let len = if choices.is_some() { format.words(len) } else { len };
-                    Some(plan.own_buffer(Content::Input, len))
-                }
-                Node::Constant { values } if live[index] => {
-                    Some(plan.own_buffer(Content::Constant(values.clone()), len))
-                }
-                _ => None,
-            };
-        }
-        for &(var, flat, offset) in &tape.pinned {
-            if live[var.index()] {
-                let len = tape.shape_of(var).len();
-                places[var.index()] = Some(plan.flat_place(parameters, flat, offset, len));
-            }
-        }
-        let placed = |places: &[Option<Place>], var: Var| {
-            places[var.index()]
-                .ok_or_else(|| Error::Tape(format!("{} is used before it is made", tape.describe(var))))
-        };
-        plan.inputs = tape
-            .inputs
-            .iter()
-            .map(|&v| placed(&places, v))
-            .collect::<Result<_>>()?;
-
-        let first_shared = plan.lengths.len();
-        let mut colouring = Colouring::default();
-        // what is coloured, to name the largest in each buffer; until then each has a buffer of its own
-        let mut tensors: Vec<(usize, String, Shape)> = Vec::new();
-        for index in (0..tape.entries.len()).filter(|&i| live[i]) {
-            let Node::Op { op, inputs } = &tape.entries[index].node else {
-                continue;
-            };
-            let var = tape.var(index);
-            let shape = tape.shape_of(var);
-            if op.is_view() || !op.mutates().is_empty() {
-                let place = placed(&places, inputs[0])?;
-                if place.len != shape.len() {
-                    let (one, other) = (tape.describe(var), tape.describe(inputs[0]));
-                    return Err(Error::Tape(format!(
-                        "{one} has not as many elements as {other}, whose it is"
-                    )));
-                }
-                places[index] = Some(place);
-            }
-            if op.is_view() {
-                continue;
-            }
-            let shared = places[index].is_none();
-            if shared {
-                let mut place = Place {
-                    buffer: 0,
-                    offset: 0,
-                    len: shape.len(),
-                    half: halves[index],
-                };
-                // only a GPU packs them
-                let len = if choices.is_some() {
-                    place.words()
-                } else {
-                    place.len
-                };
-                place.buffer = first_shared + colouring.begin(len, index);
-                tensors.push((len, tape.describe(var), shape));
-                places[index] = Some(place);
-            }
-            let mut step = Step {
-                op: op.clone(),
-                inputs: inputs
-                    .iter()
-                    .map(|&v| placed(&places, v))
-                    .collect::<Result<_>>()?,
-                shapes: inputs.iter().map(|&v| tape.shape_of(v)).collect(),
-                output: placed(&places, var)?,
-                output_shape: shape,
-                kernels: Kernels::default(),
-                scratch: Vec::new(),
-                label: tape.describe(var),
-                traits,
-            };
-            if let Some(choices) = choices {
-                step.choose(choices);
-                step.kernels = op.gpu(&step.io());
-                step.verify()?;
-                step.narrow();
-                for &len in &step.kernels.scratch {
-                    tensors.push((len, format!("scratch of {}", step.label), shape));
-                    let tensor = colouring.begin(len, index);
-                    colouring.end(tensor, index);
-                    step.scratch.push(Place {
-                        buffer: first_shared + tensor,
-                        offset: 0,
-                        len,
-                        half: false,
-                    });
-                }
-            }
-
-            let mut ends = |root: Var, place: Place| {
-                if last_use[root.index()] == Some(index) && place.buffer >= first_shared {
-                    colouring.end(place.buffer - first_shared, index);
-                }
-            };
-            for &input in inputs {
-                let root = tape.root(input);
-                ends(root, placed(&places, root)?);
-            }
-            if shared {
-                ends(var, step.output);
-            }
-            plan.steps.push(step);
-        }
-        for &output in outputs {
-            plan.outputs.insert(output, placed(&places, output)?);
-        }
-        plan.share(first_shared, &colouring.buffers(), tensors);
-        plan.steps
-            .iter()
-            .try_for_each(|step| plan.check_conflicts(step))?;
-        Ok(plan)
-    }
-
-    /// Moves the tensors from `first_shared` on, each of which has a number of its own there, to the buffers that they
-    /// share.
-    fn share(&mut self, first_shared: usize, buffers: &Buffers, tensors: Vec<(usize, String, Shape)>) {
-        let steps = self.steps.iter_mut();
-        let places = steps.flat_map(|s| s.inputs.iter_mut().chain(&mut s.scratch).chain([&mut s.output]));
-        for place in places.chain(self.outputs.values_mut()) {
-            if let Some(tensor) = place.buffer.checked_sub(first_shared) {
-                place.buffer = first_shared + buffers.of[tensor];
-            }
-        }
-        let none = (0, String::new(), Shape::SCALAR);
-        self.largest = vec![none; buffers.lengths.len()];
-        for (tensor, &buffer) in tensors.into_iter().zip(&buffers.of) {
-            if self.largest[buffer].0 < tensor.0 {
-                self.largest[buffer] = tensor;
-            }
-        }
-        self.contents
-            .extend(buffers.lengths.iter().map(|_| Content::Shared));
-        self.lengths.extend(&buffers.lengths);
-    }
-
-    fn flat_place(&mut self, parameters: &Parameters, flat: Flat, offset: usize, len: usize) -> Place {
-        self.lengths[flat as usize] = parameters.flat_len(flat);
-        Place {
-            buffer: flat as usize,
-            offset,
-            len,
-            half: false,
-        }
-    }
-
-    fn own_buffer(&mut self, content: Content, len: usize) -> Place {
-        self.lengths.push(len);
-        self.contents.push(content);
-        Place {
-            buffer: self.lengths.len() - 1,
-            offset: 0,
-            len,
-            half: false,
-        }
-    }
-
-    /// WebGPU and the CPU's borrows agree: one step must not read and write one buffer.
-    fn check_conflicts(&self, step: &Step) -> Result<()> {
-        let mutates = step.op.mutates();
-        let mut written: Vec<usize> = mutates.iter().map(|&i| step.inputs[i].buffer).collect();
-        if mutates.is_empty() {
-            written.push(step.output.buffer);
-        }
-        let reads = step
-            .inputs
-            .iter()
-            .enumerate()
-            .filter(|(i, _)| !mutates.contains(i))
-            .map(|(_, p)| p.buffer);
-        let distinct: std::collections::BTreeSet<_> = written.iter().collect();
-        if distinct.len() < written.len() || reads.into_iter().any(|b| written.contains(&b)) {
-            return Err(Error::Tape(format!(
-                "{} would read and write one buffer",
-                step.label
-            )));
-        }
-        Ok(())
+        place(tape, parameters, outputs, target)
     }
 
     /// Where an output is.
@@ -434,7 +214,7 @@ impl Plan {
     }
 
     /// Number of operations whose result is kept in 16-bit floats.
-    pub fn halves(&self) -> usize {
+    pub fn narrowed(&self) -> usize {
         self.steps.iter().filter(|step| step.output.half).count()
     }
 
@@ -445,7 +225,7 @@ impl Plan {
 
     /// Every dispatch, in order, and whether it is checked where it runs.
     pub(super) fn kernels_to_compile(&self) -> impl Iterator<Item = (&Dispatch, Checks)> {
-        let of = |step: &'_ Step| step.checks();
+        let of = |step: &'_ Step| step.op.checks();
         self.steps
             .iter()
             .flat_map(move |s| s.kernels.dispatches.iter().map(move |d| (d, of(s))))

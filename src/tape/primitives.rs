@@ -43,7 +43,7 @@ pointwise! {
         odd_cases(&Add, 2)
     }
 
-    fn halves(&self, inputs: &[bool]) -> bool {
+    fn may_narrow(&self, inputs: &[bool]) -> bool {
         inputs.iter().all(|&half| half)
     }
 }

@@ -6,11 +6,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Flat, Input, Parameters, Place, Plan, input::check_inputs, plan::Content};
+use super::{
+    Flat, Input, Parameters, Place, Plan,
+    input::check_inputs,
+    plan::{Content, Step},
+};
 use crate::{
     error::Result,
     gpu::{Access, Bound, Buffer, Dispatchable, Gpu, Readback, Staging, Submission},
-    kernel::{Binding, Slot, StepValues},
+    kernel::{Binding, Dispatch, StepValues},
 };
 
 /// The longest that one submission should keep the GPU: well under the two seconds after which a
@@ -124,69 +128,73 @@ impl GpuProgram {
             buffers.push(buffer);
         }
 
-        let step = gpu.uniform_buffer("step", size_of::<StepValues>() / 4)?;
+        let mut program = GpuProgram {
+            buffers,
+            step: gpu.uniform_buffer("step", size_of::<StepValues>() / 4)?,
+            dispatches: Vec::with_capacity(plan.dispatches()),
+            submissions: Vec::new(),
+            measured: false,
+            in_flight: None,
+        };
         let params = uniform_params(&gpu, plan)?;
         gpu.compile_by(plan.kernels_to_compile());
-        let mut dispatches = Vec::with_capacity(plan.dispatches());
-        let mut param_offset = 0;
-        for planned in &plan.steps {
-            for dispatch in &planned.kernels.dispatches {
-                let at = |slot: Slot| match slot {
-                    Slot::Input(i) => planned.inputs[i],
-                    Slot::Output => planned.output,
-                    Slot::Scratch(i) => planned.scratch[i],
-                };
-                let mut bound = Vec::with_capacity(8);
-                for binding in &dispatch.bindings {
-                    let (slot, access) = match *binding {
-                        Binding::Read(slot) => (slot, Access::Read),
-                        Binding::Write(slot) => (slot, Access::Write),
-                        Binding::Step => {
-                            bound.push(whole(&step, Access::Uniform));
-                            continue;
-                        }
-                    };
-                    let place = at(slot);
-                    let buffer = match place.buffer.checked_sub(Flat::ALL.len()) {
-                        Some(own) => Some(&buffers[own]),
-                        None => store.flats[place.buffer].as_ref(),
-                    };
-                    if let Some(buffer) = buffer {
-                        bound.push(Bound {
-                            buffer,
-                            offset: place.offset,
-                            len: place.words(),
-                            access,
-                        });
-                    }
-                }
-                if let (false, Some(params)) = (dispatch.params.is_empty(), &params) {
+        let mut offset = 0;
+        for step in &plan.steps {
+            for dispatch in &step.kernels.dispatches {
+                let mut bound = program.bind(store, step, dispatch);
+                if let (false, Some(buffer)) = (dispatch.params.is_empty(), &params) {
                     let len = dispatch.params.len().next_multiple_of(4);
+                    let access = Access::Uniform;
                     bound.push(Bound {
-                        buffer: params,
-                        offset: param_offset,
+                        buffer,
+                        offset,
                         len,
-                        access: Access::Uniform,
+                        access,
                     });
-                    param_offset += len.next_multiple_of(UNIFORM_ALIGNMENT);
+                    offset += len.next_multiple_of(UNIFORM_ALIGNMENT);
                 }
                 // SAFETY: unchecked are only kernels of operations that are trusted to need no checks, on tensors of the
                 // very shapes that they were made for: the plan gave each its place by its shape
-                dispatches.push(unsafe { gpu.prepare_by(dispatch, &bound, planned.checks()) }?);
+                let made = unsafe { gpu.prepare_by(dispatch, &bound, step.op.checks()) }?;
+                program.dispatches.push(made);
             }
         }
-        let submissions = (0..dispatches.len())
-            .step_by(FIRST_SUBMISSION)
-            .map(|start| start..dispatches.len().min(start + FIRST_SUBMISSION))
+        let count = program.dispatches.len();
+        let starts = (0..count).step_by(FIRST_SUBMISSION);
+        program.submissions = starts
+            .map(|start| start..count.min(start + FIRST_SUBMISSION))
             .collect();
-        Ok(GpuProgram {
-            buffers,
-            step,
-            dispatches,
-            submissions,
-            measured: false,
-            in_flight: None,
-        })
+        Ok(program)
+    }
+
+    /// What a dispatch of a step binds, but for its parameters.
+    fn bind<'a>(&'a self, store: &'a GpuStore, step: &Step, dispatch: &Dispatch) -> Vec<Bound<'a>> {
+        let mut bound = Vec::with_capacity(8);
+        for binding in &dispatch.bindings {
+            let (slot, access) = match *binding {
+                Binding::Read(slot) => (slot, Access::Read),
+                Binding::Write(slot) => (slot, Access::Write),
+                Binding::Step => {
+                    bound.push(Bound {
+                        buffer: &self.step,
+                        offset: 0,
+                        len: self.step.len(),
+                        access: Access::Uniform,
+                    });
+                    continue;
+                }
+            };
+            let place = step.place(slot);
+            if let Some(buffer) = buffer(&store.flats, &self.buffers, place) {
+                bound.push(Bound {
+                    buffer,
+                    offset: place.offset,
+                    len: place.words(),
+                    access,
+                });
+            }
+        }
+        bound
     }
 
     pub fn run(&mut self, plan: &Plan, gpu: &Gpu, inputs: &[Input<'_>], step: &StepValues) -> Result<()> {
@@ -270,11 +278,7 @@ impl GpuProgram {
     pub fn read(&mut self, store: &mut GpuStore, place: Place) -> Result<Vec<f32>> {
         let GpuStore { gpu, flats, readback } = store;
         let mut values = vec![0.0; place.len];
-        let buffer = match place.buffer.checked_sub(Flat::ALL.len()) {
-            Some(own) => Some(&self.buffers[own]),
-            None => flats[place.buffer].as_ref(),
-        };
-        if let Some(buffer) = buffer {
+        if let Some(buffer) = buffer(flats, &self.buffers, place) {
             read(gpu, readback, buffer, place.offset, &mut values)?;
         }
         Ok(values)
@@ -290,19 +294,18 @@ fn write_pcm16(gpu: &Gpu, buffer: &Buffer, samples: &[i16]) {
     }
 }
 
-fn whole(buffer: &Buffer, access: Access) -> Bound<'_> {
-    Bound {
-        buffer,
-        offset: 0,
-        len: buffer.len(),
-        access,
+/// The buffer of a place: a flat one, or one of a program's own.
+fn buffer<'a>(flats: &'a [Option<Buffer>], own: &'a [Buffer], place: Place) -> Option<&'a Buffer> {
+    match place.buffer.checked_sub(flats.len()) {
+        Some(index) => Some(&own[index]),
+        None => flats[place.buffer].as_ref(),
     }
 }
 
 /// The parameters of every dispatch in one uniform buffer.
 fn uniform_params(gpu: &Gpu, plan: &Plan) -> Result<Option<Buffer>> {
     let mut words: Vec<u32> = Vec::new();
-    for dispatch in plan.steps.iter().flat_map(|s| &s.kernels.dispatches) {
+    for dispatch in plan.kernels() {
         if !dispatch.params.is_empty() {
             words.extend(&dispatch.params);
             words.resize(words.len().next_multiple_of(UNIFORM_ALIGNMENT), 0);

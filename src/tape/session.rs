@@ -13,7 +13,11 @@ use super::{
     replay::{GpuProgram, GpuStore},
     slot::{Layout, Memory},
 };
-use crate::{error::Result, gpu::Device, kernel::StepValues};
+use crate::{
+    error::{Error, Result},
+    gpu::Device,
+    kernel::StepValues,
+};
 
 /// Parameters, optimizer state and statistics on one device. Several programs may share it: one that
 /// trains, one that evaluates.
@@ -113,7 +117,7 @@ impl Session {
     /// Makes everything that the replay of a plan needs. The plan must be of the session's planner and parameters.
     ///
     /// # Errors
-    /// [`Error::TensorTooLarge`](crate::Error::TensorTooLarge) before anything is allocated; what allocating gives.
+    /// [`Error::TensorTooLarge`] before anything is allocated; what allocating gives.
     pub fn load(&mut self, plan: Plan) -> Result<Program> {
         let layout = Arc::new(Layout::new(&plan.expected));
         let body = match &mut self.store {
@@ -134,7 +138,7 @@ impl Session {
     fn own<'a>(&'a mut self, program: &'a mut Program) -> Result<(&'a mut Store, &'a mut Body)> {
         match program.session == self.id {
             true => Ok((&mut self.store, &mut program.body)),
-            false => Err(crate::Error::Tape(
+            false => Err(Error::Tape(
                 "a program runs only in the session that compiled it".to_string(),
             )),
         }
@@ -144,7 +148,7 @@ impl Session {
     /// for the GPU.
     ///
     /// # Errors
-    /// [`Error::Length`](crate::Error::Length) for inputs that do not fit; [`Error::Tape`](crate::Error::Tape) for
+    /// [`Error::Length`] for inputs that do not fit; [`Error::Tape`] for
     /// those of another format, or a program of another session; a fault of the device.
     pub fn run<'a, I: Into<Input<'a>> + Copy>(
         &mut self,
@@ -156,8 +160,7 @@ impl Session {
         match self.own(program)? {
             (Store::Cpu(store), Body::Cpu(program)) => program.run(store, &inputs, step),
             (Store::Gpu(store), Body::Gpu { plan, program }) => program.run(plan, &store.gpu, &inputs, step),
-            // a session's programs are all of its device's kind
-            (Store::Cpu(_), Body::Gpu { .. }) | (Store::Gpu(_), Body::Cpu(_)) => Err(mixed()),
+            _ => Err(mixed()),
         }
     }
 
@@ -184,8 +187,7 @@ impl Session {
                 Ok(start.elapsed())
             }
             (Store::Gpu(store), Body::Gpu { program, .. }) => program.time(&store.gpu, step, times),
-            // a session's programs are all of its device's kind
-            (Store::Cpu(_), Body::Gpu { .. }) | (Store::Gpu(_), Body::Cpu(_)) => Err(mixed()),
+            _ => Err(mixed()),
         }
     }
 
@@ -209,7 +211,7 @@ impl Session {
     /// returns an error.
     ///
     /// # Errors
-    /// [`Error::Tape`](crate::Error::Tape) for a slot of another program, or a program of another session; a fault
+    /// [`Error::Tape`] for a slot of another program, or a program of another session; a fault
     /// of the device.
     pub fn run_slot(
         &mut self,
@@ -221,7 +223,7 @@ impl Session {
         let Slot { layout, memory } = slot;
         if !Arc::ptr_eq(&layout, &program.layout) {
             let message = "a slot holds the inputs of the program that it was made for, and no other's";
-            return Err(crate::Error::Tape(message.to_string()));
+            return Err(Error::Tape(message.to_string()));
         }
         match (self.own(program)?, memory) {
             ((Store::Cpu(store), Body::Cpu(program)), Memory::Host(words)) => {
@@ -247,7 +249,7 @@ impl Session {
     /// gives a number that is not finite. What comes after it is not run.
     ///
     /// # Errors
-    /// [`Error::Tape`](crate::Error::Tape) on another device, or for a slot or a program of another session.
+    /// [`Error::Tape`] on another device, or for a slot or a program of another session.
     pub fn find_not_finite(
         &mut self,
         program: &mut Program,
@@ -291,13 +293,12 @@ impl Session {
     /// An output of a program's last replay. Waits for the GPU.
     ///
     /// # Errors
-    /// [`Error::Tape`](crate::Error::Tape) if `var` was not named an output; a fault of the device.
+    /// [`Error::Tape`] if `var` was not named an output; a fault of the device.
     pub fn read(&mut self, program: &mut Program, var: Var) -> Result<Vec<f32>> {
         match self.own(program)? {
             (Store::Cpu(store), Body::Cpu(program)) => Ok(program.read(store, var)?.to_vec()),
             (Store::Gpu(store), Body::Gpu { plan, program }) => program.read(store, plan.output(var)?),
-            // a session's programs are all of its device's kind
-            (Store::Cpu(_), Body::Gpu { .. }) | (Store::Gpu(_), Body::Cpu(_)) => Err(mixed()),
+            _ => Err(mixed()),
         }
     }
 
@@ -315,17 +316,10 @@ impl Session {
     /// Replaces a flat buffer's values.
     ///
     /// # Errors
-    /// [`Error::Length`](crate::Error::Length); a fault of the device.
+    /// [`Error::Length`]; a fault of the device.
     pub fn set_flat(&mut self, flat: Flat, values: &[f32]) -> Result<()> {
         let expected = self.parameters.flat_len(flat);
-        if values.len() != expected {
-            let what = flat.name().to_string();
-            return Err(crate::Error::Length {
-                what,
-                given: values.len(),
-                expected,
-            });
-        }
+        Error::check_len(values.len(), expected, || flat.name().to_string())?;
         match &mut self.store {
             Store::Cpu(store) => {
                 *store.flat_mut(flat) = values.to_vec();
@@ -350,6 +344,7 @@ impl Session {
     }
 }
 
-fn mixed() -> crate::Error {
-    crate::Error::Tape("a program of one device cannot run on another".to_string())
+/// Of what is never met: a session's programs and slots are all of its device's kind.
+fn mixed() -> Error {
+    Error::Tape("a program of one device cannot run on another".to_string())
 }

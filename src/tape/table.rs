@@ -129,8 +129,8 @@ impl fmt::Display for Plan {
         if self.fused > 0 {
             writeln!(f, "{} passes saved by fusing operations", self.fused)?;
         }
-        if self.halves() > 0 {
-            writeln!(f, "{} results kept in 16-bit floats", self.halves())?;
+        if self.narrowed() > 0 {
+            writeln!(f, "{} results kept in 16-bit floats", self.narrowed())?;
         }
         Ok(())
     }

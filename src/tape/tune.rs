@@ -8,7 +8,7 @@ use std::{
 use super::{Effort, Io, Parameters, Plan, Role, Session, Tape, Var, op::ErasedOp};
 use crate::{
     error::Result,
-    gpu::{Checks, Device, Gpu, Tuning, Variants},
+    gpu::{Device, Gpu, Tuning, Variants},
     kernel::{Dispatch, StepValues, Traits, uniform},
     shape::Shape,
 };
@@ -104,34 +104,25 @@ pub(super) fn key(op: &dyn ErasedOp, shapes: &[Shape], traits: Traits) -> String
 }
 
 impl Tunable {
-    pub(super) fn variants(&self, traits: Traits) -> Vec<&'static str> {
-        self.op.variants(&Io {
-            inputs: &self.shapes,
-            output: self.output,
-            traits: traits.for_tape(self.narrows),
-        })
-    }
-
-    /// Whether its kernels are checked where they run.
-    fn checks(&self) -> Checks {
-        match self.op.trusted() {
-            true => Checks::Off,
-            false => Checks::On,
-        }
-    }
-
-    /// What a variant dispatches.
-    fn dispatches(&self, traits: Traits, variant: &'static str) -> Vec<Dispatch> {
-        let pinned = Some(variant);
-        let kernels = self.op.gpu(&Io {
+    /// Its shapes on a device, where this variant is pinned.
+    fn io(&self, traits: Traits, pinned: Option<&'static str>) -> Io<'_> {
+        Io {
             inputs: &self.shapes,
             output: self.output,
             traits: Traits {
                 pinned,
                 ..traits.for_tape(self.narrows)
             },
-        });
-        kernels.dispatches
+        }
+    }
+
+    pub(super) fn variants(&self, traits: Traits) -> Vec<&'static str> {
+        self.op.variants(&self.io(traits, traits.pinned))
+    }
+
+    /// What a variant dispatches.
+    fn dispatches(&self, traits: Traits, variant: &'static str) -> Vec<Dispatch> {
+        self.op.gpu(&self.io(traits, Some(variant))).dispatches
     }
 
     /// The operation alone, on tensors of noise that are on the device.
@@ -159,9 +150,10 @@ impl Tunable {
         let mut times: Vec<(&'static str, Duration)> = Vec::new();
         let variants = self.variants(device.traits());
         if let Device::Gpu(gpu) = device {
+            // side by side, but not those of all operations: compiling counts
             let of = |&variant| self.dispatches(device.traits(), variant);
             let dispatches: Vec<_> = variants.iter().flat_map(of).collect();
-            gpu.compile_by(dispatches.iter().map(|dispatch| (dispatch, self.checks())));
+            gpu.compile_by(dispatches.iter().map(|dispatch| (dispatch, self.op.checks())));
         }
         let mut own = None;
         for &variant in &variants {
@@ -225,11 +217,6 @@ pub(super) fn at_first_use(gpu: &Arc<Gpu>, plan: &Plan, choices: &mut Variants) 
         if late() {
             break;
         }
-        // its variants side by side, but not those of all: compiling counts
-        let (traits, variants) = (gpu.traits(), tunable.variants(gpu.traits()));
-        let dispatches = variants.iter().map(|variant| tunable.dispatches(traits, variant));
-        let dispatches: Vec<_> = dispatches.flatten().collect();
-        gpu.compile_by(dispatches.iter().map(|dispatch| (dispatch, tunable.checks())));
         let Ok(tuned) = tunable.measure(&device, how, deadline) else {
             continue;
         };

@@ -1,5 +1,7 @@
 //! What an operation says of itself, held against what a plan makes of it: an operation may be anybody's.
 
+use std::collections::BTreeSet;
+
 use super::{MAX_ELEMENTS, Node, Parameters, Tape, Var, plan::Step};
 use crate::{
     error::{Error, Result},
@@ -40,6 +42,25 @@ impl Tape {
 }
 
 impl Step {
+    /// An error if it would read and write one buffer, which WebGPU and the CPU's borrows forbid alike.
+    pub(super) fn verify_buffers(&self) -> Result<()> {
+        let mutates = self.op.mutates();
+        let (changed, read): (Vec<_>, Vec<_>) = (0..self.inputs.len()).partition(|i| mutates.contains(i));
+        let mut written: Vec<usize> = changed.iter().map(|&i| self.inputs[i].buffer).collect();
+        if mutates.is_empty() {
+            written.push(self.output.buffer);
+        }
+        let distinct: BTreeSet<_> = written.iter().collect();
+        match distinct.len() < written.len() || read.iter().any(|&i| written.contains(&self.inputs[i].buffer))
+        {
+            true => Err(Error::Tape(format!(
+                "{} would read and write one buffer",
+                self.label
+            ))),
+            false => Ok(()),
+        }
+    }
+
     /// An error if no dispatch writes its result, or one binds what is not there, writes what it may only read, or has no
     /// grid.
     pub(super) fn verify(&self) -> Result<()> {

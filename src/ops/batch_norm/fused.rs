@@ -65,7 +65,7 @@ impl Op for BatchNormActivation {
         kinds().map(case).collect()
     }
 
-    fn halves(&self, inputs: &[bool]) -> bool {
+    fn may_narrow(&self, inputs: &[bool]) -> bool {
         inputs[0]
     }
 }

@@ -21,7 +21,7 @@ pub fn statistics(io: &Io<'_>) -> Kernels {
     let slice_len = (batch * inner / each).div_ceil(slices);
     let partial = Dispatch::new(
         shader!("batch_norm/statistics"),
-        [Binding::Read(Slot::Input(0)), Binding::Write(Slot::Scratch(0))],
+        io.bindings(Slot::Scratch(0)),
         fold(channels * slices),
     )
     .elements(each)
@@ -54,13 +54,8 @@ pub fn normalise(io: &Io<'_>, epsilon: f32, slope: Option<f32>) -> Kernels {
 }
 
 pub fn sums(io: &Io<'_>, epsilon: f32) -> Kernels {
-    let reduction = Reduction {
-        value: "NORM",
-        inputs: &[0, 1, 2],
-        scale: 1.0,
-        pairs: true,
-    };
-    let mut kernels = reduction.kernels(io, Some(io.inputs[0].channels()));
+    let sum = Reduction::of("NORM", &[0, 1, 2]);
+    let mut kernels = Reduction { pairs: true, ..sum }.kernels(io, Some(io.inputs[0].channels()));
     if let Some(partial) = kernels.dispatches.first_mut() {
         partial.constants.push(("EPSILON", f64::from(epsilon)));
     }

@@ -131,11 +131,9 @@ impl BatchNorm {
 /// Batch norm over the batch's own statistics, for a case: statistics and normalisation are one function.
 fn of_the_batch(tape: &mut Tape, given: &[Var]) -> Result<Var> {
     let statistics = tape.push(BatchStatistics, &given[..1])?;
+    let (epsilon, batch) = (1e-5, true);
     tape.push(
-        BatchNorm {
-            epsilon: 1e-5,
-            batch: true,
-        },
+        BatchNorm { epsilon, batch },
         &[given[0], statistics, given[1], given[2]],
     )
 }
@@ -151,43 +149,17 @@ impl Op for BatchNorm {
     }
 
     fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
+        let BatchNorm { epsilon, batch } = *self;
         let (x, statistics, gamma, dy) = (at.input(0), at.input(1), at.input(2), at.upstream());
-        let sums = at.push(
-            BatchNormSums {
-                epsilon: self.epsilon,
-            },
-            &[x, dy, statistics],
-        )?;
-        if at.wants(0) {
-            let op = BatchNormInputGradient {
-                epsilon: self.epsilon,
-                batch: self.batch,
-            };
-            at.give(0, op, &[x, dy, statistics, gamma, sums])?;
-        }
+        let sums = at.push(BatchNormSums { epsilon }, &[x, dy, statistics])?;
+        let op = BatchNormInputGradient { epsilon, batch };
+        at.give(0, op, &[x, dy, statistics, gamma, sums])?;
         let count = at.shape(gamma)?[0];
         for (input, row) in [(2, 1), (3, 0)] {
             if at.wants(input) {
-                let rows = at.push(
-                    Reshape {
-                        shape: Shape::from([1, 2 * count]),
-                    },
-                    &[sums],
-                )?;
-                let row = at.push(
-                    SliceChannels {
-                        start: row * count,
-                        count,
-                    },
-                    &[rows],
-                )?;
-                at.give(
-                    input,
-                    Reshape {
-                        shape: Shape::from([count]),
-                    },
-                    &[row],
-                )?;
+                let (rows, start) = (at.push(Reshape::to([1, 2 * count]), &[sums])?, row * count);
+                let row = at.push(SliceChannels { start, count }, &[rows])?;
+                at.give(input, Reshape::to([count]), &[row])?;
             }
         }
         Ok(())
@@ -220,7 +192,7 @@ impl Op for BatchNorm {
             .collect()
     }
 
-    fn halves(&self, inputs: &[bool]) -> bool {
+    fn may_narrow(&self, inputs: &[bool]) -> bool {
         inputs[0]
     }
 }
@@ -239,14 +211,8 @@ impl Op for BatchNormSums {
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
         let shape = io.shape(0).channels();
         let [x, dy, statistics, ..] = io.inputs;
-        cpu::sums(
-            shape,
-            x,
-            dy,
-            statistics,
-            T::of(f64::from(self.epsilon)),
-            io.output,
-        );
+        let epsilon = T::of(f64::from(self.epsilon));
+        cpu::sums(shape, x, dy, statistics, epsilon, io.output);
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
@@ -306,7 +272,7 @@ impl Op for BatchNormInputGradient {
             .collect()
     }
 
-    fn halves(&self, inputs: &[bool]) -> bool {
+    fn may_narrow(&self, inputs: &[bool]) -> bool {
         inputs.contains(&true)
     }
 }

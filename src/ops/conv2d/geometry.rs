@@ -90,6 +90,19 @@ impl Geometry {
         [self.batch, self.big_channels, self.small_channels, h, w, p, q]
     }
 
+    /// What kernels are compiled for: kernel size, stride and padding.
+    pub fn window(&self) -> [(&'static str, usize); 6] {
+        let ([kh, kw], [sh, sw], [ph, pw]) = (self.kernel, self.stride, self.padding);
+        [
+            ("KERNEL_H", kh),
+            ("KERNEL_W", kw),
+            ("STRIDE_H", sh),
+            ("STRIDE_W", sw),
+            ("PADDING_H", ph),
+            ("PADDING_W", pw),
+        ]
+    }
+
     /// Of each of the three operations: two per multiply-add, taps on padding included.
     pub fn flops(&self) -> u64 {
         let per_pixel = self.small_channels * self.big_channels * self.taps();

@@ -175,7 +175,7 @@ impl Op for Conv2d {
         cases::conv2d()
     }
 
-    fn halves(&self, _inputs: &[bool]) -> bool {
+    fn may_narrow(&self, _inputs: &[bool]) -> bool {
         true
     }
 }
@@ -215,7 +215,7 @@ impl Op for ConvTranspose2d {
         cases::conv_transpose2d()
     }
 
-    fn halves(&self, _inputs: &[bool]) -> bool {
+    fn may_narrow(&self, _inputs: &[bool]) -> bool {
         true
     }
 }

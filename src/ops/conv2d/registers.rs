@@ -2,7 +2,7 @@
 
 use super::geometry::{Geometry, MOST_PARTIALS};
 use crate::{
-    kernel::{Binding, Dispatch, FLAT_WIDTH, Kernels, Slot, fold},
+    kernel::{Dispatch, FLAT_WIDTH, Kernels, Shader, Slot, fold},
     ops::{biased, reduce::sum_slices, tile::INVOCATIONS},
     shader,
     tape::Io,
@@ -12,54 +12,33 @@ use crate::{
 const CHANNELS: usize = 8;
 const PIXELS: usize = 4;
 
-/// Sets what all three kernels are compiled for: kernel size, stride and padding.
+/// Compiled for these windows.
 fn constants(dispatch: Dispatch, g: &Geometry) -> Dispatch {
-    let names = [
-        "KERNEL_H",
-        "KERNEL_W",
-        "STRIDE_H",
-        "STRIDE_W",
-        "PADDING_H",
-        "PADDING_W",
-    ];
-    let values = [g.kernel, g.stride, g.padding].concat();
-    names
-        .into_iter()
-        .zip(values)
-        .fold(dispatch, |d, (name, value)| d.constant(name, value as u32))
+    let window = g.window().into_iter();
+    window.fold(dispatch, |d, (name, value)| d.constant(name, value as u32))
 }
 
 /// A kernel over channel tiles × pixel tiles, with an optional bias as third input.
-fn tiled(dispatch: Dispatch, g: &Geometry, io: &Io<'_>, channels: usize) -> Kernels {
+fn tiled(shader: Shader, g: &Geometry, io: &Io<'_>, channels: usize, pixel_tiles: usize) -> Kernels {
     let tile = CHANNELS.min(channels.next_power_of_two());
+    let groups = pixel_tiles.div_ceil(FLAT_WIDTH) * channels.div_ceil(tile);
+    let dispatch = Dispatch::new(shader, io.bindings(Slot::Output), fold(groups)).params(g.sizes());
     biased(constants(dispatch, g).define("CHANNELS", tile), io.inputs.len()).into()
 }
 
 pub fn forward(g: &Geometry, io: &Io<'_>) -> Kernels {
-    let channel_tile = CHANNELS.min(g.small_channels.next_power_of_two());
     let pixel_tiles = (g.batch * g.small_plane()).div_ceil(PIXELS);
-    let groups = pixel_tiles.div_ceil(FLAT_WIDTH) * g.small_channels.div_ceil(channel_tile);
-    let dispatch =
-        Dispatch::new(shader!("conv2d/forward"), io.bindings(Slot::Output), fold(groups)).params(g.sizes());
-    tiled(dispatch, g, io, g.small_channels)
+    tiled(shader!("conv2d/forward"), g, io, g.small_channels, pixel_tiles)
 }
 
 pub fn transpose(g: &Geometry, io: &Io<'_>) -> Kernels {
-    let channel_tile = CHANNELS.min(g.big_channels.next_power_of_two());
     // a tile is PIXELS pixels of one row that are a stride apart: they see the same taps
     let tiles_per_row = g.stride[1] * g.big[1].div_ceil(g.stride[1]).div_ceil(PIXELS);
     let pixel_tiles = g.batch * g.big[0] * tiles_per_row;
-    let groups = pixel_tiles.div_ceil(FLAT_WIDTH) * g.big_channels.div_ceil(channel_tile);
-    let dispatch = Dispatch::new(
-        shader!("conv2d/transpose"),
-        io.bindings(Slot::Output),
-        fold(groups),
-    )
-    .params(g.sizes());
-    tiled(dispatch, g, io, g.big_channels)
+    tiled(shader!("conv2d/transpose"), g, io, g.big_channels, pixel_tiles)
 }
 
-pub fn weight_gradient(g: &Geometry) -> Kernels {
+pub fn weight_gradient(g: &Geometry, io: &Io<'_>) -> Kernels {
     let columns = g.big_channels * g.taps();
     let len = g.small_channels * columns;
     let tiles = g.small_channels.div_ceil(4) * columns.div_ceil(4);
@@ -73,11 +52,7 @@ pub fn weight_gradient(g: &Geometry) -> Kernels {
     let slices = rows.div_ceil(slice_rows);
     let partial = Dispatch::new(
         shader!("conv2d/weight_gradient"),
-        [
-            Binding::Read(Slot::Input(0)),
-            Binding::Read(Slot::Input(1)),
-            Binding::Write(Slot::Scratch(0)),
-        ],
+        io.bindings(Slot::Scratch(0)),
         fold(tiles.div_ceil(FLAT_WIDTH) * slices),
     )
     .params(g.sizes())

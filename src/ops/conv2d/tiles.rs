@@ -10,13 +10,8 @@ use crate::{
 };
 
 fn define(tile: Tile, dispatch: Dispatch, g: &Geometry) -> Dispatch {
-    tile.define(dispatch)
-        .define("KERNEL_H", g.kernel[0])
-        .define("KERNEL_W", g.kernel[1])
-        .define("STRIDE_H", g.stride[0])
-        .define("STRIDE_W", g.stride[1])
-        .define("PADDING_H", g.padding[0])
-        .define("PADDING_W", g.padding[1])
+    let window = g.window().into_iter();
+    window.fold(tile.define(dispatch), |d, (name, value)| d.define(name, value))
 }
 
 pub fn forward(g: &Geometry, io: &Io<'_>, tile: Tile) -> Kernels {

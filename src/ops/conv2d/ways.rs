@@ -125,7 +125,7 @@ impl Convolution {
             (Way::Tiles(tile), Job::WeightGradient) => Some(tiles::weight_gradient(g, io, tile)),
             (Way::Registers, Job::Forward) => Some(registers::forward(g, io)),
             (Way::Registers, Job::Transpose) => Some(registers::transpose(g, io)),
-            (Way::Registers, Job::WeightGradient) => Some(registers::weight_gradient(g)),
+            (Way::Registers, Job::WeightGradient) => Some(registers::weight_gradient(g, io)),
         }
     }
 }

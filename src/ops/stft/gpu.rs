@@ -13,7 +13,7 @@ const MOST_LANES: usize = 256;
 const MEMORY: usize = 4096;
 
 /// One workgroup a frame, with `shared/fft` for windows of `size` samples.
-fn transform(shader: Shader, bindings: [Binding; 4], size: usize, frames: usize) -> Dispatch {
+fn transform(shader: Shader, bindings: Vec<Binding>, size: usize, frames: usize) -> Dispatch {
     let points = size / 2;
     let mut dispatch = Dispatch::new(shader, bindings, fold(frames))
         .define("POINTS", points)
@@ -29,12 +29,7 @@ fn transform(shader: Shader, bindings: [Binding; 4], size: usize, frames: usize)
 
 pub fn forward(op: &Stft, io: &Io<'_>) -> Kernels {
     let [batch, frames] = [io.output[0], io.output[3]];
-    let bindings = [
-        Binding::Read(Slot::Input(0)),
-        Binding::Read(Slot::Input(1)),
-        Binding::Read(Slot::Input(2)),
-        Binding::Write(Slot::Output),
-    ];
+    let bindings = io.bindings(Slot::Output);
     let dispatch = transform(shader!("stft/forward"), bindings, op.size, batch * frames)
         .define("MIRRORED", "")
         .params([batch, io.inputs[0][2], frames, op.hop]);
@@ -46,12 +41,7 @@ pub fn forward(op: &Stft, io: &Io<'_>) -> Kernels {
 
 pub fn inverse(op: &InverseStft, io: &Io<'_>) -> Kernels {
     let [batch, frames] = [io.output[0], io.inputs[0][3]];
-    let bindings = [
-        Binding::Read(Slot::Input(0)),
-        Binding::Read(Slot::Input(1)),
-        Binding::Read(Slot::Input(2)),
-        Binding::Write(Slot::Scratch(0)),
-    ];
+    let bindings = io.bindings(Slot::Scratch(0));
     let inverse =
         transform(shader!("stft/inverse"), bindings, op.size, batch * frames).params([batch, frames]);
     let bindings = [
