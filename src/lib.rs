@@ -41,6 +41,7 @@
 //! - [`train`]: runs, checkpoints, the loop; [`separate`], [`describe`]: models at work; [`library`]: a person's own music
 //! - [`eval`]: the protocols of the papers; [`report`]: what they and the runs found, as a page
 //! - [`measure`]: how fast the kernels are on a device
+//! - `cli`: the command line
 
 #![warn(missing_docs)]
 

@@ -227,7 +227,7 @@ fn unusable_models() {
     assert!(text.contains("encoder.0.conv.weight"), "{text}");
 
     fs::remove_file(case.model.join("last.safetensors")).unwrap();
-    refused(&case.model, "not a checkpoint");
+    refused(&case.model, "no checkpoint");
     fs::write(case.model.join("config.toml"), "corpus = 3").unwrap();
     refused(&case.model, "config.toml");
 }

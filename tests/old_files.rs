@@ -211,7 +211,10 @@ fn a_library_answers_and_knows_its_files() {
         &[&["embed", "songs", "--out", "anew"], &models[..]].concat(),
     );
     let vectors = |library: &Path| -> Vec<f32> {
-        let bytes = fs::read(library.join("vectors-0.f32")).unwrap();
+        // the number goes up where files were described in another order than that of their paths
+        let files = fs::read_dir(library).unwrap().map(|entry| entry.unwrap().path());
+        let mut vectors = files.filter(|path| path.extension().is_some_and(|ending| ending == "f32"));
+        let bytes = fs::read(vectors.next().unwrap()).unwrap();
         bytes
             .as_chunks()
             .0
