@@ -35,7 +35,7 @@ pub struct Key {
     /// Names and bits of the override constants.
     pub constants: Vec<(&'static str, u64)>,
     /// The bindings, one bit for each, that are in 16-bit floats.
-    pub halves: u32,
+    pub narrowed: u32,
 }
 
 impl Key {
@@ -46,14 +46,14 @@ impl Key {
             shader: dispatch.shader.name,
             defines: dispatch.defines.clone(),
             constants: constants.collect(),
-            halves: dispatch.narrowed,
+            narrowed: dispatch.narrowed,
         }
     }
 
     /// The shader's name, and a digest of the rest: the same as long as the kernel is shaped so, whichever others there
     /// are. Fits a file's name.
     pub fn name(&self) -> String {
-        let shape = format!("{:?} {:?} {}", self.defines, self.constants, self.halves);
+        let shape = format!("{:?} {:?} {}", self.defines, self.constants, self.narrowed);
         let digest = blake3::hash(shape.as_bytes()).to_hex();
         format!("{}.{}", self.shader.replace('/', "-"), &digest[..8])
     }

@@ -109,9 +109,9 @@ fn msl(module: &Module, info: &ModuleInfo) -> Result<String, String> {
     Ok(text)
 }
 
-fn hlsl(module: &Module, info: &ModuleInfo, halves: bool) -> Result<String, String> {
+fn hlsl(module: &Module, info: &ModuleInfo, narrow: bool) -> Result<String, String> {
     let options = hlsl::Options {
-        shader_model: match halves {
+        shader_model: match narrow {
             true => hlsl::ShaderModel::V6_2,
             false => hlsl::ShaderModel::V6_0,
         },
