@@ -23,7 +23,7 @@ fn collect(folder: &Path, module: &[String], found: &mut BTreeMap<Module, String
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let stem = path.file_stem().unwrap().to_str().unwrap().to_string();
-        let child = [module, &[stem.clone()]].concat();
+        let child = [module, std::slice::from_ref(&stem)].concat();
         if path.is_dir() {
             collect(&path, &child, found);
         } else if path.extension().is_some_and(|ending| ending == "rs") {
