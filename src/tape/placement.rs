@@ -37,53 +37,70 @@ struct Placement<'t> {
     first_shared: usize,
 }
 
-/// The plan of what `outputs` and the operations that change lasting tensors need.
-///
-/// # Errors
-/// As [`Plan::for_cpu`].
-pub(super) fn place(
-    tape: &Tape,
-    parameters: &Parameters,
-    outputs: &[Var],
-    target: Target<'_>,
-) -> Result<Plan> {
-    tape.verify(parameters, outputs)?;
-    let (tape, fused) = fuse(tape, outputs)?;
-    let live = live_entries(&tape, outputs);
-    let mut placement = Placement {
-        tape: &tape,
-        parameters,
-        target,
-        traits: match target {
-            Target::Cpu => Traits::default(),
-            Target::Gpu(traits, _) => traits.for_tape(tape.narrows()),
-        },
-        last_use: last_uses(&tape, &live, outputs),
-        live,
-        narrowed: tape.narrowed(outputs),
-        plan: Plan {
-            steps: Vec::new(),
-            lengths: vec![0; Flat::ALL.len()],
-            contents: Vec::new(),
-            inputs: Vec::new(),
-            expected: Vec::new(),
-            outputs: BTreeMap::new(),
-            largest: Vec::new(),
-            fused,
-            packed: matches!(target, Target::Gpu(..)),
-        },
-        places: vec![None; tape.entries.len()],
-        colouring: Colouring::default(),
-        coloured: Vec::new(),
-        first_shared: 0,
-    };
-    placement.lasting()?;
-    for (index, entry) in tape.entries.iter().enumerate() {
-        if let (Node::Op { op, inputs }, true) = (&entry.node, placement.live[index]) {
-            placement.operation(index, op, inputs)?;
-        }
+impl Plan {
+    /// Lays out what `outputs` and the operations that change lasting tensors need; the rest of the tape
+    /// is left out, and operations are fused unless the tape [says otherwise](Tape::fuse).
+    ///
+    /// # Errors
+    /// [`Error::Tape`] for outputs of another tape, other parameters than the tape's, or an operation that would read
+    /// and write one buffer.
+    pub fn for_cpu(tape: &Tape, parameters: &Parameters, outputs: &[Var]) -> Result<Self> {
+        Self::new(tape, parameters, outputs, Target::Cpu)
     }
-    placement.finish(outputs)
+
+    /// The same for a GPU of these traits.
+    ///
+    /// # Errors
+    /// As [`for_cpu`](Self::for_cpu).
+    pub fn for_gpu(tape: &Tape, parameters: &Parameters, outputs: &[Var], traits: Traits) -> Result<Self> {
+        let none = Variants::default();
+        Self::new(tape, parameters, outputs, Target::Gpu(traits, &none))
+    }
+
+    pub(super) fn new(
+        tape: &Tape,
+        parameters: &Parameters,
+        outputs: &[Var],
+        target: Target<'_>,
+    ) -> Result<Self> {
+        tape.verify(parameters, outputs)?;
+        let (tape, fused) = fuse(tape, outputs)?;
+        let live = live_entries(&tape, outputs);
+        let mut placement = Placement {
+            tape: &tape,
+            parameters,
+            target,
+            traits: match target {
+                Target::Cpu => Traits::default(),
+                Target::Gpu(traits, _) => traits.for_tape(tape.narrows()),
+            },
+            last_use: last_uses(&tape, &live, outputs),
+            live,
+            narrowed: tape.narrowed(outputs),
+            plan: Plan {
+                steps: Vec::new(),
+                lengths: vec![0; Flat::ALL.len()],
+                contents: Vec::new(),
+                inputs: Vec::new(),
+                expected: Vec::new(),
+                outputs: BTreeMap::new(),
+                largest: Vec::new(),
+                fused,
+                packed: matches!(target, Target::Gpu(..)),
+            },
+            places: vec![None; tape.entries.len()],
+            colouring: Colouring::default(),
+            coloured: Vec::new(),
+            first_shared: 0,
+        };
+        placement.lasting()?;
+        for (index, entry) in tape.entries.iter().enumerate() {
+            if let (Node::Op { op, inputs }, true) = (&entry.node, placement.live[index]) {
+                placement.operation(index, op, inputs)?;
+            }
+        }
+        placement.finish(outputs)
+    }
 }
 
 impl Placement<'_> {

@@ -2,9 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{
-    Flat, Format, Io, Parameters, Tape, Tunable, Var, input::Expected, op::ErasedOp, placement::place, tune,
-};
+use super::{Flat, Format, Io, Tunable, Var, input::Expected, op::ErasedOp, tune};
 use crate::{
     error::{Error, Result},
     gpu::{Checks, Variants},
@@ -140,34 +138,6 @@ pub(super) enum Target<'a> {
 }
 
 impl Plan {
-    /// Lays out what `outputs` and the operations that change lasting tensors need; the rest of the tape
-    /// is left out, and operations are fused unless the tape [says otherwise](Tape::fuse).
-    ///
-    /// # Errors
-    /// [`Error::Tape`] for outputs of another tape, other parameters than the tape's, or an operation that would read
-    /// and write one buffer.
-    pub fn for_cpu(tape: &Tape, parameters: &Parameters, outputs: &[Var]) -> Result<Self> {
-        Self::new(tape, parameters, outputs, Target::Cpu)
-    }
-
-    /// The same for a GPU of these traits.
-    ///
-    /// # Errors
-    /// As [`for_cpu`](Self::for_cpu).
-    pub fn for_gpu(tape: &Tape, parameters: &Parameters, outputs: &[Var], traits: Traits) -> Result<Self> {
-        let none = Variants::default();
-        Self::new(tape, parameters, outputs, Target::Gpu(traits, &none))
-    }
-
-    pub(super) fn new(
-        tape: &Tape,
-        parameters: &Parameters,
-        outputs: &[Var],
-        target: Target<'_>,
-    ) -> Result<Self> {
-        place(tape, parameters, outputs, target)
-    }
-
     /// Where an output is.
     ///
     /// # Errors
