@@ -202,7 +202,7 @@ fn every_permutation_is_valid_everywhere() {
             shader,
             defines,
             constants,
-            halves,
+            narrowed,
         } = key;
         *by_shader.entry(shader).or_default() += 1;
         if let Err(message) = check(dispatch) {
@@ -211,7 +211,7 @@ fn every_permutation_is_valid_everywhere() {
                 .map(|(name, v)| (name, f64::from_bits(*v)))
                 .collect();
             failures.push(format!(
-                "{shader} {defines:?} {constants:?} {halves:b}: {message}"
+                "{shader} {defines:?} {constants:?} {narrowed:b}: {message}"
             ));
         }
     }
