@@ -184,3 +184,23 @@ fn no_files_know_each_other_in_a_circle() {
     }
     assert!(circles.is_empty(), "{circles:#?}");
 }
+
+/// What pages link to in the tree is there.
+#[test]
+fn links_of_the_pages_lead_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let docs = fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let mut links = 0;
+    for page in docs.chain([root.join("README.md")]) {
+        let text = fs::read_to_string(&page).unwrap();
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
+            if target.contains("://") || target.is_empty() {
+                continue;
+            }
+            let found = page.parent().unwrap().join(target);
+            assert!(found.exists(), "{} links to {target}", page.display());
+            links += 1;
+        }
+    }
+    assert!(links > 50, "{links}");
+}
