@@ -288,6 +288,7 @@ fn unknown_devices_and_misuse() {
         vec!["train", "--epochs", "3"],
         vec!["recipes", "casacde"],
         vec!["plan", "separator", "--set", "data.segment_seconds=nan"],
+        vec!["plan", "h25-pretraining", "--set", "front_end.mels=16"],
         vec!["plan", model, "--preset", "tiny"],
     ] {
         let output = stemwise(&arguments);

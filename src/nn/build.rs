@@ -85,12 +85,11 @@ impl<'a> Build<'a> {
 
     /// An error for a tensor that no device takes, before it is filled.
     fn checked(&self, name: &str, shape: Shape) -> Result<Shape> {
-        match shape.len() <= MAX_ELEMENTS {
-            true => Ok(shape),
-            false => Err(Error::Tape(format!(
-                "'{}{name}' of [{shape}] is larger than any tensor can be: use a smaller width, or fewer dimensions",
-                self.prefix
-            ))),
-        }
+        let fault = match shape.len() {
+            0 => "is empty: use larger sizes",
+            1..=MAX_ELEMENTS => return Ok(shape),
+            _ => "is larger than any tensor can be: use a smaller width, or fewer dimensions",
+        };
+        Err(Error::Tape(format!("'{}{name}' of [{shape}] {fault}", self.prefix)))
     }
 }

@@ -132,6 +132,11 @@ impl Recipe {
             Model::Direct if self.network.decoders => &[Part::Encoder, Part::Decoders],
             Model::Direct | Model::Hashizume => &[Part::Encoder],
         };
+        let least = 1 << self.hashizume().channels.len();
+        if *model == Model::Hashizume && self.front_end.mels < least {
+            let message = format!("this network halves them five times: use {least} or more");
+            return Err(TrainError::setting("front_end.mels", message));
+        }
         if parts.iter().all(|&part| self.freezes(part)) {
             return Err(TrainError::setting("frozen", "nothing is left to train"));
         }
