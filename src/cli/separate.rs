@@ -27,7 +27,7 @@ pub struct Arguments {
     /// A run of 'stemwise train separator'; several for several instruments
     #[arg(long = "model", required = true, value_name = "RUN")]
     models: Vec<PathBuf>,
-    /// Folder for the stems: DIR/<song>/<instrument>.wav, RF64 beyond 4 GiB
+    /// Folder for the stems: DIR/SONG/INSTRUMENT.wav, RF64 beyond 4 GiB
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Overwrite stems that are there already

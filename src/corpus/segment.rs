@@ -40,7 +40,7 @@ pub fn load_all(track: &Track, start: u64, len: usize, rate: u32) -> Result<[Vec
 /// Length of a track at `rate` Hz, in frames: that of its longest stem, 0 if it has none.
 ///
 /// # Errors
-/// As [`load_instrument`]; [`CorpusError::Invalid`] for a stem of more than [`MAX_FRAMES`].
+/// As [`load_instrument`]; [`CorpusError::Invalid`] for a stem of more than `MAX_FRAMES`.
 pub fn track_frames(track: &Track, rate: u32) -> Result<u64, CorpusError> {
     StemFiles::of(track)?.frames(rate)
 }

@@ -5,7 +5,7 @@
 //! nothing of each other, and the mix is their exact sum. `all_src.mid` is the piece as it was; a stem's MIDI file holds its events and the tempo map. A track is a pure function of (options,
 //! piece, SoundFonts): the corpus is the same, byte for byte, whatever the number of threads.
 //!
-//! Pieces are recognised by their notes ([`read_content_hash`](super::midi::read_content_hash), also the track's
+//! Pieces are recognised by their notes (their content hash, also the track's
 //! identifier): of equal ones the first is rendered, and a piece lands in the same split whatever else the collection
 //! holds.
 //!
