@@ -13,7 +13,8 @@ use crate::{
 /// random numbers that they start from.
 pub struct Build<'a> {
     parameters: &'a mut Parameters,
-    random: Rc<RefCell<ChaCha8Rng>>,
+    /// None where tensors get no values.
+    random: Option<Rc<RefCell<ChaCha8Rng>>>,
     prefix: String,
     role: Role,
 }
@@ -24,9 +25,17 @@ impl<'a> Build<'a> {
     pub fn new(parameters: &'a mut Parameters, seed: u64) -> Self {
         Build {
             parameters,
-            random: Rc::new(RefCell::new(ChaCha8Rng::seed_from_u64(seed))),
+            random: Some(Rc::new(RefCell::new(ChaCha8Rng::seed_from_u64(seed)))),
             prefix: String::new(),
             role: Role::Trainable,
+        }
+    }
+
+    /// Tensors that have names and shapes and no values: what a network would be, before memory is taken for it.
+    pub(crate) fn outline(parameters: &'a mut Parameters) -> Self {
+        Build {
+            random: None,
+            ..Build::new(parameters, 0)
         }
     }
 
@@ -63,8 +72,7 @@ impl<'a> Build<'a> {
     /// # Errors
     /// If the name is taken, or no tensor can be so large.
     pub fn fill(&mut self, name: &str, shape: impl Into<Shape>, value: f32) -> Result<ParameterId> {
-        let shape = self.checked(name, shape.into())?;
-        self.add(name, shape, vec![value; shape.len()])
+        self.made(name, shape.into(), |_, len| vec![value; len])
     }
 
     /// Adds a tensor by PyTorch's default for weights and biases of convolutions and linear layers: uniform in
@@ -73,14 +81,25 @@ impl<'a> Build<'a> {
     /// # Errors
     /// As [`fill`](Self::fill).
     pub fn uniform(&mut self, name: &str, shape: impl Into<Shape>, fan_in: usize) -> Result<ParameterId> {
-        let shape = self.checked(name, shape.into())?;
         let bound = 1.0 / (fan_in as f32).sqrt();
-        let mut random = self.random.borrow_mut();
-        let values = (0..shape.len())
-            .map(|_| random.random_range(-bound..bound))
-            .collect();
-        drop(random);
-        self.add(name, shape, values)
+        self.made(name, shape.into(), |random, len| {
+            (0..len).map(|_| random.random_range(-bound..bound)).collect()
+        })
+    }
+
+    fn made(
+        &mut self,
+        name: &str,
+        shape: Shape,
+        values: impl FnOnce(&mut ChaCha8Rng, usize) -> Vec<f32>,
+    ) -> Result<ParameterId> {
+        let shape = self.checked(name, shape)?;
+        let values = match &self.random {
+            Some(random) => values(&mut random.borrow_mut(), shape.len()),
+            None => Vec::new(),
+        };
+        let name = format!("{}{name}", self.prefix);
+        self.parameters.declare(&name, shape, self.role, values)
     }
 
     /// An error for a tensor that no device takes, before it is filled.
@@ -90,6 +109,9 @@ impl<'a> Build<'a> {
             1..=MAX_ELEMENTS => return Ok(shape),
             _ => "is larger than any tensor can be: use a smaller width, or fewer dimensions",
         };
-        Err(Error::Tape(format!("'{}{name}' of [{shape}] {fault}", self.prefix)))
+        Err(Error::Tape(format!(
+            "'{}{name}' of [{shape}] {fault}",
+            self.prefix
+        )))
     }
 }

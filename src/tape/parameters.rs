@@ -139,6 +139,17 @@ impl Parameters {
         Error::check_len(initial.len(), shape.len(), || {
             format!("parameter '{name}' [{shape}]")
         })?;
+        self.declare(name, shape, role, initial)
+    }
+
+    /// Adds a tensor, with no values if `initial` is empty: they count as 0.
+    pub(crate) fn declare(
+        &mut self,
+        name: &str,
+        shape: Shape,
+        role: Role,
+        initial: Vec<f32>,
+    ) -> Result<ParameterId> {
         if self.by_name.contains_key(name) {
             return Err(Error::Tape(format!("there are two parameters '{name}'")));
         }
@@ -238,7 +249,7 @@ impl Parameters {
             values[0] = FIRST_SCALE;
         }
         for parameter in self.all.iter().filter(|p| p.flat() == flat) {
-            values[parameter.offset..][..parameter.shape.len()].copy_from_slice(&parameter.initial);
+            values[parameter.offset..][..parameter.initial.len()].copy_from_slice(&parameter.initial);
         }
         values
     }

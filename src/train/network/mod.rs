@@ -63,7 +63,24 @@ impl Network {
     pub fn new(recipe: &Recipe) -> Result<Self, TrainError> {
         recipe.check()?;
         let mut parameters = Parameters::default();
-        let mut build = Build::new(&mut parameters, recipe.seed);
+        let build = Build::new(&mut parameters, recipe.seed);
+        let (nets, targets) = Self::nets(recipe, build)?;
+        Self::with(recipe, parameters, nets, targets)
+    }
+
+    /// The recipe's network without weights: the names and shapes of all tensors, for little memory.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub(crate) fn outline(recipe: &Recipe) -> Result<Self, TrainError> {
+        recipe.check()?;
+        let mut parameters = Parameters::default();
+        let build = Build::outline(&mut parameters);
+        let (nets, targets) = Self::nets(recipe, build)?;
+        Self::with(recipe, parameters, nets, targets)
+    }
+
+    fn nets(recipe: &Recipe, mut build: Build<'_>) -> Result<(Nets, Vec<Extractor>), TrainError> {
         let role = |part| match recipe.freezes(part) {
             true => Role::Frozen,
             false => Role::Trainable,
@@ -106,6 +123,15 @@ impl Network {
             Extractor::new(&recipe.extractor(), build)
         };
         let targets = targets.into_iter().map(target).collect::<crate::Result<_>>()?;
+        Ok((nets, targets))
+    }
+
+    fn with(
+        recipe: &Recipe,
+        mut parameters: Parameters,
+        nets: Nets,
+        targets: Vec<Extractor>,
+    ) -> Result<Self, TrainError> {
         let norm_bias = match recipe.loss.norm > 0.0 {
             true => {
                 let zeros = vec![0.0; SUBSPACES];

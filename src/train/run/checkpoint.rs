@@ -276,6 +276,14 @@ impl Checkpoint {
         self.put(session, false)
     }
 
+    /// An error if its tensors are not those of these parameters.
+    ///
+    /// # Errors
+    /// [`TrainError::Checkpoint`], naming some that are missing, surplus or of another shape.
+    pub(crate) fn check(&self, parameters: &Parameters) -> Result<(), TrainError> {
+        self.check_architecture(&self.file.tensors()?, parameters)
+    }
+
     fn put(&self, session: &mut Session, moments: bool) -> Result<(), TrainError> {
         let file = self.file.tensors()?;
         let parameters = session.parameters();

@@ -31,17 +31,25 @@ impl Trained {
         fits: impl FnOnce(&Network) -> Result<(), E>,
     ) -> Result<Self, E> {
         let run = Run::open(folder)?;
-        let network = Network::new(&run.config.recipe)?;
-        fits(&network)?;
-        let mut session = Session::new(device, &network.parameters).map_err(TrainError::from)?;
-        let mut simulated = false;
-        if !untrained {
-            let path = run.newest_best();
-            if !path.is_file() {
+        let outline = Network::outline(&run.config.recipe)?;
+        fits(&outline)?;
+        let path = run.newest_best();
+        let checkpoint = match (untrained, path.is_file()) {
+            (true, _) => None,
+            (false, true) => Some(Checkpoint::read(&path)?),
+            (false, false) => {
                 let folder = folder.into();
                 return Err(TrainError::Untrained { folder }.into());
             }
-            let checkpoint = Checkpoint::read(&path)?;
+        };
+        if let Some(checkpoint) = &checkpoint {
+            // before weights of that size are made
+            checkpoint.check(&outline.parameters)?;
+        }
+        let network = Network::new(&run.config.recipe)?;
+        let mut session = Session::new(device, &network.parameters).map_err(TrainError::from)?;
+        let mut simulated = false;
+        if let Some(checkpoint) = checkpoint {
             checkpoint.restore_weights(&mut session)?;
             simulated = checkpoint.state.simulated;
         }
