@@ -11,6 +11,9 @@ const JUDGEMENTS: &str = "data.judgements";
 /// How like a name must be to be suggested for another, from 0 to 1.
 const LIKE: f64 = 0.7;
 
+/// Characters of the longest name that is shown whole, and that could be another's.
+const LONGEST: usize = 80;
+
 /// What is wrong with a table's values, in our words.
 pub(in crate::train) fn misfit(error: &toml::de::Error) -> String {
     let (message, whole) = (error.message(), error.to_string());
@@ -23,7 +26,7 @@ pub(in crate::train) fn misfit(error: &toml::de::Error) -> String {
         (Some(("unknown", rest)), [wrong, known @ ..]) if rest.starts_with("variant") => {
             format!("{at} is '{wrong}', but may be {}", known.join(", "))
         }
-        (Some(("unknown", _)), [wrong, ..]) => format!("there is no setting '{wrong}'"),
+        (Some(("unknown", _)), [wrong, ..]) => format!("there is no setting '{}'", shown(wrong)),
         (Some(("missing", _)), [name]) => format!("the setting '{name}' is missing"),
         _ => format!("{at} has a value that it cannot have"),
     }
@@ -105,7 +108,7 @@ fn put(table: &mut Table, key: &str, value: Value, known: &[String], file: &str)
     let failed = |message| TrainError::config(file.as_ref(), message);
     if !known.iter().any(|k| k == key) {
         let nearest = nearest(key, known.iter().map(String::as_str));
-        return Err(failed(format!("there is no setting '{key}'{nearest}")));
+        return Err(failed(format!("there is no setting '{}'{nearest}", shown(key))));
     }
     let whole = key;
     let (table, key) = match key.split_once('.') {
@@ -144,8 +147,20 @@ fn largest(key: &str) -> i64 {
     }
 }
 
+/// A name, or its beginning.
+fn shown(name: &str) -> String {
+    match name.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name.to_string(),
+    }
+}
+
 /// Asks for the name that is most like one that is not known, if any is.
 pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    // comparing takes the product of the lengths
+    if name.len() > LONGEST {
+        return String::new();
+    }
     let last = |key: &'a str| key.rsplit('.').next().unwrap_or(key);
     // the table may be forgotten
     let likeness = |key: &'a str| {

@@ -268,6 +268,8 @@ mod tests {
                 .seed,
             i64::MAX as u64
         );
+        let long = refused("clean", &[&format!("{}=1", "long".repeat(100_000))]);
+        assert!(long.len() < 300 && long.contains("longlong…"), "{long}");
         let of_one = set(&["clean:training.batch=3", "cascade:seed=7", "seed=1"]);
         let clean = resolve("clean", &of_one).unwrap();
         assert_eq!((clean.training.batch, clean.seed), (3, 1));
