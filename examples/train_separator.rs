@@ -10,16 +10,16 @@ use std::{error::Error, sync::atomic::AtomicBool};
 use stemwise::{
     corpus::{Corpus, Instrument, Split},
     generate::synth::{SynthOptions, synthesise},
-    gpu::Device,
     separate::{Separators, WindowOptions, separate_file},
     train::{
         self, Event, RunConfig,
         recipe::{Overrides, resolve},
     },
+    variants,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let device = Device::open(std::env::args().nth(1).as_deref())?;
+    let device = variants::open_device(std::env::args().nth(1).as_deref())?;
     let folder = tempfile::tempdir()?;
 
     // Any folder in the layout of Slakh2100 would do. This one is a function of its seed.
