@@ -32,7 +32,7 @@ impl<'a> Build<'a> {
     }
 
     /// Tensors that have names and shapes and no values: what a network would be, before memory is taken for it.
-    pub(crate) fn outline(parameters: &'a mut Parameters) -> Self {
+    pub fn outline(parameters: &'a mut Parameters) -> Self {
         Build {
             random: None,
             ..Build::new(parameters, 0)
