@@ -1,4 +1,4 @@
-// out = FORMULA, element by element: see tape::Pointwise, whose table names the inputs and the number
+// out = FORMULA, element by element: a row of the table in src/ops/pointwise.rs, which names the inputs and the number
 // Grid: one invocation per Elements.
 #import shared/grid
 

@@ -40,7 +40,7 @@ macro_rules! pointwise {
                     let valid = $number.is_finite() $(&& $valid)?;
                     $crate::tape::pointwise::check($name, stringify!($number), $number, valid)?;
                 )?
-                $crate::tape::pointwise::shape($name, [$(stringify!($input)),+], given)
+                $crate::tape::pointwise::shape::<{ [$(stringify!($input)),+].len() }>($name, given)
             }
 
             fn cpu<T: $crate::tape::Real>(&self, io: $crate::tape::Cpu<'_, T>) {
@@ -68,7 +68,7 @@ pub fn check(op: &'static str, name: &str, number: f32, valid: bool) -> Result<(
     }
 }
 
-pub fn shape<const N: usize>(op: &'static str, _names: [&str; N], given: &[Shape]) -> Result<Shape> {
+pub fn shape<const N: usize>(op: &'static str, given: &[Shape]) -> Result<Shape> {
     let shapes = inputs::<N>(op, given)?;
     shapes[1..]
         .iter()

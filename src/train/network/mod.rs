@@ -61,11 +61,7 @@ impl Network {
     /// # Errors
     /// [`TrainError::Setting`] for a recipe that cannot be used.
     pub fn new(recipe: &Recipe) -> Result<Self, TrainError> {
-        recipe.check()?;
-        let mut parameters = Parameters::default();
-        let build = Build::new(&mut parameters, recipe.seed);
-        let (nets, targets) = Self::nets(recipe, build)?;
-        Self::with(recipe, parameters, nets, targets)
+        Self::made(recipe, |parameters| Build::new(parameters, recipe.seed))
     }
 
     /// The recipe's network without weights: the names and shapes of all tensors, for little memory.
@@ -73,11 +69,27 @@ impl Network {
     /// # Errors
     /// As [`new`](Self::new).
     pub(crate) fn outline(recipe: &Recipe) -> Result<Self, TrainError> {
+        Self::made(recipe, |parameters| Build::outline(parameters))
+    }
+
+    fn made(recipe: &Recipe, build: impl FnOnce(&mut Parameters) -> Build<'_>) -> Result<Self, TrainError> {
         recipe.check()?;
         let mut parameters = Parameters::default();
-        let build = Build::outline(&mut parameters);
-        let (nets, targets) = Self::nets(recipe, build)?;
-        Self::with(recipe, parameters, nets, targets)
+        let (nets, targets) = Self::nets(recipe, build(&mut parameters))?;
+        let norm_bias = match recipe.loss.norm > 0.0 {
+            true => {
+                let zeros = vec![0.0; SUBSPACES];
+                Some(parameters.add(NORM_BIAS, [SUBSPACES].into(), Role::Trainable, zeros)?)
+            }
+            false => None,
+        };
+        Ok(Network {
+            parameters,
+            recipe: recipe.clone(),
+            nets,
+            targets,
+            norm_bias,
+        })
     }
 
     fn nets(recipe: &Recipe, mut build: Build<'_>) -> Result<(Nets, Vec<Extractor>), TrainError> {
@@ -124,28 +136,6 @@ impl Network {
         };
         let targets = targets.into_iter().map(target).collect::<crate::Result<_>>()?;
         Ok((nets, targets))
-    }
-
-    fn with(
-        recipe: &Recipe,
-        mut parameters: Parameters,
-        nets: Nets,
-        targets: Vec<Extractor>,
-    ) -> Result<Self, TrainError> {
-        let norm_bias = match recipe.loss.norm > 0.0 {
-            true => {
-                let zeros = vec![0.0; SUBSPACES];
-                Some(parameters.add(NORM_BIAS, [SUBSPACES].into(), Role::Trainable, zeros)?)
-            }
-            false => None,
-        };
-        Ok(Network {
-            parameters,
-            recipe: recipe.clone(),
-            nets,
-            targets,
-            norm_bias,
-        })
     }
 
     /// Values that training changes by gradient.

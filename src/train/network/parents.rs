@@ -50,6 +50,15 @@ struct Opened {
 type Given<'a> = BTreeMap<(Home, String), (&'a Opened, String)>;
 
 impl Network {
+    /// The recipe's network for the weights of a checkpoint: compared before memory is taken for a network of that size.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); [`TrainError::Checkpoint`] for weights of another.
+    pub(crate) fn of(recipe: &Recipe, checkpoint: &Checkpoint) -> Result<Self, TrainError> {
+        checkpoint.check(&Self::outline(recipe)?.parameters)?;
+        Self::new(recipe)
+    }
+
     /// Starts the network from the best checkpoints of earlier runs instead of random weights.
     ///
     /// # Errors

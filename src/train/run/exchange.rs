@@ -59,9 +59,7 @@ pub fn export(folder: &Path, out: &Path, licence: &str) -> Result<Export, TrainE
             format!("its recipe cannot be used ({error}). Copy it again"),
         )
     })?;
-    // before weights of that size are made
-    checkpoint.check(&Network::outline(&state.recipe)?.parameters)?;
-    let network = Network::new(&state.recipe)?;
+    let network = Network::of(&state.recipe, &checkpoint)?;
     let mut session = Session::new(&Device::Cpu, &network.parameters)?;
     checkpoint.restore_weights(&mut session)?;
     fs::create_dir_all(out).map_err(TrainError::io("create", out))?;

@@ -31,8 +31,8 @@ impl Trained {
         fits: impl FnOnce(&Network) -> Result<(), E>,
     ) -> Result<Self, E> {
         let run = Run::open(folder)?;
-        let outline = Network::outline(&run.config.recipe)?;
-        fits(&outline)?;
+        let recipe = &run.config.recipe;
+        fits(&Network::outline(recipe)?)?;
         let path = run.newest_best();
         let checkpoint = match (untrained, path.is_file()) {
             (true, _) => None,
@@ -42,11 +42,10 @@ impl Trained {
                 return Err(TrainError::Untrained { folder }.into());
             }
         };
-        if let Some(checkpoint) = &checkpoint {
-            // before weights of that size are made
-            checkpoint.check(&outline.parameters)?;
-        }
-        let network = Network::new(&run.config.recipe)?;
+        let network = match &checkpoint {
+            Some(checkpoint) => Network::of(recipe, checkpoint)?,
+            None => Network::new(recipe)?,
+        };
         let mut session = Session::new(device, &network.parameters).map_err(TrainError::from)?;
         let mut simulated = false;
         if let Some(checkpoint) = checkpoint {

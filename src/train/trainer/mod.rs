@@ -100,12 +100,13 @@ impl Prepared {
         observer: Observer<'_>,
     ) -> Result<Self, TrainError> {
         let recipe = &run.config.recipe;
-        let mut network = Network::new(recipe)?;
-        let state = match &checkpoint {
-            Some(checkpoint) => checkpoint.state.clone(),
+        let (network, state) = match &checkpoint {
+            Some(checkpoint) => (Network::of(recipe, checkpoint)?, checkpoint.state.clone()),
             None => {
+                let mut network = Network::new(recipe)?;
                 let parents = network.adopt(&run.config.from)?;
-                State::new(recipe, 0, &Schedule::new(&recipe.training), &parents)
+                let state = State::new(recipe, 0, &Schedule::new(&recipe.training), &parents);
+                (network, state)
             }
         };
         let data = Data::open(&run.config, &state.parents, observer)?;
