@@ -2,12 +2,12 @@
 //!
 //! A stem is what one program of a piece plays, on whatever channels. The drum kit is channel 10, and whatever the piece
 //! makes one by the means of GS, XG and General MIDI 2. Each is played by a synthesizer of its own, so that stems know
-//! nothing of each other, and the mix is their exact sum. `all_src.mid` is the piece as it was; a stem's MIDI file holds its events and the tempo map. A track is a pure function of (options,
-//! piece, SoundFonts): the corpus is the same, byte for byte, whatever the number of threads.
+//! nothing of each other, and the mix is their exact sum. `all_src.mid` is the piece as it was; a stem's MIDI file holds its
+//! events and the tempo map. A track is a pure function of (options, piece, SoundFonts): the corpus is the same, byte for
+//! byte, whatever the number of threads.
 //!
-//! Pieces are recognised by their notes (their content hash, also the track's
-//! identifier): of equal ones the first is rendered, and a piece lands in the same split whatever else the collection
-//! holds.
+//! Pieces are recognised by their notes (their content hash, also the track's identifier): of equal ones the first is
+//! rendered, and a piece lands in the same split whatever else the collection holds.
 //!
 //! Memory: each thread holds one piece, 4 bytes a sample and stem (a piece of 4 minutes and 12 stems: 0.5 GB).
 
