@@ -251,6 +251,7 @@ fn stages_refuse_what_does_not_fit() {
     let refused = |recipe: &str, instrument, from: &[&PathBuf]| {
         let config = RunConfig {
             corpus: folder.path().into(),
+            renderings: Vec::new(),
             from: from.iter().map(|path| path.to_path_buf()).collect(),
             recipe: small(recipe, instrument, &["data.judgements=a.csv"]),
         };
@@ -303,6 +304,7 @@ fn micro_batches_add_up() {
         ];
         let config = RunConfig {
             corpus: store.clone(),
+            renderings: Vec::new(),
             from: Vec::new(),
             recipe: small("separator", Some(Instrument::Drums), &set),
         };
@@ -338,6 +340,7 @@ fn a_loss_that_is_no_number_is_explained() {
     });
     let config = RunConfig {
         corpus: store,
+        renderings: Vec::new(),
         from: vec![huge],
         recipe,
     };

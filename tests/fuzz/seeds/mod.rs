@@ -133,6 +133,7 @@ pub fn config(_: &Path) -> Vec<Vec<u8>> {
     let of = |recipe: Recipe| {
         let config = RunConfig {
             corpus: "corpus".into(),
+            renderings: Vec::new(),
             from: vec!["a".into(), "b".into()],
             recipe,
         };
