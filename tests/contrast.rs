@@ -10,6 +10,10 @@ use std::{
 
 use common::{corpus, small, train};
 use stemwise::{
+    corpus::Split,
+    describe::{Describer, Heard},
+    eval::{EvaluateOptions, Preset, Score, What, evaluate, markdown},
+    generate::synth::{SynthOptions, synthesise},
     gpu::{Device, Gpu, adapters},
     train::{
         self as training, Event, RunConfig,
@@ -125,4 +129,99 @@ fn only_contrast_takes_several_corpora() {
     config.renderings.push(config.corpus.clone());
     let error = train(&folder.path().join("run"), &config, &Device::Cpu).unwrap_err();
     assert!(error.to_string().contains("give one corpus"), "{error}");
+}
+
+/// On a processor alone, in half a minute: what instrument plays is told apart from what else is heard, and what sounds
+/// from what does not.
+#[test]
+fn it_learns_what_only_the_instrument_tells() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("corpus");
+    let options = SynthOptions {
+        seed: 4,
+        train: 12,
+        validation: 2,
+        test: 8,
+        seconds: 12.0,
+    };
+    synthesise(&root, &options, &|_, _| {}).unwrap();
+    let store = common::prepared(&root, folder.path().join("store"));
+    let overrides = Overrides {
+        preset: Some("tiny".into()),
+        ..Overrides::set(&[
+            "training.epochs=6",
+            "training.knn_segments=0",
+            "training.best=last",
+        ])
+    };
+    let config = RunConfig {
+        corpus: store.clone(),
+        renderings: Vec::new(),
+        from: Vec::new(),
+        recipe: resolve("contrast", &overrides).unwrap(),
+    };
+    let run = folder.path().join("run");
+    train(&run, &config, &Device::Cpu).unwrap();
+
+    let options = EvaluateOptions {
+        models: vec![run],
+        corpus: store,
+        what: vec![What::MesPseudo, What::Presence],
+        preset: Preset::I25,
+        split: Split::Test,
+        pieces: Some(4),
+        seconds: 1.0,
+        seed: 0,
+        judgements: None,
+        untrained: true,
+    };
+    let stop = AtomicBool::new(false);
+    let evaluation = evaluate(&options, &Device::Cpu, &stop, &|_| {}).unwrap();
+    let mean = |what: What, of: fn(&Score) -> f64| {
+        let scores: Vec<&Score> = evaluation
+            .scores
+            .iter()
+            .filter(|score| score.what == what)
+            .collect();
+        scores.iter().map(|score| of(score)).sum::<f64>() / scores.len() as f64
+    };
+    let [trained, untrained] =
+        [|s: &Score| s.value, |s: &Score| s.untrained.unwrap()].map(|of| mean(What::MesPseudo, of));
+    let [told, guessed] =
+        [|s: &Score| s.value, |s: &Score| s.untrained.unwrap()].map(|of| mean(What::Presence, of));
+    println!("MES-Pseudo {untrained:.3} → {trained:.3}, presence {guessed:.3} → {told:.3}");
+    println!("{}", markdown(&evaluation));
+    assert!(trained > untrained + 0.15, "{untrained} {trained}");
+    assert!(told > 0.75, "{guessed} {told}");
+}
+
+/// Every sub-vector has length one, of whatever is heard, and presence is a probability.
+#[test]
+fn vectors_have_length_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = config(folder.path(), &[]).recipe;
+    let run = common::untrained(&folder.path().join("run"), &recipe, |_, _| {});
+    let mut describer = Describer::load(&[run], &Device::Cpu).unwrap();
+    let samples = recipe.segment_samples();
+    let noise: Vec<i16> = common::noise(samples)
+        .iter()
+        .map(|x| (20_000.0 * x) as i16)
+        .collect();
+    let (quiet, silent) = (
+        noise.iter().map(|x| x / 1000).collect::<Vec<_>>(),
+        vec![0; samples],
+    );
+    let items = [&noise, &quiet, &silent].map(|signal| Heard::Mix(signal));
+    let described = describer.hear(&items, samples).unwrap();
+    let each = recipe.network.dimensions;
+    assert_eq!(described.vectors.len(), 3 * 5 * each);
+    for vector in described.vectors.chunks_exact(each) {
+        let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
+        assert!((length - 1.0).abs() < 1e-5, "{length}");
+    }
+    let presence = described.presence.unwrap();
+    assert!(
+        presence.len() == 15 && presence.iter().all(|p| (0.0..=1.0).contains(p)),
+        "{presence:?}"
+    );
 }

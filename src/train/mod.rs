@@ -34,7 +34,7 @@ mod trainer;
 pub(crate) use data::JudgementTable;
 #[doc(hidden)]
 pub use data::loader;
-pub(crate) use embedding::Embedding;
+pub(crate) use embedding::{Described, Embedding};
 pub use error::TrainError;
 pub use network::{EmbeddingStep, LossPart, LossStep, Network, Parent};
 pub use recipe::Recipe;

@@ -342,6 +342,7 @@ pub fn library(folder: &Path) -> PathBuf {
             inode: None,
         };
         let content = Content {
+            presence: None,
             hash: blake3::hash(name.as_bytes()).to_hex().to_string(),
             seconds: 1.5,
             channel: None,
