@@ -23,7 +23,7 @@ use stemwise::{
 
 /// The fixtures, and the recipes that minimise what each was made for. Recipes of one row differ in what they start
 /// from and in what they hear, not in what they do with it.
-const STAGES: [(&str, &[&str]); 11] = [
+const STAGES: [(&str, &[&str]); 12] = [
     ("separator", &["separator"]),
     ("clean", &["clean", "clean-paft"]),
     (
@@ -46,6 +46,7 @@ const STAGES: [(&str, &[&str]); 11] = [
     ),
     ("h25-pretraining", &["h25-pretraining"]),
     ("h25", &["h25"]),
+    ("contrast", &["contrast"]),
 ];
 
 /// The largest `‖got − want‖ / ‖want‖` of a tensor. The fixtures are f64 rounded to f32, 3e-8 off, of one number that
@@ -343,6 +344,11 @@ fn pre_training_of_the_network_of_hashizume() {
 #[test]
 fn the_network_of_hashizume_with_the_norm_loss() {
     follow("h25");
+}
+
+#[test]
+fn contrast() {
+    follow("contrast");
 }
 
 /// Of a whole flat buffer, what a tensor has there.

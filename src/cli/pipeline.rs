@@ -23,7 +23,7 @@ use crate::{
     train::{
         self,
         pipeline::{Stage, Standing, leave_out, stages},
-        recipe::{Overrides, Task},
+        recipe::{OWN, Overrides, Task},
     },
 };
 
@@ -91,8 +91,11 @@ pub fn names(name: &str, judged: bool) -> Vec<&str> {
         return vec![name];
     }
     let all = train::recipe::RECIPES.iter().map(|(name, _)| *name);
+    let of_papers = all.filter(|name| !OWN.contains(name));
     // without judgements, there is nothing to fine-tune on
-    all.filter(|name| judged || !name.ends_with("-paft")).collect()
+    of_papers
+        .filter(|name| judged || !name.ends_with("-paft"))
+        .collect()
 }
 
 /// The stages of several recipes, each once.

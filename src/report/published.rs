@@ -53,7 +53,7 @@ mod tests {
     use super::*;
     use crate::{
         eval::{Average, Preset, Ratio},
-        train::recipe::RECIPES,
+        train::recipe::{OWN, RECIPES},
     };
 
     #[test]
@@ -61,7 +61,11 @@ mod tests {
         let rows = published().unwrap();
         assert_eq!(rows.len(), 14);
         for row in &rows {
-            assert!(RECIPES.iter().any(|(name, _)| *name == row.recipe), "{row:?}");
+            let papers = RECIPES.iter().filter(|(name, _)| !OWN.contains(name));
+            assert!(
+                papers.map(|(name, _)| *name).any(|name| name == row.recipe),
+                "{row:?}"
+            );
             for value in Instrument::ALL.into_iter().filter_map(|i| row.of(i)) {
                 let value: f64 = value.parse().unwrap();
                 assert!((0.0..100.0).contains(&value), "{row:?}");

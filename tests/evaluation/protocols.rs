@@ -10,6 +10,7 @@ fn catalogue(count: u32) -> Catalogue {
     let starts = SoundingStarts::find(&noise(frames), LEN);
     let piece = |id| Piece {
         id: 100 + id,
+        work: None,
         frames: frames as u64,
         tempo: Some(if id % 2 == 0 { 90.0 } else { 140.0 }),
         sounding: std::array::from_fn(|_| starts.clone()),

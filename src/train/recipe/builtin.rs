@@ -9,7 +9,7 @@ macro_rules! files {
     };
 }
 
-/// Names and texts of the papers' recipes, each after those that it builds on.
+/// Names and texts of the papers' recipes, each after those that it builds on, and of our [`OWN`].
 pub const RECIPES: &[(&str, &str)] = files!["":
     "separator",
     "clean",
@@ -31,7 +31,11 @@ pub const RECIPES: &[(&str, &str)] = files!["":
     "direct-reconst-paft",
     "h25-pretraining",
     "h25",
+    "contrast",
 ];
+
+/// The recipes that are none of the papers'.
+pub const OWN: &[&str] = &["contrast"];
 
 /// Names and texts of the presets, from the smallest up.
 pub const PRESETS: &[(&str, &str)] = files!["presets/": "tiny", "small", "paper"];
