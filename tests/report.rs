@@ -171,7 +171,8 @@ fn a_run_and_its_evaluation_make_a_page() {
     assert_eq!(evaluation.distances.len(), 5);
     for distances in &evaluation.distances {
         let n = distances.pieces.len();
-        assert!((3..=60).contains(&n), "{n}");
+        // all segments of a second of two pieces of 8 s
+        assert!((3..=16).contains(&n), "{n}");
         for triangle in [&distances.clean, &distances.mix] {
             assert_eq!(triangle.0.len(), n * (n - 1) / 2);
             assert_eq!(triangle.0.iter().max(), Some(&255));

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     corpus::{Instrument, Split, Store},
-    eval::{self, EvaluateOptions, Evaluation, Preset, Score, What, is_of},
+    eval::{self, EvaluateOptions, Evaluation, Preset, Score, Setup, What, is_of},
     gpu::Device,
     report::ReportOptions,
     train::{
@@ -259,10 +259,13 @@ impl TableRow {
                 Model::Hashizume => Preset::H25,
                 _ => Preset::I25,
             },
+            draws: 1,
             split: Split::Test,
-            pieces: asked.pieces,
+            setup: Setup {
+                pieces: asked.pieces,
+                ..Setup::default()
+            },
             seconds: arguments.seconds.unwrap_or(recipe.training.knn_seconds),
-            seed: 0,
             judgements: arguments.recipe.judgements.clone(),
             untrained: true,
         }

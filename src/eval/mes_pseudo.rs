@@ -11,7 +11,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    EvalError, Scored, Subject,
+    EvalError, Scored, Setup, Subject,
     draw::{self, Draw, Stream},
     neighbours::ask,
 };
@@ -77,7 +77,7 @@ impl FromStr for Preset {
     }
 }
 
-/// The score of one instrument, with at most `limit` target pieces.
+/// The score of one instrument.
 ///
 /// A target piece is heard with pieces of its tempo class; where these are too few, with those next in tempo. None of
 /// them gives a target, and as long as there are enough, none is heard with two target pieces.
@@ -89,10 +89,9 @@ pub fn mes_pseudo(
     catalogue: &Catalogue,
     target: Instrument,
     preset: Preset,
-    limit: Option<usize>,
-    seed: u64,
+    setup: &Setup,
 ) -> Result<Scored, EvalError> {
-    let cast = Cast::draw(catalogue, target, preset, limit, seed)?;
+    let cast = Cast::draw(catalogue, target, preset, setup)?;
     let (mut mixes, mut labels, mut groups) = (Vec::new(), Vec::new(), Vec::new());
     let mut groups_made = 0;
     for (piece, others) in &cast.targets {
@@ -120,7 +119,7 @@ pub fn mes_pseudo(
         }
     }
     let vectors = subject.describe(target, &mixes)?;
-    ask(&vectors, &labels, Some(&groups), target, seed)
+    ask(&vectors, &labels, Some(&groups), target, setup)
 }
 
 /// Which pieces give the target, and which the rest.
@@ -133,11 +132,12 @@ impl Cast {
         catalogue: &Catalogue,
         target: Instrument,
         preset: Preset,
-        limit: Option<usize>,
-        seed: u64,
+        setup: &Setup,
     ) -> Result<Self, EvalError> {
-        let mut draw = Draw::new(Stream::Pseudo, Some(target), seed);
-        let wanted = limit.map_or(preset.targets(), |limit| limit.min(preset.targets()));
+        let mut draw = Draw::new(Stream::Pseudo, Some(target), setup.seed);
+        let wanted = setup
+            .pieces
+            .map_or(preset.targets(), |most| most.min(preset.targets()));
         let all = 0..catalogue.pieces().len() as u32;
         let mut giving: Vec<u32> = all
             .clone()

@@ -25,6 +25,7 @@ mod neighbours;
 mod protocols;
 mod record;
 mod separation;
+mod setup;
 mod what;
 
 pub use agreement::Agreed;
@@ -40,4 +41,5 @@ pub use mes_normal::mes_normal;
 pub use mes_pseudo::{Preset, mes_pseudo};
 pub use neighbours::{K, Scored};
 pub use record::{EvaluatedRun, Evaluation, LeftOut, Score, Unit};
+pub use setup::Setup;
 pub use what::What;

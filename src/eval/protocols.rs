@@ -1,7 +1,7 @@
 //! The protocols on one set of weights.
 
 use super::{
-    Agreed, Asked, Average, EvalError, Evaluation, Measure, Ratio, Score, Scored, What,
+    Agreed, Asked, Average, EvalError, Evaluation, Measure, Ratio, Score, Scored, Setup, What,
     agreement::{Finder, agreement},
     correlation,
     evaluate::{Errors, Task, pieces_of},
@@ -82,26 +82,27 @@ impl Task<'_> {
         listener: &mut Listener<'_>,
         evaluation: &mut Evaluation,
     ) -> Result<Vec<Score>, EvalError> {
-        let (seed, limit, preset) = (self.options.seed, self.options.pieces, self.options.preset);
+        let (setup, preset) = (&self.options.setup, self.options.preset);
         let catalogue = listener.pieces.catalogue();
-        let score = |measure, scored: Scored| {
-            Ok::<_, EvalError>(Score {
-                pieces: scored.pieces,
-                chance: Some(scored.chance),
-                ..Score::of_hits(measure, instrument, scored.hits)?
-            })
-        };
+        let score = |measure, scored: Scored| Score::of_neighbours(measure, instrument, scored);
         Ok(match what {
             What::MesNormal => {
-                let scored = mes_normal(listener, catalogue, instrument, limit, seed)?;
+                let scored = mes_normal(listener, catalogue, instrument, setup)?;
                 vec![score(Measure::Length(seconds), scored)?]
             }
             What::MesPseudo => {
-                let scored = mes_pseudo(listener, catalogue, instrument, preset, limit, seed)?;
-                vec![score(Measure::Pseudo(preset), scored)?]
+                let draws = (0..self.options.draws).map(|draw| {
+                    let setup = Setup {
+                        seed: setup.seed.wrapping_add(draw.into()),
+                        ..*setup
+                    };
+                    mes_pseudo(listener, catalogue, instrument, preset, &setup)
+                });
+                let draws = draws.collect::<Result<Vec<Scored>, _>>()?;
+                vec![Score::of_draws(Measure::Pseudo(preset), instrument, &draws)?]
             }
             What::Leak => {
-                let found = leak(listener, catalogue, instrument, limit, seed)?;
+                let found = leak(listener, catalogue, instrument, setup)?;
                 evaluation.pictures.push((instrument, found.points));
                 vec![
                     score(Measure::Leak(Asked::Instrument), found.target)?,
@@ -139,7 +140,7 @@ impl Task<'_> {
         evaluation: &mut Evaluation,
     ) -> Result<Vec<Score>, EvalError> {
         let catalogue = listener.pieces.catalogue();
-        let found = identification(listener, catalogue, self.options.pieces, self.options.seed)?;
+        let found = identification(listener, catalogue, &self.options.setup)?;
         evaluation.confusion = found.confusion;
         let of = Instrument::ALL.into_iter().zip(found.of);
         of.filter_map(|(instrument, hits)| Some((instrument, hits?)))
@@ -159,7 +160,7 @@ impl Task<'_> {
         evaluation: &mut Evaluation,
     ) -> Result<Vec<Score>, EvalError> {
         let catalogue = listener.pieces.catalogue();
-        let found = correlation(listener, catalogue, self.options.pieces, self.options.seed)?;
+        let found = correlation(listener, catalogue, &self.options.setup)?;
         evaluation.across = found.across;
         evaluation.distances = found.distances;
         let of = Instrument::ALL.into_iter().zip(found.clean_and_mix);
@@ -202,8 +203,8 @@ impl Task<'_> {
         let samples = (self.options.seconds * f64::from(separators.rate())).round() as usize;
         let pieces = self.pieces(self.options.split, samples, separators.rate())?;
         let progress = self.reporter("sdr");
-        let (limit, seed) = (self.options.pieces, self.options.seed);
-        for (instrument, ratios) in separation(separators, &pieces, limit, seed, &progress, self.stop)? {
+        let setup = &self.options.setup;
+        for (instrument, ratios) in separation(separators, &pieces, setup, &progress, self.stop)? {
             let scores = ratio_scores(instrument, &ratios);
             if scores.is_empty() {
                 let error = EvalError::TooFew {
@@ -221,20 +222,27 @@ impl Task<'_> {
 
     /// How many of an instrument's pieces take part.
     fn taken(&self, pieces: usize) -> usize {
-        self.options.pieces.map_or(pieces, |limit| limit.min(pieces))
+        self.options
+            .setup
+            .pieces
+            .map_or(pieces, |limit| limit.min(pieces))
     }
 }
 
 fn ratio_scores(instrument: Instrument, ratios: &Ratios) -> Vec<Score> {
-    let mix = Ratios::averages(&ratios.mix);
+    let [mix, gain] = [&ratios.mix, &ratios.gain].map(|tracks| Ratios::averages(tracks));
     let mut scores = Vec::new();
     for (ratio, tracks) in Ratio::ALL.into_iter().zip(&ratios.of) {
         let (pieces, frames) = Ratios::count(tracks);
-        for ((average, value), mix) in Average::ALL.into_iter().zip(Ratios::averages(tracks)).zip(mix) {
+        let sdr = ratio == Ratio::Sdr;
+        let averages = Average::ALL.into_iter().zip(Ratios::averages(tracks));
+        for ((average, value), (mix, gain)) in averages.zip(mix.into_iter().zip(gain)) {
             scores.extend(value.map(|value| Score {
                 n: frames as u64,
                 pieces,
-                chance: mix.filter(|_| ratio == Ratio::Sdr),
+                chance: mix.filter(|_| sdr),
+                silence: sdr.then_some(0.0),
+                gain: gain.filter(|_| sdr),
                 ..Score::new(Measure::Separated(ratio, average), instrument, value)
             }));
         }

@@ -140,7 +140,7 @@ fn heading(measure: Measure, seconds: f64) -> String {
         Measure::Leak(asked) => {
             let good = match asked {
                 Asked::Instrument => "high is good",
-                Asked::Rest => "near chance is good",
+                Asked::Rest => "low is good",
             };
             format!("Telling the {measure} ({good}), segments of {seconds} s")
         }

@@ -68,19 +68,45 @@ fn a_network_of_all_instruments_is_evaluated() {
     let arguments = [
         "--pieces",
         "3",
-        "--seed",
-        "5",
         "--what",
         "mes-pseudo",
         "--out",
         other.to_str().unwrap(),
     ];
-    done(&evaluate(&[&run], &store, &arguments));
+    done(&evaluate(
+        &[&run],
+        &store,
+        &[&arguments[..], &["--seed", "5"]].concat(),
+    ));
     let of = |found: &Evaluation| {
         let scores = found.scores.iter().filter(|score| score.what == What::MesPseudo);
         scores.map(|score| score.value).collect::<Vec<_>>()
     };
     assert_ne!(of(&read(&other)), of(&found));
+
+    // two draws are those of both seeds
+    let both = folder.path().join("both");
+    let mut arguments = arguments.to_vec();
+    *arguments.last_mut().unwrap() = both.to_str().unwrap();
+    arguments.extend(["--seed", "4", "--draws", "2"]);
+    let printed = done(&evaluate(&[&run], &store, &arguments));
+    assert!(printed.contains("standard deviation of draws"), "{printed}");
+    let (both, other) = (read(&both), read(&other));
+    assert_eq!((both.draws, both.ties), (2, Some(Ties::Lowest)));
+    for score in &both.scores {
+        let of = |found: &Evaluation| {
+            let mut scores = found.scores.iter();
+            let same = scores.find(|s| (s.what, s.instrument) == (score.what, score.instrument));
+            same.unwrap().clone()
+        };
+        let (a, b) = (of(&found), of(&other));
+        assert!((score.value - (a.value + b.value) / 2.0).abs() < 1e-12);
+        // of two values, the deviation of a sample is their difference by √2
+        let spread = (a.value - b.value).abs() / 2f64.sqrt();
+        assert!((score.spread.unwrap() - spread).abs() < 1e-12, "{score:?}");
+        assert_eq!((score.n, score.pieces), (a.n + b.n, a.pieces + b.pieces));
+        assert_eq!((score.interval, a.spread), (None, None));
+    }
 }
 
 /// A mask of ones gives back the mix, which is what chance is.
@@ -104,6 +130,9 @@ fn separation_is_judged_beside_the_mix() {
         // an f32 transform there and back again, far below the mix
         assert!((score.value - score.chance.unwrap()).abs() < 1e-3, "{score:?}");
         assert_eq!(score.instrument, Instrument::Drums);
+        assert_eq!(score.silence, Some(0.0));
+        // the drums are a part of the mix: turned down it is nearer to them
+        assert!(score.gain.unwrap() > score.chance.unwrap(), "{score:?}");
     }
 }
 
@@ -252,6 +281,16 @@ fn a_trained_pipeline_is_evaluated() {
         &["mes-pseudo"],
     );
     refused(&evaluate(&both, &store, &["--pieces", "0"]), 2, &["--pieces"]);
+    refused(
+        &evaluate(&both, &store, &["--draws", "0"]),
+        2,
+        &["--draws", "1 to 1000"],
+    );
+    refused(
+        &evaluate(&both, &store, &["--ties", "first"]),
+        2,
+        &["lowest or nearest"],
+    );
     refused(
         &evaluate(&[&direct], &store, &["--what", "mes-pseudo"]),
         1,
