@@ -13,8 +13,9 @@ use crate::listening::Condition;
 pub enum Measure {
     /// MES-Normal on segments of this many seconds.
     Length(f64),
-    /// MES-Pseudo by the protocol of one of the papers.
-    Pseudo(Preset),
+    /// MES-Pseudo by the protocol of one of the papers, on segments of this many seconds; files of earlier versions do
+    /// not say it, and mean the evaluation's.
+    Pseudo(Preset, Option<f64>),
     /// The leak check: which piece the neighbours are asked for.
     Leak(Asked),
     /// How often the instrument of a clean stem is identified.
@@ -84,7 +85,7 @@ impl Measure {
     pub fn what(self) -> What {
         match self {
             Measure::Length(_) => What::MesNormal,
-            Measure::Pseudo(_) => What::MesPseudo,
+            Measure::Pseudo(..) => What::MesPseudo,
             Measure::Leak(_) => What::Leak,
             Measure::CleanStems => What::Identification,
             Measure::CleanStemAndMix => What::Correlation,
@@ -102,9 +103,9 @@ impl Measure {
         }
     }
 
-    /// All but lengths.
+    /// All without lengths.
     fn finite() -> impl Iterator<Item = Self> {
-        let presets = Preset::ALL.map(Measure::Pseudo);
+        let presets = Preset::ALL.map(|preset| Measure::Pseudo(preset, None));
         let others = [
             Measure::Leak(Asked::Instrument),
             Measure::Leak(Asked::Rest),
@@ -124,7 +125,8 @@ impl fmt::Display for Measure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Measure::Length(seconds) => write!(f, "{seconds} s"),
-            Measure::Pseudo(preset) => preset.fmt(f),
+            Measure::Pseudo(preset, None) => preset.fmt(f),
+            Measure::Pseudo(preset, Some(seconds)) => write!(f, "{preset}, {seconds} s"),
             Measure::Leak(Asked::Instrument) => f.write_str("piece of the instrument"),
             Measure::Leak(Asked::Rest) => f.write_str("piece of the rest"),
             Measure::CleanStems => f.write_str("clean stems"),
@@ -146,9 +148,16 @@ impl FromStr for Measure {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let seconds = text.strip_suffix(" s").and_then(|seconds| seconds.parse().ok());
-        seconds
-            .map(Measure::Length)
+        let timed = || {
+            let text = text.strip_suffix(" s")?;
+            match text.split_once(", ") {
+                Some((preset, seconds)) => {
+                    Some(Measure::Pseudo(preset.parse().ok()?, Some(seconds.parse().ok()?)))
+                }
+                None => text.parse().ok().map(Measure::Length),
+            }
+        };
+        timed()
             .or_else(|| Measure::finite().find(|measure| measure.to_string() == text))
             .ok_or_else(|| format!("nothing is measured as '{text}'"))
     }
@@ -174,12 +183,18 @@ mod tests {
 
     #[test]
     fn every_measure_reads_back_and_no_two_are_written_alike() {
-        let lengths = [3.0, 0.1 + 0.2, 0.3 * 4.096].map(Measure::Length);
-        let all: Vec<Measure> = Measure::finite().chain(lengths).collect();
+        let lengths = [3.0, 0.1 + 0.2, 0.3 * 4.096];
+        let timed = lengths.into_iter().flat_map(|seconds| {
+            let pseudo = Preset::ALL.map(|preset| Measure::Pseudo(preset, Some(seconds)));
+            pseudo.into_iter().chain([Measure::Length(seconds)])
+        });
+        let all: Vec<Measure> = Measure::finite().chain(timed).collect();
         for (i, measure) in all.iter().enumerate() {
             assert_eq!(measure.to_string().parse(), Ok(*measure));
             assert!(!all[..i].contains(measure), "{measure} twice");
         }
-        assert!("SDR".parse::<Measure>().is_err());
+        for text in ["SDR", "i26, 5 s", "i25, s"] {
+            assert!(text.parse::<Measure>().is_err(), "{text}");
+        }
     }
 }

@@ -26,7 +26,7 @@ pub enum Preset {
     I25,
     /// Imamura et al. 2024: 10 target pieces, each with the rest of 5 others.
     I24,
-    /// Hashizume et al. 2025: 10 target pieces, each with the rest of 4 others.
+    /// Hashizume et al. 2025 (Table 2): 10 target pieces, each with the rest of 4 others, on segments half as long.
     H25,
 }
 
@@ -51,6 +51,20 @@ impl Preset {
     /// Whether the target pieces are heard as they are, too.
     pub fn normal(self) -> bool {
         self == Preset::I25
+    }
+
+    /// Length of its segments, as a share of the 10 s that the others have.
+    pub fn length(self) -> f64 {
+        match self {
+            Preset::I25 | Preset::I24 => 1.0,
+            Preset::H25 => 0.5,
+        }
+    }
+
+    /// Whether tempo decides which pieces are heard together before how often each was taken: Hashizume et al. mix
+    /// within a tempo class only.
+    fn tempo_first(self) -> bool {
+        self == Preset::H25
     }
 
     fn name(self) -> &'static str {
@@ -80,7 +94,8 @@ impl FromStr for Preset {
 /// The score of one instrument.
 ///
 /// A target piece is heard with pieces of its tempo class; where these are too few, with those next in tempo. None of
-/// them gives a target, and as long as there are enough, none is heard with two target pieces.
+/// them gives a target. As long as there are enough, none is heard with two target pieces; in [`Preset::H25`] only as
+/// long as the tempo class has enough.
 ///
 /// # Errors
 /// [`EvalError::TooFew`], naming what is missing; what the subject gives.
@@ -169,12 +184,16 @@ impl Cast {
         }
         let mut used = vec![0; around.len()];
         let targets = giving.iter().map(|&piece| {
-            // those used least, then those of the tempo class, then those next in tempo
+            // those of the tempo class, those next in tempo; and those used least
             let mut order: Vec<usize> = (0..around.len()).collect();
             order.sort_by(|&a, &b| {
                 let key = |i: usize| (used[i], distance(catalogue, piece, around[i]));
                 let ((a, x), (b, y)) = (key(a), key(b));
-                a.cmp(&b).then(x.total_cmp(&y))
+                let (balance, tempo) = (a.cmp(&b), x.total_cmp(&y));
+                match preset.tempo_first() {
+                    true => tempo.then(balance),
+                    false => balance.then(tempo),
+                }
             });
             order.truncate(preset.others());
             order.iter().for_each(|&i| used[i] += 1);

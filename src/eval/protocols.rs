@@ -32,12 +32,18 @@ impl Task<'_> {
         for share in LENGTHS {
             let seconds = share * self.options.seconds;
             let last = share == 1.0;
-            if !last && !self.what.contains(&What::MesNormal) {
+            let at_this_length = |what: What| match what {
+                What::MesNormal => true,
+                What::MesPseudo => share == self.options.preset.length(),
+                _ => last,
+            };
+            let asked: Vec<What> = self.what.iter().copied().filter(|&w| at_this_length(w)).collect();
+            if asked.is_empty() && !last {
                 continue;
             }
             let samples = (seconds * f64::from(rate)).round() as usize;
             let pieces = self.pieces(self.options.split, samples, rate)?;
-            for &what in self.what.iter().filter(|&&what| last || what == What::MesNormal) {
+            for what in asked {
                 for &instrument in &instruments {
                     let name = format!("{what} {instrument}");
                     let scores = self.listen(describer, &pieces, &name, |listener| {
@@ -99,7 +105,8 @@ impl Task<'_> {
                     mes_pseudo(listener, catalogue, instrument, preset, &setup)
                 });
                 let draws = draws.collect::<Result<Vec<Scored>, _>>()?;
-                vec![Score::of_draws(Measure::Pseudo(preset), instrument, &draws)?]
+                let measure = Measure::Pseudo(preset, Some(seconds));
+                vec![Score::of_draws(measure, instrument, &draws)?]
             }
             What::Leak => {
                 let found = leak(listener, catalogue, instrument, setup)?;

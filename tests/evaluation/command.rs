@@ -84,9 +84,24 @@ fn a_network_of_all_instruments_is_evaluated() {
     };
     assert_ne!(of(&read(&other)), of(&found));
 
+    // Hashizume et al. ask half as long segments
+    let short = folder.path().join("short");
+    let mut arguments = arguments.to_vec();
+    *arguments.last_mut().unwrap() = short.to_str().unwrap();
+    done(&evaluate(
+        &[&run],
+        &store,
+        &[&arguments[..], &["--preset", "h25"]].concat(),
+    ));
+    let measures = read(&short).scores.into_iter().map(|score| score.measure);
+    assert!(
+        measures
+            .into_iter()
+            .all(|m| m == Measure::Pseudo(Preset::H25, Some(0.5)))
+    );
+
     // two draws are those of both seeds
     let both = folder.path().join("both");
-    let mut arguments = arguments.to_vec();
     *arguments.last_mut().unwrap() = both.to_str().unwrap();
     arguments.extend(["--seed", "4", "--draws", "2"]);
     let printed = done(&evaluate(&[&run], &store, &arguments));

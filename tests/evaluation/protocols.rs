@@ -18,12 +18,16 @@ fn catalogue(count: u32) -> Catalogue {
 }
 
 fn of_segments(count: u32, segments: usize) -> Catalogue {
+    of_tempos(count, segments, |id| if id % 2 == 0 { 90.0 } else { 140.0 })
+}
+
+fn of_tempos(count: u32, segments: usize, tempo: impl Fn(u32) -> f64) -> Catalogue {
     let frames = segments * LEN;
     let starts = SoundingStarts::find(&noise(frames), LEN);
     let piece = |id| Piece {
         id: 100 + id,
         frames: frames as u64,
-        tempo: Some(if id % 2 == 0 { 90.0 } else { 140.0 }),
+        tempo: Some(tempo(id)),
         sounding: std::array::from_fn(|_| starts.clone()),
     };
     let classes = TempoClasses::new(&[90.0, 90.0, 140.0, 140.0], 2).unwrap();
@@ -91,7 +95,8 @@ impl Subject for Knows {
 /// Who knows only the target is always right; who knows only the rest is right by chance.
 #[test]
 fn pseudo_pieces_give_the_rest_no_say() {
-    let catalogue = catalogue(60);
+    // enough of either tempo that no rest is heard with two targets
+    let catalogue = catalogue(120);
     for preset in [Preset::I25, Preset::I24, Preset::H25] {
         let (mut found, mut chance, mut rounds) = (0.0, 0.0, 0.0);
         for instrument in Instrument::ALL {
@@ -305,6 +310,35 @@ fn other_protocols_ask_what_they_say() {
     assert_eq!(found.clean_and_mix[0], None);
     // one piece and one place give all five the same numbers
     assert!((found.across[0][3].unwrap() - 1.0).abs() < 1e-12);
+}
+
+/// In Hashizume et al.'s protocol pieces of another tempo are mixed only where there are too few of one; in the others a
+/// piece of another tempo comes before one that is taken already.
+#[test]
+fn tempo_comes_first_in_one_protocol() {
+    const SLOW: u32 = 14;
+    let catalogue = of_tempos(38, 2, |id| if id < SLOW { 90.0 } else { 140.0 });
+    let crossed = |preset| {
+        // ten targets leave four pieces of each tempo; most seeds leave too few to take each once
+        let asked = (0..6).flat_map(|seed| {
+            let mut subject = Knows::only(true);
+            mes_pseudo(
+                &mut subject,
+                &catalogue,
+                Instrument::Drums,
+                preset,
+                &setup(None, seed),
+            )
+            .unwrap();
+            subject.asked.into_inner()
+        });
+        let slow = |mix: &Mix, i: Instrument| mix.sources[i as usize].unwrap().piece < SLOW;
+        asked
+            .filter(|mix| slow(mix, Instrument::Drums) != slow(mix, Instrument::Bass))
+            .count()
+    };
+    assert_eq!(crossed(Preset::H25), 0);
+    assert!(crossed(Preset::I25) > 0);
 }
 
 #[test]

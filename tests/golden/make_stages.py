@@ -448,6 +448,8 @@ def main():
     # judgements have no additional triplets
     write("direct-paft", Direct(3), all_instruments, samples, TRIPLET, out,
           given=conditions(["guitar", "piano"], [None, None], 3), settings=size(3))
+    # [H25]'s ablations
+    write("h25-triplets", Hashizume(3), all_instruments, samples, TRIPLET, out, given=others, settings=size(3))
 
 
 if __name__ == "__main__":

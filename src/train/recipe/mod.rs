@@ -9,7 +9,7 @@ mod keys;
 mod resolve;
 mod settings;
 
-pub use builtin::{PRESETS, RECIPES};
+pub use builtin::{PRESETS, RECIPES, VARIANTS};
 pub(super) use check::updates;
 pub(super) use keys::{misfit, no_toml};
 pub use resolve::{Overrides, resolve};

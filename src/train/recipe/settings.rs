@@ -127,6 +127,9 @@ pub struct Data {
     pub segment_seconds: f64,
     /// What triplets are made of.
     pub triplets: Triplets,
+    /// Whether a triplet of pseudo pieces is also one of another instrument, with positive and negative swapped.
+    #[serde(default = "additional")]
+    pub additional: bool,
     /// When they are drawn.
     pub sampling: Sampling,
     /// Samples of a fixed set.
@@ -138,6 +141,11 @@ pub struct Data {
     /// File of judgements, for tasks that learn from them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judgements: Option<std::path::PathBuf>,
+}
+
+/// Of files that do not say it.
+fn additional() -> bool {
+    true
 }
 
 /// What triplets are made of.
