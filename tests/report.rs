@@ -14,7 +14,7 @@ use stemwise::{
     corpus::Instrument,
     eval::{Asked, Evaluation, Heldout, Measure, Unit, What},
     gpu::Device,
-    listening::Condition,
+    listening::{Condition, Criterion},
     report::{Report, ReportError, ReportOptions, report},
 };
 
@@ -277,7 +277,7 @@ fn simulated_judgements_are_marked_and_names_are_escaped() {
     let mut agreement = simulated.scores[0].clone();
     (agreement.what, agreement.measure) = (
         What::Agreement,
-        Measure::Agreement(Condition::OneShared, Heldout::All),
+        Measure::Agreement(Condition::OneShared, Criterion::default(), Heldout::All),
     );
     simulated.scores.push(agreement);
     write(&odd.join("evaluated"), &simulated);

@@ -20,6 +20,7 @@ use crate::{
     eval::{EvalError, EvaluateOptions, Evaluation, Preset, Setup, What, evaluate, markdown},
     files::write_atomically,
     gpu::Device,
+    listening::{Aspect, Criterion, Share},
     metrics::Ties,
 };
 
@@ -62,6 +63,17 @@ pub struct Arguments {
     /// Table of judgements by ear (CSV), with its JSON files beside it
     #[arg(long, value_name = "FILE")]
     judgements: Option<PathBuf>,
+    /// In what respects agreement with listeners is asked for: overall, timbre, rhythm, melody
+    #[arg(
+        long,
+        value_name = "ASPECT,…",
+        value_delimiter = ',',
+        default_value = "overall"
+    )]
+    aspect: Vec<Aspect>,
+    /// Keep items of which strictly more than 0.75, or at least 0.8, of the answers agree
+    #[arg(long, value_name = "SHARE", default_value_t = Share::MoreThan75)]
+    share: Share,
     /// Evaluate the networks with the weights that they started from, too
     #[arg(long)]
     untrained: bool,
@@ -73,6 +85,8 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let share = arguments.share;
+    let criteria = arguments.aspect.into_iter();
     let options = EvaluateOptions {
         models: arguments.models,
         corpus: arguments.corpus,
@@ -88,6 +102,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         },
         seconds: arguments.seconds,
         judgements: arguments.judgements,
+        criteria: criteria.map(|aspect| Criterion { aspect, share }).collect(),
         untrained: arguments.untrained,
     };
     // checked now, not after hours

@@ -24,6 +24,7 @@ use crate::{
     corpus::{Instrument, Split, Store},
     eval::{self, EvaluateOptions, Evaluation, Preset, Score, Setup, What, is_of},
     gpu::Device,
+    listening::{Aspect, Criterion, Share},
     report::ReportOptions,
     train::{
         pipeline::Stage,
@@ -247,6 +248,18 @@ fn rows_of(stages: Vec<Stage>) -> Vec<TableRow> {
 }
 
 impl TableRow {
+    /// Which judged items count in the paper of the row.
+    fn criteria(&self) -> Vec<Criterion> {
+        let h25 = |aspect| Criterion {
+            aspect,
+            share: Share::AtLeast80,
+        };
+        match self.stages[0].config.recipe.model {
+            Model::Hashizume => vec![h25(Aspect::Total), h25(Aspect::Timbre)],
+            _ => vec![Criterion::default()],
+        }
+    }
+
     /// By all protocols that fit.
     fn options(&self, asked: &Asked<'_>) -> EvaluateOptions {
         let arguments = asked.arguments;
@@ -267,6 +280,7 @@ impl TableRow {
             },
             seconds: arguments.seconds.unwrap_or(recipe.training.knn_seconds),
             judgements: arguments.recipe.judgements.clone(),
+            criteria: self.criteria(),
             untrained: true,
         }
     }

@@ -11,6 +11,7 @@ use crate::{
     corpus::{PieceOptions, Pieces, Source, Split, TempoClasses},
     describe::Describer,
     gpu::Device,
+    listening::Criterion,
     separate::{Separators, WindowOptions},
     train::{Checkpoint, JudgementTable, Run, TrainError},
 };
@@ -41,6 +42,8 @@ pub struct EvaluateOptions {
     pub seconds: f64,
     /// A table of judgements, with its JSON files beside it.
     pub judgements: Option<PathBuf>,
+    /// Which judged items count, one after another.
+    pub criteria: Vec<Criterion>,
     /// Whether the networks are evaluated with their initial weights, too.
     pub untrained: bool,
 }
@@ -249,6 +252,10 @@ impl<'a> Task<'a> {
             corpus: real(&options.corpus),
             store: self.source.hash().map(str::to_string),
             judgements: self.table.as_ref().map(|table| table.hash.clone()),
+            criteria: match self.table {
+                Some(_) if options.criteria != [Criterion::default()] => options.criteria.clone(),
+                _ => Vec::new(),
+            },
             split: options.split.to_string(),
             seed: options.setup.seed,
             seconds: options.seconds,

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use super::{Preset, Unit, What};
-use crate::listening::Condition;
+use crate::listening::{Condition, Criterion};
 
 /// What a score measures. Its text is the `measure` of `evaluation.json`, and the row of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,7 +25,7 @@ pub enum Measure {
     /// A ratio of separated stems, and how it is averaged.
     Separated(Ratio, Average),
     /// Agreement with listeners, on these items.
-    Agreement(Condition, Heldout),
+    Agreement(Condition, Criterion, Heldout),
 }
 
 /// Which piece of a pseudo segment is asked for.
@@ -115,8 +115,11 @@ impl Measure {
         let ratios = Ratio::ALL.into_iter();
         let ratios = ratios.flat_map(|ratio| Average::ALL.map(|average| Measure::Separated(ratio, average)));
         let heldout = [Heldout::All, Heldout::Others, Heldout::Part].into_iter();
-        let judged =
-            heldout.flat_map(|part| Condition::ALL.map(|condition| Measure::Agreement(condition, part)));
+        let judged = heldout.flat_map(|part| {
+            Criterion::all().flat_map(move |criterion| {
+                Condition::ALL.map(|condition| Measure::Agreement(condition, criterion, part))
+            })
+        });
         presets.into_iter().chain(others).chain(ratios).chain(judged)
     }
 }
@@ -136,9 +139,12 @@ impl fmt::Display for Measure {
                 let average = ["median of medians", "mean of means"][*average as usize];
                 write!(f, "{ratio}, {average}")
             }
-            Measure::Agreement(condition, heldout) => {
-                let heldout = ["", ", after other judgements", ", held out"][*heldout as usize];
-                write!(f, "{condition}{heldout}")
+            Measure::Agreement(condition, criterion, heldout) => {
+                condition.fmt(f)?;
+                if *criterion != Criterion::default() {
+                    write!(f, ", {criterion}")?;
+                }
+                f.write_str(["", ", after other judgements", ", held out"][*heldout as usize])
             }
         }
     }

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     corpus::{Instrument, Pieces, Split},
     describe::Describer,
+    listening::Criterion,
     separate::Separators,
 };
 
@@ -57,8 +58,10 @@ impl Task<'_> {
             }
         }
         if self.table.is_some() {
-            let scores = self.agreed(describer);
-            keep(evaluation, errors, What::Agreement, scores)?;
+            for &criterion in &self.options.criteria {
+                let scores = self.agreed(describer, criterion);
+                keep(evaluation, errors, What::Agreement, scores)?;
+            }
         }
         Ok(())
     }
@@ -183,7 +186,7 @@ impl Task<'_> {
         Ok(of.filter_map(score).collect())
     }
 
-    fn agreed(&self, describer: &mut Describer) -> Result<Vec<Score>, EvalError> {
+    fn agreed(&self, describer: &mut Describer, criterion: Criterion) -> Result<Vec<Score>, EvalError> {
         let (Some(table), Some(path)) = (&self.table, &self.options.judgements) else {
             return Ok(Vec::new());
         };
@@ -196,7 +199,7 @@ impl Task<'_> {
         };
         let mut finder = Finder::new(path, &mut open);
         let progress = self.reporter("agreement");
-        let agreed = agreement(describer, table, &mut finder, &progress, self.stop)?;
+        let agreed = agreement(describer, table, criterion, &mut finder, &progress, self.stop)?;
         agreed.iter().map(Agreed::score).collect()
     }
 

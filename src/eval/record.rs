@@ -8,6 +8,7 @@ use super::{Distances, EvalError, Measure, Preset, Scored, What, leak::Point};
 use crate::{
     corpus::Instrument,
     files,
+    listening::Criterion,
     metrics::{MeanAndDeviation, Proportion, Ties, decimals},
 };
 
@@ -30,6 +31,9 @@ pub struct Evaluation {
     pub store: Option<String>,
     /// Hash of the table of judgements, if there was one.
     pub judgements: Option<String>,
+    /// Which judged items count; none: strictly more than 75 % of the answers on the whole agree.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub criteria: Vec<Criterion>,
     /// The split.
     pub split: String,
     /// Seed of everything drawn.

@@ -6,6 +6,7 @@ use super::ReportError;
 use crate::{
     corpus::Instrument,
     eval::{Measure, Unit},
+    listening::{Aspect, Condition, Criterion, Share},
 };
 
 const TABLE: &str = include_str!("published.toml");
@@ -31,6 +32,9 @@ pub(super) struct Published {
     /// Standard deviation over runs, as the values.
     #[serde(default)]
     sd: [String; 5],
+    /// Half the width of a 95 % interval, as the values.
+    #[serde(default)]
+    half: [String; 5],
     /// Bounds of 95 % intervals, as the values.
     #[serde(default)]
     low: [String; 5],
@@ -57,11 +61,13 @@ impl Published {
             Unit::Correlation => "",
         };
         let value = at(&self.values)?;
-        Some(match (at(&self.sd), at(&self.low), at(&self.high)) {
-            (Some(sd), ..) => format!("{value}\u{a0}±\u{a0}{sd}{unit}"),
-            (_, Some(low), Some(high)) => format!("{value}{unit} ({low}–{high})"),
-            _ => format!("{value}{unit}"),
-        })
+        let spread = at(&self.sd).map(|sd| format!("{value}\u{a0}±\u{a0}{sd}{unit}"));
+        let interval = match (at(&self.half), at(&self.low), at(&self.high)) {
+            (Some(half), ..) => Some(format!("{value}{unit} (±\u{a0}{half})")),
+            (_, Some(low), Some(high)) => Some(format!("{value}{unit} ({low}–{high})")),
+            _ => None,
+        };
+        Some(spread.or(interval).unwrap_or(format!("{value}{unit}")))
     }
 
     /// Whether a score of this measure, on segments of so many seconds, was found by the same protocol.
@@ -75,20 +81,66 @@ impl Published {
     }
 }
 
+/// How many judgements a paper kept.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublishedCounts {
+    /// As `[I25] Table 1`.
+    pub table: String,
+    /// All-Diff or One-Shared.
+    pub condition: Condition,
+    /// What was counted.
+    pub of: Counted,
+    #[serde(default)]
+    aspect: Aspect,
+    /// The share that an item needs; `None` of all items.
+    #[serde(default)]
+    pub share: Option<Share>,
+    /// By instrument, as printed; empty where nothing was published.
+    pub values: [String; 5],
+}
+
+/// What is counted of judgements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Counted {
+    /// Items.
+    Items,
+    /// Answers that name a side.
+    Responses,
+}
+
+/// The counts that the papers published of the items of a criterion, and of all items.
+///
+/// # Errors
+/// [`ReportError::Template`] if the table is broken.
+pub fn published_counts(criterion: Criterion) -> Result<Vec<PublishedCounts>, ReportError> {
+    let mut counts = table()?.counts;
+    counts.retain(|counts| {
+        counts.aspect == criterion.aspect && counts.share.is_none_or(|share| share == criterion.share)
+    });
+    Ok(counts)
+}
+
 /// All rows.
 ///
 /// # Errors
 /// [`ReportError::Template`] if the table is broken.
 pub(super) fn published() -> Result<Vec<Published>, ReportError> {
-    #[derive(Deserialize)]
-    struct Table {
-        row: Vec<Published>,
-    }
-    let table: Table = toml::from_str(TABLE).map_err(|error| ReportError::Template {
+    Ok(table()?.row)
+}
+
+#[derive(Deserialize)]
+struct Table {
+    row: Vec<Published>,
+    counts: Vec<PublishedCounts>,
+}
+
+fn table() -> Result<Table, ReportError> {
+    toml::from_str(TABLE).map_err(|error| ReportError::Template {
         what: "table of published numbers",
         message: error.to_string(),
-    })?;
-    Ok(table.row)
+    })
 }
 
 #[cfg(test)]
@@ -104,13 +156,15 @@ mod tests {
     #[test]
     fn rows_are_numbers_of_recipes_that_exist() {
         let rows = published().unwrap();
-        assert_eq!(rows.len(), 74);
+        assert_eq!(rows.len(), 81);
         for row in &rows {
             if let Some(recipe) = &row.recipe {
                 assert!(RECIPES.iter().any(|(name, _)| name == recipe), "{row:?}");
                 assert!(!VARIANTS.contains(&recipe.as_str()), "{row:?} is our own");
             }
-            let all = [&row.values, &row.sd, &row.low, &row.high].into_iter().flatten();
+            let all = [&row.values, &row.sd, &row.half, &row.low, &row.high]
+                .into_iter()
+                .flatten();
             for value in all.chain(&row.mean).filter(|value| !value.is_empty()) {
                 let value: f64 = value.parse().unwrap();
                 assert!((-20.0..=100.0).contains(&value), "{row:?}");
@@ -141,6 +195,10 @@ mod tests {
         assert_eq!(
             of("Cascade-PAFT (pseudo)", "All-Diff, held out", Instrument::Guitar),
             "75.80\u{a0}±\u{a0}0.16\u{a0}%"
+        );
+        assert_eq!(
+            of("proposed", "All-Diff, timbre, at least 80 %", Instrument::Bass),
+            "69.3\u{a0}% (±\u{a0}4.7)"
         );
         assert_eq!(rows.iter().filter(|row| row.doubtful.is_some()).count(), 3);
     }

@@ -243,7 +243,7 @@ fn a_trained_pipeline_is_evaluated() {
         );
         assert_eq!(
             score.trivial.is_some(),
-            matches!(score.measure, Measure::Agreement(Condition::OneShared, _)),
+            matches!(score.measure, Measure::Agreement(Condition::OneShared, ..)),
             "{score:?}"
         );
     }
@@ -342,28 +342,40 @@ fn held_out(store: &Path, csv: &Path, runs: &Path) {
         .for_each(|setting| arguments.extend(["--set", setting]));
     arguments.extend(["--set", "training.epochs=1"]);
     done(&stemwise(&arguments));
-    let items = |run: &str, mark: bool| {
-        let folder = runs.join(format!("evaluated-{run}"));
+    let items = |run: &str, mark: bool, criterion: Criterion| {
+        let share = criterion.share.to_string();
+        let folder = runs.join(format!("evaluated-{run}-{share}"));
         let more = [
             "--what",
             "agreement",
             "--judgements",
             csv,
+            "--share",
+            &share,
             "--out",
             folder.to_str().unwrap(),
         ];
         done(&evaluate(&[&runs.join(run).join("drums")], store, &more));
         let found = read(&folder);
         assert!(found.simulated);
-        assert!(
-            found
-                .scores
-                .iter()
-                .all(|score| matches!(score.measure, Measure::Agreement(_, Heldout::Part)) == mark)
-        );
+        assert!(found.scores.iter().all(|score| {
+            let Measure::Agreement(_, by, heldout) = score.measure else {
+                panic!("{score:?}")
+            };
+            by == criterion && (heldout == Heldout::Part) == mark
+        }));
         found.scores.iter().map(|score| score.pieces).sum::<usize>()
     };
-    let (all, held_out) = (items("clean", false), items("clean-paft", true));
+    let usual = Criterion::default();
+    let (all, held_out) = (items("clean", false, usual), items("clean-paft", true, usual));
+    // by another share: of those, the ones that it was not trained on
+    let share = Share::AtLeast80;
+    let other = Criterion { share, ..usual };
+    let (all_others, others) = (items("clean", false, other), items("clean-paft", true, other));
+    assert!(
+        all_others > 0 && others <= held_out && others < all_others,
+        "{others} of {all_others}"
+    );
     // 3 of 10, of either condition to the nearest
     assert!(
         held_out >= 1 && (all as f64 * 0.3 - held_out as f64).abs() <= 1.0,

@@ -25,7 +25,7 @@ use stemwise::{
         identification, leak, mes_normal, mes_pseudo,
     },
     generate::synth::{SynthOptions, synthesise},
-    listening::Condition,
+    listening::{Condition, Criterion, Share},
     metrics::{Embeddings, Ties, nearest_others},
 };
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     audio::Stft,
     corpus::Instrument,
-    listening::SplitBy,
+    listening::{Aspect, Criterion, Share, SplitBy},
     models::{DirectConfig, ExtractorConfig, HashizumeConfig, Last, SUBSPACES, SeparatorConfig},
     nn::LogMelConfig,
     signal::MelFilters,
@@ -138,9 +138,25 @@ pub struct Data {
     pub stems: Stems,
     /// What stays together when three in ten judgements are held out.
     pub split: SplitBy,
+    /// In what respect judgements are learned.
+    #[serde(default)]
+    pub aspect: Aspect,
+    /// How many listeners must agree about an item.
+    #[serde(default)]
+    pub share: Share,
     /// File of judgements, for tasks that learn from them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judgements: Option<std::path::PathBuf>,
+}
+
+impl Data {
+    /// Which judged items count.
+    pub fn criterion(&self) -> Criterion {
+        Criterion {
+            aspect: self.aspect,
+            share: self.share,
+        }
+    }
 }
 
 /// Of files that do not say it.

@@ -237,6 +237,7 @@ pub fn evaluation(_: &Path) -> Vec<Vec<u8>> {
         corpus: "corpus".into(),
         store: None,
         judgements: None,
+        criteria: Vec::new(),
         split: "test".into(),
         seed: 1,
         seconds: 10.0,
