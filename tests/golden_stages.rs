@@ -23,7 +23,7 @@ use stemwise::{
 
 /// The fixtures, and the recipes that minimise what each was made for. Recipes of one row differ in what they start
 /// from and in what they hear, not in what they do with it.
-const STAGES: [(&str, &[&str]); 12] = [
+const STAGES: [(&str, &[&str]); 13] = [
     ("separator", &["separator"]),
     ("clean", &["clean", "clean-paft"]),
     (
@@ -33,9 +33,19 @@ const STAGES: [(&str, &[&str]); 12] = [
             "cascade-normal",
             "cascade-extractor-paft",
             "cascade-ft-paft",
+            "cascade-extractor-paft-normal",
+            "cascade-ft-paft-normal",
         ],
     ),
-    ("cascade-ft", &["cascade-ft", "cascade-scratch", "cascade-paft"]),
+    (
+        "cascade-ft",
+        &[
+            "cascade-ft",
+            "cascade-ft-normal",
+            "cascade-scratch",
+            "cascade-paft",
+        ],
+    ),
     ("direct-pretraining", &["direct-pretraining"]),
     ("direct", &["direct", "direct-da"]),
     ("direct-norm", &["direct-norm"]),
@@ -45,7 +55,8 @@ const STAGES: [(&str, &[&str]); 12] = [
         &["direct-paft", "direct-da-paft", "direct-reconst-paft"],
     ),
     ("h25-pretraining", &["h25-pretraining"]),
-    ("h25", &["h25"]),
+    ("h25", &["h25", "h25-d", "h25-e", "h25-f", "h25-g", "h25-h"]),
+    ("h25-triplets", &["h25-c", "h25-no-norm-scratch", "h25-no-norm"]),
     ("contrast", &["contrast"]),
 ];
 
@@ -349,6 +360,11 @@ fn the_network_of_hashizume_with_the_norm_loss() {
 #[test]
 fn contrast() {
     follow("contrast");
+}
+
+#[test]
+fn the_network_of_hashizume_without_the_norm_loss() {
+    follow("h25-triplets");
 }
 
 /// Of a whole flat buffer, what a tensor has there.

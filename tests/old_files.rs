@@ -236,7 +236,7 @@ fn a_library_answers_and_knows_its_files() {
     }
 }
 
-/// Byte for byte: what the report and other programs read.
+/// Byte for byte: what the report and other programs read. The tables' words are today's, their numbers those of then.
 #[test]
 fn an_evaluation_is_written_as_it_was() {
     let text = fs::read_to_string(fixture("evaluation/evaluation.json")).unwrap();

@@ -17,9 +17,11 @@ use super::{
 };
 use crate::{
     corpus::Split,
-    eval::{EvalError, EvaluateOptions, Evaluation, Preset, What, evaluate, markdown},
+    eval::{EvalError, EvaluateOptions, Evaluation, Preset, Setup, What, evaluate, markdown},
     files::write_atomically,
     gpu::Device,
+    listening::{Aspect, Criterion, Share},
+    metrics::Ties,
 };
 
 #[derive(Args)]
@@ -37,12 +39,21 @@ pub struct Arguments {
     /// Which paper's MES-Pseudo: i25, i24 or h25
     #[arg(long, value_name = "NAME", default_value_t = Preset::I25)]
     preset: Preset,
+    /// Draw the pieces of MES-Pseudo this often, and give mean and standard deviation
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    draws: u32,
+    /// Which label a tied vote of neighbours is for: the lowest, as in the papers, or that of the nearest
+    #[arg(long, value_name = "RULE", default_value_t = Ties::Lowest)]
+    ties: Ties,
     /// The pieces to evaluate on
     #[arg(long, value_name = "SPLIT", default_value_t = Split::Test)]
     split: Split,
     /// Take at most this many pieces, drawn by the seed
     #[arg(long, value_name = "N")]
     pieces: Option<usize>,
+    /// Take at most this many segments of an instrument for identification and correlation [default: all]
+    #[arg(long, value_name = "N")]
+    segments: Option<usize>,
     /// Length of segments; MES-Normal takes 0.3 and 0.5 of it, too
     #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
     seconds: f64,
@@ -52,6 +63,17 @@ pub struct Arguments {
     /// Table of judgements by ear (CSV), with its JSON files beside it
     #[arg(long, value_name = "FILE")]
     judgements: Option<PathBuf>,
+    /// In what respects agreement with listeners is asked for: overall, timbre, rhythm, melody
+    #[arg(
+        long,
+        value_name = "ASPECT,…",
+        value_delimiter = ',',
+        default_value = "overall"
+    )]
+    aspect: Vec<Aspect>,
+    /// Keep items of which strictly more than 0.75, or at least 0.8, of the answers agree
+    #[arg(long, value_name = "SHARE", default_value_t = Share::MoreThan75)]
+    share: Share,
     /// Evaluate the networks with the weights that they started from, too
     #[arg(long)]
     untrained: bool,
@@ -63,16 +85,24 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let share = arguments.share;
+    let criteria = arguments.aspect.into_iter();
     let options = EvaluateOptions {
         models: arguments.models,
         corpus: arguments.corpus,
         what: arguments.what,
         preset: arguments.preset,
+        draws: arguments.draws,
         split: arguments.split,
-        pieces: arguments.pieces,
+        setup: Setup {
+            pieces: arguments.pieces,
+            segments: arguments.segments,
+            seed: arguments.seed,
+            ties: arguments.ties,
+        },
         seconds: arguments.seconds,
-        seed: arguments.seed,
         judgements: arguments.judgements,
+        criteria: criteria.map(|aspect| Criterion { aspect, share }).collect(),
         untrained: arguments.untrained,
     };
     // checked now, not after hours

@@ -23,7 +23,7 @@ use crate::{
     train::{
         self,
         pipeline::{Stage, Standing, leave_out, stages},
-        recipe::{OWN, Overrides, Task},
+        recipe::{Overrides, RECIPES, Task, VARIANTS},
     },
 };
 
@@ -90,12 +90,10 @@ pub fn names(name: &str, judged: bool) -> Vec<&str> {
     if name != "all" {
         return vec![name];
     }
-    let all = train::recipe::RECIPES.iter().map(|(name, _)| *name);
-    let of_papers = all.filter(|name| !OWN.contains(name));
+    let all = RECIPES.iter().map(|(name, _)| *name);
+    let rows = all.filter(|name| !VARIANTS.contains(name));
     // without judgements, there is nothing to fine-tune on
-    of_papers
-        .filter(|name| judged || !name.ends_with("-paft"))
-        .collect()
+    rows.filter(|name| judged || !name.ends_with("-paft")).collect()
 }
 
 /// The stages of several recipes, each once.

@@ -22,8 +22,9 @@ use super::{
 };
 use crate::{
     corpus::{Instrument, Split, Store},
-    eval::{self, EvaluateOptions, Evaluation, Preset, Score, What, is_of},
+    eval::{self, EvaluateOptions, Evaluation, Preset, Score, Setup, What, is_of},
     gpu::Device,
+    listening::{Aspect, Criterion, Share},
     report::ReportOptions,
     train::{
         pipeline::Stage,
@@ -247,6 +248,18 @@ fn rows_of(stages: Vec<Stage>) -> Vec<TableRow> {
 }
 
 impl TableRow {
+    /// Which judged items count in the paper of the row.
+    fn criteria(&self) -> Vec<Criterion> {
+        let h25 = |aspect| Criterion {
+            aspect,
+            share: Share::AtLeast80,
+        };
+        match self.stages[0].config.recipe.model {
+            Model::Hashizume => vec![h25(Aspect::Total), h25(Aspect::Timbre)],
+            _ => vec![Criterion::default()],
+        }
+    }
+
     /// By all protocols that fit.
     fn options(&self, asked: &Asked<'_>) -> EvaluateOptions {
         let arguments = asked.arguments;
@@ -259,11 +272,15 @@ impl TableRow {
                 Model::Hashizume => Preset::H25,
                 _ => Preset::I25,
             },
+            draws: 1,
             split: Split::Test,
-            pieces: asked.pieces,
+            setup: Setup {
+                pieces: asked.pieces,
+                ..Setup::default()
+            },
             seconds: arguments.seconds.unwrap_or(recipe.training.knn_seconds),
-            seed: 0,
             judgements: arguments.recipe.judgements.clone(),
+            criteria: self.criteria(),
             untrained: true,
         }
     }

@@ -9,7 +9,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    EvalError, Subject, draw,
+    EvalError, Setup, Subject, draw,
     identification::{excerpts, nothing},
 };
 use crate::{
@@ -17,10 +17,8 @@ use crate::{
     metrics::{Embeddings, MetricsError, distance_correlation, distances_from},
 };
 
-/// Segments of each instrument.
-const SEGMENTS: usize = 500;
-/// Segments of a picture of distances, at most.
-const PICTURED: usize = 60;
+/// Pieces in a picture of distances (Figure 12 of Hashizume et al. 2025), with all their segments.
+const PICTURED: usize = 10;
 /// The largest distance in a picture.
 const LARGEST: f64 = 255.0;
 
@@ -38,13 +36,12 @@ pub struct Correlations {
     pub distances: Vec<Distances>,
 }
 
-/// The distances between some of an instrument's segments, small enough to be kept: a picture of what was
-/// correlated.
+/// The distances between an instrument's segments in ten pieces: a picture of what was correlated.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Distances {
     /// The instrument.
     pub instrument: Instrument,
-    /// Number of the piece that each segment is of, at most 60, in order.
+    /// Number of the piece that each segment is of, in order.
     pub pieces: Vec<u32>,
     /// Clean stem in.
     pub clean: Triangle,
@@ -103,9 +100,14 @@ impl Distances {
         catalogue: &Catalogue,
         excerpts: &[Excerpt],
         [clean, mix]: [Embeddings<'_>; 2],
+        setup: &Setup,
     ) -> Self {
-        let all: Vec<usize> = (0..excerpts.len()).collect();
-        let chosen = draw::spread(&all, PICTURED);
+        let mut pieces: Vec<u32> = excerpts.iter().map(|excerpt| excerpt.piece).collect();
+        pieces.dedup();
+        let pictured = draw::some(pieces, Some(PICTURED), setup.seed);
+        let chosen: Vec<usize> = (0..excerpts.len())
+            .filter(|&i| pictured.contains(&excerpts[i].piece))
+            .collect();
         let piece = |&i: &usize| catalogue.pieces()[excerpts[i].piece as usize].id;
         Distances {
             instrument,
@@ -116,21 +118,20 @@ impl Distances {
     }
 }
 
-/// Correlates distances between segments of at most `limit` pieces.
+/// Correlates distances between segments.
 ///
 /// # Errors
 /// [`EvalError::TooFew`] if nothing sounds; what the subject gives.
 pub fn correlation(
     subject: &mut dyn Subject,
     catalogue: &Catalogue,
-    limit: Option<usize>,
-    seed: u64,
+    setup: &Setup,
 ) -> Result<Correlations, EvalError> {
     let mut clean_and_mix = [None; 5];
     let mut pictures = Vec::new();
     let mut everywhere = Vec::new();
     for instrument in Instrument::ALL {
-        let excerpts = excerpts(catalogue, instrument, limit, seed, SEGMENTS);
+        let excerpts = excerpts(catalogue, instrument, setup);
         let mixes: Vec<Mix> = excerpts.iter().map(|e| Mix::of_piece(e.piece, e.start)).collect();
         everywhere.extend_from_slice(&mixes);
         if mixes.len() < 3 {
@@ -146,12 +147,18 @@ pub fn correlation(
         );
         clean_and_mix[instrument as usize] =
             defined(distance_correlation(clean, mix))?.map(|r| (r, mixes.len()));
-        pictures.push(Distances::of(instrument, catalogue, &excerpts, [clean, mix]));
+        pictures.push(Distances::of(
+            instrument,
+            catalogue,
+            &excerpts,
+            [clean, mix],
+            setup,
+        ));
     }
     let key = |mix: &Mix| mix.sources[0].map(|source| (source.piece, source.start));
     everywhere.sort_by_key(key);
     everywhere.dedup();
-    let mixes = draw::spread(&everywhere, SEGMENTS);
+    let mixes = draw::spread(&everywhere, setup.segments.unwrap_or(everywhere.len()));
     if mixes.len() < 3 {
         return Err(nothing("the correlation of sub-spaces", catalogue));
     }

@@ -6,17 +6,21 @@ use std::{
     sync::atomic::AtomicBool,
 };
 
-use super::{EvalError, EvaluatedRun, Evaluation, LeftOut, Preset, Score, What, what::protocols};
+use super::{EvalError, EvaluatedRun, Evaluation, LeftOut, Preset, Score, Setup, What, what::protocols};
 use crate::{
     corpus::{PieceOptions, Pieces, Source, Split, TempoClasses},
     describe::Describer,
     gpu::Device,
+    listening::Criterion,
     separate::{Separators, WindowOptions},
     train::{Checkpoint, JudgementTable, Run, TrainError},
 };
 
 /// Bytes for decoded audio, where there is no store.
 const AUDIO_MEMORY: u64 = 2 << 30;
+/// More draws would tell nothing new.
+const MOST_DRAWS: u32 = 1000;
+
 /// What is evaluated, and how.
 #[derive(Clone, Debug)]
 pub struct EvaluateOptions {
@@ -28,16 +32,18 @@ pub struct EvaluateOptions {
     pub what: Vec<What>,
     /// Which MES-Pseudo.
     pub preset: Preset,
+    /// How often its pieces are drawn: by the seed, and those that follow it.
+    pub draws: u32,
     /// The pieces' split.
     pub split: Split,
-    /// Pieces at most.
-    pub pieces: Option<usize>,
+    /// How much is taken, and by which seed and rule.
+    pub setup: Setup,
     /// Length of segments in seconds; MES-Normal takes 0.3 and 0.5 of it, too.
     pub seconds: f64,
-    /// Seed of everything drawn.
-    pub seed: u64,
     /// A table of judgements, with its JSON files beside it.
     pub judgements: Option<PathBuf>,
+    /// Which judged items count, one after another.
+    pub criteria: Vec<Criterion>,
     /// Whether the networks are evaluated with their initial weights, too.
     pub untrained: bool,
 }
@@ -111,8 +117,14 @@ fn opened(options: &EvaluateOptions) -> Result<Source, EvalError> {
     if !(options.seconds > 0.0 && options.seconds <= 60.0) {
         return unusable("--seconds", "a segment is longer than 0 and at most 60 seconds");
     }
-    if options.pieces == Some(0) {
+    if options.setup.pieces == Some(0) {
         return unusable("--pieces", "at least one piece is needed");
+    }
+    if options.setup.segments == Some(0) {
+        return unusable("--segments", "at least one segment is needed");
+    }
+    if !(1..=MOST_DRAWS).contains(&options.draws) {
+        return unusable("--draws", "pieces are drawn from 1 to 1000 times");
     }
     let source = Source::open(&options.corpus)?;
     if pieces_of(&source, options.split) == 0 {
@@ -240,11 +252,18 @@ impl<'a> Task<'a> {
             corpus: real(&options.corpus),
             store: self.source.hash().map(str::to_string),
             judgements: self.table.as_ref().map(|table| table.hash.clone()),
+            criteria: match self.table {
+                Some(_) if options.criteria != [Criterion::default()] => options.criteria.clone(),
+                _ => Vec::new(),
+            },
             split: options.split.to_string(),
-            seed: options.seed,
+            seed: options.setup.seed,
             seconds: options.seconds,
-            pieces: options.pieces,
+            pieces: options.setup.pieces,
+            segments: options.setup.segments,
+            ties: Some(options.setup.ties),
             preset: options.preset,
+            draws: options.draws,
             scores: Vec::new(),
             left_out: Vec::new(),
             confusion: Vec::new(),
@@ -274,7 +293,7 @@ impl<'a> Task<'a> {
             self.separated(&mut separators, evaluation, &mut errors)?;
         }
         for score in &mut evaluation.scores {
-            score.seed = self.options.seed;
+            score.seed = self.options.setup.seed;
         }
         Ok(errors)
     }

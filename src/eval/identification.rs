@@ -2,14 +2,11 @@
 //!
 //! Clean stems go in, and all sub-spaces come out. Table 3 of Hashizume et al. 2025. Chance is one in five.
 
-use super::{EvalError, Subject, draw};
+use super::{EvalError, Setup, Subject, draw};
 use crate::{
     corpus::{Catalogue, Excerpt, Instrument},
     metrics::{ConfusionMatrix, Embeddings, Proportion, identify},
 };
-
-/// Segments of each instrument.
-const SEGMENTS: usize = 200;
 
 /// Which instrument was taken for which.
 #[derive(Clone, Debug)]
@@ -20,19 +17,18 @@ pub struct Identified {
     pub confusion: Vec<Vec<u64>>,
 }
 
-/// Identifies clean stems of at most `limit` pieces.
+/// Identifies clean stems.
 ///
 /// # Errors
 /// [`EvalError::TooFew`] if nothing sounds; what the subject gives.
 pub fn identification(
     subject: &mut dyn Subject,
     catalogue: &Catalogue,
-    limit: Option<usize>,
-    seed: u64,
+    setup: &Setup,
 ) -> Result<Identified, EvalError> {
     let (mut mixes, mut truth) = (Vec::new(), Vec::new());
     for instrument in Instrument::ALL {
-        for excerpt in excerpts(catalogue, instrument, limit, seed, SEGMENTS) {
+        for excerpt in excerpts(catalogue, instrument, setup) {
             mixes.push(draw::alone(excerpt));
             truth.push(instrument as usize);
         }
@@ -50,15 +46,9 @@ pub fn identification(
     })
 }
 
-/// At most `segments` consecutive segments in which an instrument sounds, spread over the pieces.
-pub(super) fn excerpts(
-    catalogue: &Catalogue,
-    instrument: Instrument,
-    limit: Option<usize>,
-    seed: u64,
-    segments: usize,
-) -> Vec<Excerpt> {
-    let pieces = draw::some(catalogue.usable(instrument).to_vec(), limit, seed);
+/// The consecutive segments in which an instrument sounds; if there are too many, some spread over the pieces.
+pub(super) fn excerpts(catalogue: &Catalogue, instrument: Instrument, setup: &Setup) -> Vec<Excerpt> {
+    let pieces = draw::some(catalogue.usable(instrument).to_vec(), setup.pieces, setup.seed);
     let all = pieces.into_iter().flat_map(|piece| {
         let starts = draw::grid(catalogue, piece, instrument).into_iter();
         starts.map(move |start| Excerpt {
@@ -67,7 +57,8 @@ pub(super) fn excerpts(
             start,
         })
     });
-    draw::spread(&all.collect::<Vec<_>>(), segments)
+    let all: Vec<Excerpt> = all.collect();
+    draw::spread(&all, setup.segments.unwrap_or(all.len()))
 }
 
 pub(super) fn nothing(what: &str, catalogue: &Catalogue) -> EvalError {

@@ -31,6 +31,9 @@ pub fn markdown(evaluation: &Evaluation) -> String {
         evaluation.seed,
         evaluation.device
     );
+    if let Some(ties) = evaluation.ties {
+        let _ = writeln!(text, "- tied votes of neighbours: the {ties} label");
+    }
     if evaluation.simulated {
         text.push_str("\n**Simulated judgements: nobody listened. Agreement and models trained on them say nothing about ears.**\n");
     }
@@ -93,8 +96,15 @@ fn table(text: &mut String, scores: &[&Score]) {
             let [low, high] = score.interval?;
             Some(format!("{}–{}", score.unit.text(low), score.unit.text(high)))
         });
+        row(text, "standard deviation of draws", &|s| {
+            s.spread.map(|x| s.unit.text(x))
+        });
         row(text, "untrained", &|s| s.untrained.map(|x| s.unit.text(x)));
-        row(text, "chance", &|s| s.chance.map(|x| s.unit.text(x)));
+        let separated = measure.what() == What::Sdr;
+        let chance = if separated { "the mix itself" } else { "chance" };
+        row(text, chance, &|s| s.chance.map(|x| s.unit.text(x)));
+        row(text, "the mix, best gain", &|s| s.gain.map(|x| s.unit.text(x)));
+        row(text, "silence", &|s| s.silence.map(|x| s.unit.text(x)));
         row(text, "trivial", &|s| s.trivial.map(|x| s.unit.text(x)));
         row(text, "ceiling", &|s| s.ceiling.map(|x| s.unit.text(x)));
         row(text, "n", &|score| {

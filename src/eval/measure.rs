@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use super::{Preset, Unit, What};
-use crate::listening::Condition;
+use crate::listening::{Condition, Criterion};
 
 /// What a score measures. Its text is the `measure` of `evaluation.json`, and the row of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -13,8 +13,9 @@ use crate::listening::Condition;
 pub enum Measure {
     /// MES-Normal on segments of this many seconds.
     Length(f64),
-    /// MES-Pseudo by the protocol of one of the papers.
-    Pseudo(Preset),
+    /// MES-Pseudo by the protocol of one of the papers, on segments of this many seconds; files of earlier versions do
+    /// not say it, and mean the evaluation's.
+    Pseudo(Preset, Option<f64>),
     /// The leak check: which piece the neighbours are asked for.
     Leak(Asked),
     /// How often the instrument of a clean stem is identified.
@@ -26,7 +27,7 @@ pub enum Measure {
     /// A ratio of separated stems, and how it is averaged.
     Separated(Ratio, Average),
     /// Agreement with listeners, on these items.
-    Agreement(Condition, Heldout),
+    Agreement(Condition, Criterion, Heldout),
 }
 
 /// Which piece of a pseudo segment is asked for.
@@ -86,7 +87,7 @@ impl Measure {
     pub fn what(self) -> What {
         match self {
             Measure::Length(_) => What::MesNormal,
-            Measure::Pseudo(_) => What::MesPseudo,
+            Measure::Pseudo(..) => What::MesPseudo,
             Measure::Leak(_) => What::Leak,
             Measure::CleanStems => What::Identification,
             Measure::CleanStemAndMix => What::Correlation,
@@ -105,9 +106,9 @@ impl Measure {
         }
     }
 
-    /// All but lengths.
+    /// All without lengths.
     fn finite() -> impl Iterator<Item = Self> {
-        let presets = Preset::ALL.map(Measure::Pseudo);
+        let presets = Preset::ALL.map(|preset| Measure::Pseudo(preset, None));
         let others = [
             Measure::Leak(Asked::Instrument),
             Measure::Leak(Asked::Rest),
@@ -118,8 +119,11 @@ impl Measure {
         let ratios = Ratio::ALL.into_iter();
         let ratios = ratios.flat_map(|ratio| Average::ALL.map(|average| Measure::Separated(ratio, average)));
         let heldout = [Heldout::All, Heldout::Others, Heldout::Part].into_iter();
-        let judged =
-            heldout.flat_map(|part| Condition::ALL.map(|condition| Measure::Agreement(condition, part)));
+        let judged = heldout.flat_map(|part| {
+            Criterion::all().flat_map(move |criterion| {
+                Condition::ALL.map(|condition| Measure::Agreement(condition, criterion, part))
+            })
+        });
         presets.into_iter().chain(others).chain(ratios).chain(judged)
     }
 }
@@ -128,7 +132,8 @@ impl fmt::Display for Measure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Measure::Length(seconds) => write!(f, "{seconds} s"),
-            Measure::Pseudo(preset) => preset.fmt(f),
+            Measure::Pseudo(preset, None) => preset.fmt(f),
+            Measure::Pseudo(preset, Some(seconds)) => write!(f, "{preset}, {seconds} s"),
             Measure::Leak(Asked::Instrument) => f.write_str("piece of the instrument"),
             Measure::Leak(Asked::Rest) => f.write_str("piece of the rest"),
             Measure::CleanStems => f.write_str("clean stems"),
@@ -139,9 +144,12 @@ impl fmt::Display for Measure {
                 let average = ["median of medians", "mean of means"][*average as usize];
                 write!(f, "{ratio}, {average}")
             }
-            Measure::Agreement(condition, heldout) => {
-                let heldout = ["", ", after other judgements", ", held out"][*heldout as usize];
-                write!(f, "{condition}{heldout}")
+            Measure::Agreement(condition, criterion, heldout) => {
+                condition.fmt(f)?;
+                if *criterion != Criterion::default() {
+                    write!(f, ", {criterion}")?;
+                }
+                f.write_str(["", ", after other judgements", ", held out"][*heldout as usize])
             }
         }
     }
@@ -151,9 +159,16 @@ impl FromStr for Measure {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let seconds = text.strip_suffix(" s").and_then(|seconds| seconds.parse().ok());
-        seconds
-            .map(Measure::Length)
+        let timed = || {
+            let text = text.strip_suffix(" s")?;
+            match text.split_once(", ") {
+                Some((preset, seconds)) => {
+                    Some(Measure::Pseudo(preset.parse().ok()?, Some(seconds.parse().ok()?)))
+                }
+                None => text.parse().ok().map(Measure::Length),
+            }
+        };
+        timed()
             .or_else(|| Measure::finite().find(|measure| measure.to_string() == text))
             .ok_or_else(|| format!("nothing is measured as '{text}'"))
     }
@@ -179,12 +194,18 @@ mod tests {
 
     #[test]
     fn every_measure_reads_back_and_no_two_are_written_alike() {
-        let lengths = [3.0, 0.1 + 0.2, 0.3 * 4.096].map(Measure::Length);
-        let all: Vec<Measure> = Measure::finite().chain(lengths).collect();
+        let lengths = [3.0, 0.1 + 0.2, 0.3 * 4.096];
+        let timed = lengths.into_iter().flat_map(|seconds| {
+            let pseudo = Preset::ALL.map(|preset| Measure::Pseudo(preset, Some(seconds)));
+            pseudo.into_iter().chain([Measure::Length(seconds)])
+        });
+        let all: Vec<Measure> = Measure::finite().chain(timed).collect();
         for (i, measure) in all.iter().enumerate() {
             assert_eq!(measure.to_string().parse(), Ok(*measure));
             assert!(!all[..i].contains(measure), "{measure} twice");
         }
-        assert!("SDR".parse::<Measure>().is_err());
+        for text in ["SDR", "i26, 5 s", "i25, s"] {
+            assert!(text.parse::<Measure>().is_err(), "{text}");
+        }
     }
 }

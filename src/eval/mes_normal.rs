@@ -8,10 +8,10 @@
 //! A high score does not tell whether the *instrument* was recognised: all instruments of the piece are heard in all of
 //! its segments. [`mes_pseudo`](super::mes_pseudo) tells.
 
-use super::{EvalError, Scored, Subject, draw, neighbours::ask};
+use super::{EvalError, Scored, Setup, Subject, draw, neighbours::ask};
 use crate::corpus::{Catalogue, Instrument, Mix};
 
-/// The score of one instrument on at most `limit` pieces, drawn by `seed`. Pieces with a single segment do not take
+/// The score of one instrument. Pieces with a single segment do not take
 /// part: nothing else could vote for them.
 ///
 /// # Errors
@@ -20,12 +20,11 @@ pub fn mes_normal(
     subject: &mut dyn Subject,
     catalogue: &Catalogue,
     target: Instrument,
-    limit: Option<usize>,
-    seed: u64,
+    setup: &Setup,
 ) -> Result<Scored, EvalError> {
     let twice = |piece: &u32| draw::grid(catalogue, *piece, target).len() >= 2;
     let usable: Vec<u32> = catalogue.usable(target).iter().copied().filter(twice).collect();
-    let pieces = draw::some(usable, limit, seed);
+    let pieces = draw::some(usable, setup.pieces, setup.seed);
     if pieces.len() < 2 {
         return Err(EvalError::TooFew {
             what: format!("MES-Normal of {target}"),
@@ -47,5 +46,5 @@ pub fn mes_normal(
         }
     }
     let vectors = subject.describe(target, &mixes)?;
-    ask(&vectors, &labels, None, target, seed)
+    ask(&vectors, &labels, None, target, setup)
 }

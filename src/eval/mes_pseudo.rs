@@ -11,7 +11,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    EvalError, Scored, Subject,
+    EvalError, Scored, Setup, Subject,
     draw::{self, Draw, Stream},
     neighbours::ask,
 };
@@ -26,7 +26,7 @@ pub enum Preset {
     I25,
     /// Imamura et al. 2024: 10 target pieces, each with the rest of 5 others.
     I24,
-    /// Hashizume et al. 2025: 10 target pieces, each with the rest of 4 others.
+    /// Hashizume et al. 2025 (Table 2): 10 target pieces, each with the rest of 4 others, on segments half as long.
     H25,
 }
 
@@ -53,6 +53,20 @@ impl Preset {
         self == Preset::I25
     }
 
+    /// Length of its segments, as a share of the 10 s that the others have.
+    pub fn length(self) -> f64 {
+        match self {
+            Preset::I25 | Preset::I24 => 1.0,
+            Preset::H25 => 0.5,
+        }
+    }
+
+    /// Whether tempo decides which pieces are heard together before how often each was taken: Hashizume et al. mix
+    /// within a tempo class only.
+    fn tempo_first(self) -> bool {
+        self == Preset::H25
+    }
+
     fn name(self) -> &'static str {
         match self {
             Preset::I25 => "i25",
@@ -77,10 +91,11 @@ impl FromStr for Preset {
     }
 }
 
-/// The score of one instrument, with at most `limit` target pieces.
+/// The score of one instrument.
 ///
 /// A target piece is heard with pieces of its tempo class; where these are too few, with those next in tempo. None of
-/// them gives a target, and as long as there are enough, none is heard with two target pieces.
+/// them gives a target. As long as there are enough, none is heard with two target pieces; in [`Preset::H25`] only as
+/// long as the tempo class has enough.
 ///
 /// # Errors
 /// [`EvalError::TooFew`], naming what is missing; what the subject gives.
@@ -89,10 +104,9 @@ pub fn mes_pseudo(
     catalogue: &Catalogue,
     target: Instrument,
     preset: Preset,
-    limit: Option<usize>,
-    seed: u64,
+    setup: &Setup,
 ) -> Result<Scored, EvalError> {
-    let cast = Cast::draw(catalogue, target, preset, limit, seed)?;
+    let cast = Cast::draw(catalogue, target, preset, setup)?;
     let (mut mixes, mut labels, mut groups) = (Vec::new(), Vec::new(), Vec::new());
     let mut groups_made = 0;
     for (piece, others) in &cast.targets {
@@ -120,7 +134,7 @@ pub fn mes_pseudo(
         }
     }
     let vectors = subject.describe(target, &mixes)?;
-    ask(&vectors, &labels, Some(&groups), target, seed)
+    ask(&vectors, &labels, Some(&groups), target, setup)
 }
 
 /// Which pieces give the target, and which the rest.
@@ -133,11 +147,12 @@ impl Cast {
         catalogue: &Catalogue,
         target: Instrument,
         preset: Preset,
-        limit: Option<usize>,
-        seed: u64,
+        setup: &Setup,
     ) -> Result<Self, EvalError> {
-        let mut draw = Draw::new(Stream::Pseudo, Some(target), seed);
-        let wanted = limit.map_or(preset.targets(), |limit| limit.min(preset.targets()));
+        let mut draw = Draw::new(Stream::Pseudo, Some(target), setup.seed);
+        let wanted = setup
+            .pieces
+            .map_or(preset.targets(), |most| most.min(preset.targets()));
         let all = 0..catalogue.pieces().len() as u32;
         let mut giving: Vec<u32> = all
             .clone()
@@ -169,12 +184,16 @@ impl Cast {
         }
         let mut used = vec![0; around.len()];
         let targets = giving.iter().map(|&piece| {
-            // those used least, then those of the tempo class, then those next in tempo
+            // those of the tempo class, those next in tempo; and those used least
             let mut order: Vec<usize> = (0..around.len()).collect();
             order.sort_by(|&a, &b| {
                 let key = |i: usize| (used[i], distance(catalogue, piece, around[i]));
                 let ((a, x), (b, y)) = (key(a), key(b));
-                a.cmp(&b).then(x.total_cmp(&y))
+                let (balance, tempo) = (a.cmp(&b), x.total_cmp(&y));
+                match preset.tempo_first() {
+                    true => tempo.then(balance),
+                    false => balance.then(tempo),
+                }
             });
             order.truncate(preset.others());
             order.iter().for_each(|&i| used[i] += 1);

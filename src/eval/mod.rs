@@ -26,6 +26,7 @@ mod presence;
 mod protocols;
 mod record;
 mod separation;
+mod setup;
 mod what;
 
 pub use agreement::Agreed;
@@ -42,4 +43,5 @@ pub use mes_pseudo::{Preset, mes_pseudo};
 pub use neighbours::{K, Scored};
 pub use presence::{Told, presence};
 pub use record::{EvaluatedRun, Evaluation, LeftOut, Score, Unit};
+pub use setup::Setup;
 pub use what::What;

@@ -1,7 +1,7 @@
 //! What the neighbours say: shared by the protocols that ask them.
 
 use super::{
-    EvalError,
+    EvalError, Setup,
     draw::{Draw, Stream},
 };
 use crate::{
@@ -33,7 +33,7 @@ pub(super) fn ask(
     labels: &[u32],
     groups: Option<&[u32]>,
     target: Instrument,
-    seed: u64,
+    setup: &Setup,
 ) -> Result<Scored, EvalError> {
     let dimension = vectors.len() / labels.len().max(1);
     let neighbours = nearest_others(Embeddings::new(vectors, dimension)?, K, groups)?;
@@ -44,16 +44,16 @@ pub(super) fn ask(
         list.len()
     };
     Ok(Scored {
-        hits: neighbours.accuracy(labels)?,
-        chance: chance(labels, groups, target, seed),
+        hits: neighbours.accuracy(labels, setup.ties)?,
+        chance: chance(labels, groups, target, setup),
         labels: distinct(labels),
         pieces: distinct(groups.unwrap_or(labels)),
     })
 }
 
 /// The share of right votes of neighbours that are drawn instead of found.
-fn chance(labels: &[u32], groups: Option<&[u32]>, target: Instrument, seed: u64) -> f64 {
-    let mut draw = Draw::new(Stream::Chance, Some(target), seed);
+fn chance(labels: &[u32], groups: Option<&[u32]>, target: Instrument, setup: &Setup) -> f64 {
+    let mut draw = Draw::new(Stream::Chance, Some(target), setup.seed);
     let same = |a: usize, b: usize| a == b || groups.is_some_and(|groups| groups[a] == groups[b]);
     let mut right = 0;
     for query in 0..labels.len() {
@@ -67,7 +67,7 @@ fn chance(labels: &[u32], groups: Option<&[u32]>, target: Instrument, seed: u64)
             let drawn = others[..count]
                 .iter()
                 .map(|&index| Neighbour { index, distance: 0.0 });
-            let voted = vote(&drawn.collect::<Vec<_>>(), labels);
+            let voted = vote(&drawn.collect::<Vec<_>>(), labels, setup.ties);
             right += usize::from(voted == Some(labels[query]));
         }
     }

@@ -1,7 +1,7 @@
 //! The protocols on one set of weights.
 
 use super::{
-    Agreed, Asked, Average, EvalError, Evaluation, Measure, Ratio, Score, Scored, What,
+    Agreed, Asked, Average, EvalError, Evaluation, Measure, Ratio, Score, Scored, Setup, What,
     agreement::{Finder, agreement},
     correlation,
     evaluate::{Errors, Task, pieces_of},
@@ -13,6 +13,7 @@ use super::{
 use crate::{
     corpus::{Instrument, Pieces, Split},
     describe::Describer,
+    listening::Criterion,
     separate::Separators,
 };
 
@@ -32,12 +33,18 @@ impl Task<'_> {
         for share in LENGTHS {
             let seconds = share * self.options.seconds;
             let last = share == 1.0;
-            if !last && !self.what.contains(&What::MesNormal) {
+            let at_this_length = |what: What| match what {
+                What::MesNormal => true,
+                What::MesPseudo => share == self.options.preset.length(),
+                _ => last,
+            };
+            let asked: Vec<What> = self.what.iter().copied().filter(|&w| at_this_length(w)).collect();
+            if asked.is_empty() && !last {
                 continue;
             }
             let samples = (seconds * f64::from(rate)).round() as usize;
             let pieces = self.pieces(self.options.split, samples, rate)?;
-            for &what in self.what.iter().filter(|&&what| last || what == What::MesNormal) {
+            for what in asked {
                 for &instrument in &instruments {
                     let name = format!("{what} {instrument}");
                     let scores = self.listen(describer, &pieces, &name, |listener| {
@@ -51,8 +58,10 @@ impl Task<'_> {
             }
         }
         if self.table.is_some() {
-            let scores = self.agreed(describer);
-            keep(evaluation, errors, What::Agreement, scores)?;
+            for &criterion in &self.options.criteria {
+                let scores = self.agreed(describer, criterion);
+                keep(evaluation, errors, What::Agreement, scores)?;
+            }
         }
         Ok(())
     }
@@ -82,26 +91,28 @@ impl Task<'_> {
         listener: &mut Listener<'_>,
         evaluation: &mut Evaluation,
     ) -> Result<Vec<Score>, EvalError> {
-        let (seed, limit, preset) = (self.options.seed, self.options.pieces, self.options.preset);
+        let (setup, preset) = (&self.options.setup, self.options.preset);
         let catalogue = listener.pieces.catalogue();
-        let score = |measure, scored: Scored| {
-            Ok::<_, EvalError>(Score {
-                pieces: scored.pieces,
-                chance: Some(scored.chance),
-                ..Score::of_hits(measure, instrument, scored.hits)?
-            })
-        };
+        let score = |measure, scored: Scored| Score::of_neighbours(measure, instrument, scored);
         Ok(match what {
             What::MesNormal => {
-                let scored = mes_normal(listener, catalogue, instrument, limit, seed)?;
+                let scored = mes_normal(listener, catalogue, instrument, setup)?;
                 vec![score(Measure::Length(seconds), scored)?]
             }
             What::MesPseudo => {
-                let scored = mes_pseudo(listener, catalogue, instrument, preset, limit, seed)?;
-                vec![score(Measure::Pseudo(preset), scored)?]
+                let draws = (0..self.options.draws).map(|draw| {
+                    let setup = Setup {
+                        seed: setup.seed.wrapping_add(draw.into()),
+                        ..*setup
+                    };
+                    mes_pseudo(listener, catalogue, instrument, preset, &setup)
+                });
+                let draws = draws.collect::<Result<Vec<Scored>, _>>()?;
+                let measure = Measure::Pseudo(preset, Some(seconds));
+                vec![Score::of_draws(measure, instrument, &draws)?]
             }
             What::Leak => {
-                let found = leak(listener, catalogue, instrument, limit, seed)?;
+                let found = leak(listener, catalogue, instrument, setup)?;
                 evaluation.pictures.push((instrument, found.points));
                 vec![
                     score(Measure::Leak(Asked::Instrument), found.target)?,
@@ -140,7 +151,7 @@ impl Task<'_> {
         evaluation: &mut Evaluation,
     ) -> Result<Vec<Score>, EvalError> {
         let catalogue = listener.pieces.catalogue();
-        let found = identification(listener, catalogue, self.options.pieces, self.options.seed)?;
+        let found = identification(listener, catalogue, &self.options.setup)?;
         evaluation.confusion = found.confusion;
         let of = Instrument::ALL.into_iter().zip(found.of);
         of.filter_map(|(instrument, hits)| Some((instrument, hits?)))
@@ -156,7 +167,12 @@ impl Task<'_> {
 
     fn told(&self, listener: &mut Listener<'_>) -> Result<Vec<Score>, EvalError> {
         let catalogue = listener.pieces.catalogue();
-        let told = presence(listener, catalogue, self.options.pieces, self.options.seed)?;
+        let told = presence(
+            listener,
+            catalogue,
+            self.options.setup.pieces,
+            self.options.setup.seed,
+        )?;
         let scores = told.into_iter().map(|told| Score {
             n: told.segments as u64,
             pieces: told.pieces,
@@ -172,7 +188,7 @@ impl Task<'_> {
         evaluation: &mut Evaluation,
     ) -> Result<Vec<Score>, EvalError> {
         let catalogue = listener.pieces.catalogue();
-        let found = correlation(listener, catalogue, self.options.pieces, self.options.seed)?;
+        let found = correlation(listener, catalogue, &self.options.setup)?;
         evaluation.across = found.across;
         evaluation.distances = found.distances;
         let of = Instrument::ALL.into_iter().zip(found.clean_and_mix);
@@ -188,7 +204,7 @@ impl Task<'_> {
         Ok(of.filter_map(score).collect())
     }
 
-    fn agreed(&self, describer: &mut Describer) -> Result<Vec<Score>, EvalError> {
+    fn agreed(&self, describer: &mut Describer, criterion: Criterion) -> Result<Vec<Score>, EvalError> {
         let (Some(table), Some(path)) = (&self.table, &self.options.judgements) else {
             return Ok(Vec::new());
         };
@@ -201,7 +217,7 @@ impl Task<'_> {
         };
         let mut finder = Finder::new(path, &mut open);
         let progress = self.reporter("agreement");
-        let agreed = agreement(describer, table, &mut finder, &progress, self.stop)?;
+        let agreed = agreement(describer, table, criterion, &mut finder, &progress, self.stop)?;
         agreed.iter().map(Agreed::score).collect()
     }
 
@@ -215,8 +231,8 @@ impl Task<'_> {
         let samples = (self.options.seconds * f64::from(separators.rate())).round() as usize;
         let pieces = self.pieces(self.options.split, samples, separators.rate())?;
         let progress = self.reporter("sdr");
-        let (limit, seed) = (self.options.pieces, self.options.seed);
-        for (instrument, ratios) in separation(separators, &pieces, limit, seed, &progress, self.stop)? {
+        let setup = &self.options.setup;
+        for (instrument, ratios) in separation(separators, &pieces, setup, &progress, self.stop)? {
             let scores = ratio_scores(instrument, &ratios);
             if scores.is_empty() {
                 let error = EvalError::TooFew {
@@ -234,20 +250,27 @@ impl Task<'_> {
 
     /// How many of an instrument's pieces take part.
     fn taken(&self, pieces: usize) -> usize {
-        self.options.pieces.map_or(pieces, |limit| limit.min(pieces))
+        self.options
+            .setup
+            .pieces
+            .map_or(pieces, |limit| limit.min(pieces))
     }
 }
 
 fn ratio_scores(instrument: Instrument, ratios: &Ratios) -> Vec<Score> {
-    let mix = Ratios::averages(&ratios.mix);
+    let [mix, gain] = [&ratios.mix, &ratios.gain].map(|tracks| Ratios::averages(tracks));
     let mut scores = Vec::new();
     for (ratio, tracks) in Ratio::ALL.into_iter().zip(&ratios.of) {
         let (pieces, frames) = Ratios::count(tracks);
-        for ((average, value), mix) in Average::ALL.into_iter().zip(Ratios::averages(tracks)).zip(mix) {
+        let sdr = ratio == Ratio::Sdr;
+        let averages = Average::ALL.into_iter().zip(Ratios::averages(tracks));
+        for ((average, value), (mix, gain)) in averages.zip(mix.into_iter().zip(gain)) {
             scores.extend(value.map(|value| Score {
                 n: frames as u64,
                 pieces,
-                chance: mix.filter(|_| ratio == Ratio::Sdr),
+                chance: mix.filter(|_| sdr),
+                silence: sdr.then_some(0.0),
+                gain: gain.filter(|_| sdr),
                 ..Score::new(Measure::Separated(ratio, average), instrument, value)
             }));
         }

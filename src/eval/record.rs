@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Distances, EvalError, Measure, Preset, What, leak::Point};
+use super::{Distances, EvalError, Measure, Preset, Scored, What, leak::Point};
 use crate::{
     corpus::Instrument,
     files,
-    metrics::{Proportion, decimals},
+    listening::Criterion,
+    metrics::{MeanAndDeviation, Proportion, Ties, decimals},
 };
 
 /// All scores of some runs on a corpus, and whatever they depend on.
@@ -30,6 +31,9 @@ pub struct Evaluation {
     pub store: Option<String>,
     /// Hash of the table of judgements, if there was one.
     pub judgements: Option<String>,
+    /// Which judged items count; none: strictly more than 75 % of the answers on the whole agree.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub criteria: Vec<Criterion>,
     /// The split.
     pub split: String,
     /// Seed of everything drawn.
@@ -38,8 +42,18 @@ pub struct Evaluation {
     pub seconds: f64,
     /// Most pieces that were to be taken.
     pub pieces: Option<usize>,
+    /// Most segments of an instrument that were to be taken where all of a split are described.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segments: Option<usize>,
+    /// Which label a tied vote of neighbours was for. None in files of programs that knew one rule, the nearest
+    /// label, and whose leak check was of other pieces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ties: Option<Ties>,
     /// Preset of MES-Pseudo.
     pub preset: Preset,
+    /// How often the pieces of MES-Pseudo were drawn.
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    pub draws: u32,
     /// The scores.
     pub scores: Vec<Score>,
     /// What could not be evaluated, and why.
@@ -53,6 +67,14 @@ pub struct Evaluation {
     pub distances: Vec<Distances>,
     /// Pictures of the leak check, by instrument.
     pub pictures: Vec<(Instrument, Vec<Point>)>,
+}
+
+fn once() -> u32 {
+    1
+}
+
+fn is_once(draws: &u32) -> bool {
+    *draws == 1
 }
 
 /// A run that was evaluated.
@@ -83,6 +105,9 @@ pub struct Score {
     pub value: f64,
     /// 95 % confidence interval of a share (Clopper and Pearson).
     pub interval: Option<[f64; 2]>,
+    /// Standard deviation (of a sample) over several draws, of which the value is the mean.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spread: Option<f64>,
     /// Queries, responses, segments or frames.
     pub n: u64,
     /// Pieces that they are of, pseudo pieces included; of agreement, items.
@@ -91,6 +116,12 @@ pub struct Score {
     pub seed: u64,
     /// What uninformed vectors give; for a separation, the mix itself.
     pub chance: Option<f64>,
+    /// What silence gives, taken for the stem.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silence: Option<f64>,
+    /// What the mix gives with the best constant gain of each piece.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gain: Option<f64>,
     /// What a trivial rule gives: of One-Shared, always the sample of the reference's own piece.
     pub trivial: Option<f64>,
     /// The most that can be had.
@@ -162,10 +193,13 @@ impl Score {
             unit: measure.unit(),
             value,
             interval: None,
+            spread: None,
             n: 0,
             pieces: 0,
             seed: 0,
             chance: None,
+            silence: None,
+            gain: None,
             trivial: None,
             ceiling: None,
             untrained: None,
@@ -183,6 +217,39 @@ impl Score {
             interval: Some([interval.low, interval.high]),
             n: hits.trials(),
             ..Score::new(measure, instrument, hits.share())
+        })
+    }
+    /// What the neighbours say, beside chance.
+    pub(super) fn of_neighbours(
+        measure: Measure,
+        instrument: Instrument,
+        scored: Scored,
+    ) -> Result<Self, EvalError> {
+        Ok(Score {
+            pieces: scored.pieces,
+            chance: Some(scored.chance),
+            ..Score::of_hits(measure, instrument, scored.hits)?
+        })
+    }
+
+    /// The mean over several draws. Their spread takes the place of an interval: draws share pieces, so that their
+    /// queries are not independent of one another.
+    pub(super) fn of_draws(
+        measure: Measure,
+        instrument: Instrument,
+        draws: &[Scored],
+    ) -> Result<Self, EvalError> {
+        if let [scored] = draws {
+            return Score::of_neighbours(measure, instrument, *scored);
+        }
+        let mean = |of: fn(&Scored) -> f64| MeanAndDeviation::of(&draws.iter().map(of).collect::<Vec<_>>());
+        let share = mean(|scored| scored.hits.share())?;
+        Ok(Score {
+            n: draws.iter().map(|scored| scored.hits.trials()).sum(),
+            pieces: draws.iter().map(|scored| scored.pieces).sum(),
+            spread: share.deviation,
+            chance: Some(mean(|scored| scored.chance)?.mean),
+            ..Score::new(measure, instrument, share.mean)
         })
     }
 }

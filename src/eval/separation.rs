@@ -3,12 +3,14 @@
 //! A piece's mix is separated as a whole, with the mixture's phase, and every stem that comes out is judged beside the
 //! rest of the mix by BSS Eval v4 (museval): SDR, ISR, SIR and SAR in frames of one second. Frames in which the
 //! instrument is silent do not count. Both usual summaries are given: the median over pieces of the median over frames
-//! (the evaluation campaigns), and the mean of means (the papers' tables: Table 4 of Imamura et al. 2025). What is
-//! given for chance is the mix itself, taken for the stem.
+//! (the evaluation campaigns), and the mean of means (the papers' tables: Table 4 of Imamura et al. 2025).
+//!
+//! Three estimates that separate nothing stand beside them, over the same frames: the mix itself, the mix times the gain
+//! that leaves the least error of the piece ([`best_gain`]), and silence, whose SDR is 0 dB.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{EvalError, draw};
+use super::{EvalError, Setup, draw};
 use crate::{
     corpus::{Excerpt, Instrument, Pieces},
     metrics::{BssEval, MetricsError, bss_eval, mean_of_means, median_of_medians, signal_to_distortion},
@@ -22,6 +24,8 @@ pub(super) struct Ratios {
     pub of: [Vec<Vec<f64>>; 4],
     /// SDR of the mix.
     pub mix: Vec<Vec<f64>>,
+    /// SDR of the mix times the piece's best gain.
+    pub gain: Vec<Vec<f64>>,
 }
 
 impl Ratios {
@@ -40,17 +44,32 @@ impl Ratios {
     }
 }
 
-/// Separates at most `limit` pieces. By instrument, in the order of [`Separators::instruments`].
+/// The gain `g` with which a mix `m` is nearest to a stem `s`: `Σ s·m / Σ m²` leaves the least `Σ (s − g·m)²`.
+fn best_gain(stem: &[f32], mix: &[f32]) -> f64 {
+    let sum =
+        |a: &[f32], b: &[f32]| -> f64 { a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum() };
+    let energy = sum(mix, mix);
+    if energy > 0.0 {
+        sum(stem, mix) / energy
+    } else {
+        0.0
+    }
+}
+
+/// Separates pieces. By instrument, in the order of [`Separators::instruments`].
 pub(super) fn separation(
     separators: &mut Separators,
     pieces: &Pieces,
-    limit: Option<usize>,
-    seed: u64,
+    setup: &Setup,
     progress: &dyn Fn(usize, usize),
     stop: &AtomicBool,
 ) -> Result<Vec<(Instrument, Ratios)>, EvalError> {
     let catalogue = pieces.catalogue();
-    let chosen = draw::some((0..catalogue.pieces().len() as u32).collect(), limit, seed);
+    let chosen = draw::some(
+        (0..catalogue.pieces().len() as u32).collect(),
+        setup.pieces,
+        setup.seed,
+    );
     let instruments = separators.instruments();
     let mut all: Vec<(Instrument, Ratios)> = instruments.iter().map(|&i| (i, Ratios::default())).collect();
     let frame = separators.rate() as usize;
@@ -114,15 +133,48 @@ fn judge(
         }
         Err(error) => return Err(error.into()),
     };
-    // the mix, over the same frames
-    let mut baseline = signal_to_distortion(&[stem], &[mix], frame)?.swap_remove(0);
-    for (mix, sdr) in baseline.iter_mut().zip(&measured.sdr[0]) {
-        *mix = if sdr.is_nan() { f64::NAN } else { *mix };
-    }
-    ratios.mix.push(baseline);
+    let gain = best_gain(stem, mix);
+    let scaled: Vec<f64> = mix.iter().map(|&x| gain * f64::from(x)).collect();
+    let counts = |frames: Vec<f64>| -> Vec<f64> {
+        let same = frames.into_iter().zip(&measured.sdr[0]);
+        same.map(|(ratio, sdr)| if sdr.is_nan() { f64::NAN } else { ratio })
+            .collect()
+    };
+    let wide: Vec<f64> = stem.iter().copied().map(f64::from).collect();
+    let mut baseline = signal_to_distortion(&[stem], &[mix], frame)?;
+    ratios.mix.push(counts(baseline.swap_remove(0)));
+    let mut baseline = signal_to_distortion(&[&wide], &[&scaled], frame)?;
+    ratios.gain.push(counts(baseline.swap_remove(0)));
     let BssEval { sdr, isr, sir, sar } = measured;
     for (tracks, mut sources) in ratios.of.iter_mut().zip([sdr, isr, sir, sar]) {
         tracks.push(sources.swap_remove(0));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Stem and rest as loud as each other and at right angles: the mix errs by the rest; half of it by half of either.
+    #[test]
+    fn the_best_gain_leaves_the_least_error() {
+        let frame = 64;
+        let turn = |of: [f32; 2]| -> Vec<f32> { of.into_iter().cycle().take(2 * frame).collect() };
+        let (stem, mix) = (turn([0.5, 0.0]), turn([0.5, 0.5]));
+        assert_eq!(best_gain(&stem, &mix), 0.5);
+        assert_eq!(best_gain(&stem, &turn([0.0; 2])), 0.0);
+        let mut ratios = Ratios::default();
+        judge(&mut ratios, &mix, &stem, &turn([0.5, 0.25]), frame).unwrap();
+        let close = |frames: &[f64], wanted: f64| frames.iter().all(|x| (x - wanted).abs() < 1e-9);
+        assert!(close(&ratios.mix[0], 0.0), "{:?}", ratios.mix);
+        assert!(close(&ratios.gain[0], 10.0 * 2f64.log10()), "{:?}", ratios.gain);
+        assert_eq!(ratios.gain[0].len(), 2);
+        // no other gain is as good
+        for gain in [0.45f32, 0.55] {
+            let estimate: Vec<f32> = mix.iter().map(|x| gain * x).collect();
+            let sdr = signal_to_distortion(&[&stem], &[&estimate], frame).unwrap();
+            assert!(sdr[0][0] < ratios.gain[0][0]);
+        }
+    }
 }

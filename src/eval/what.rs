@@ -74,14 +74,15 @@ impl What {
             What::Leak => (
                 "leak",
                 "Leak check",
-                "Does the sub-space tell the piece that gives the instrument (100 % is best), and the piece that \
-                 gives the rest (chance is best)?",
+                "Does the sub-space tell the piece that gives the instrument (high is good), and the piece that \
+                 gives the rest (low is good: a model that hears the instrument alone scores 0 %)?",
             ),
             What::Sdr => (
                 "sdr",
                 "Separation",
                 "Separated stems against the true ones, in dB: more is better, and each 10 dB are a tenth of the \
-                 error. Chance is the mix itself, taken for the stem.",
+                 error. What separates nothing: the mix itself, the mix with the best constant gain of each piece, \
+                 and silence, which has 0 dB.",
             ),
             What::Identification => (
                 "identification",

@@ -1,10 +1,10 @@
 //! What was judged, and how often which way.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::{Part, Sample};
+use super::{Criterion, Part, Sample};
 
 /// One of the two samples of an [`Item`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -26,7 +26,8 @@ impl Side {
 }
 
 /// In what respect samples were judged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Aspect {
     /// The sound.
     Timbre,
@@ -35,6 +36,8 @@ pub enum Aspect {
     /// The melody.
     Melody,
     /// On the whole.
+    #[default]
+    #[serde(rename = "overall")]
     Total,
 }
 
@@ -51,10 +54,34 @@ impl Aspect {
             Aspect::Total => "answer_total",
         }
     }
+
+    fn name(self) -> &'static str {
+        match self {
+            Aspect::Timbre => "timbre",
+            Aspect::Rhythm => "rhythm",
+            Aspect::Melody => "melody",
+            Aspect::Total => "overall",
+        }
+    }
+}
+
+impl fmt::Display for Aspect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Aspect {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Aspect::ALL.into_iter().find(|aspect| aspect.name() == text);
+        found.ok_or_else(|| format!("nobody was asked about '{text}': use overall, timbre, rhythm or melody"))
+    }
 }
 
 /// Whether a sample is of the reference's own piece.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Condition {
     /// Three different pieces.
     #[serde(rename = "All-Diff")]
@@ -92,14 +119,6 @@ impl Answers {
     pub fn given(self) -> u32 {
         self.sides.iter().sum()
     }
-
-    /// The side with strictly more than 75 % of all answers. An `NA` is an answer for neither side: who cannot
-    /// tell does not agree.
-    pub fn closer(self) -> Option<Side> {
-        let all = u64::from(self.sides[0]) + u64::from(self.sides[1]) + u64::from(self.none);
-        let clear = |side: &Side| 4 * u64::from(self.sides[*side as usize]) > 3 * all;
-        [Side::A, Side::B].into_iter().find(clear)
-    }
 }
 
 /// A reference and two samples, with all answers about them. Which of the two a subject heard as A makes no
@@ -135,9 +154,9 @@ impl Item {
         self.answers[aspect as usize]
     }
 
-    /// The side that strictly more than 75 % of the answers on the whole chose.
-    pub fn closer(&self) -> Option<Side> {
-        self.answers(Aspect::Total).closer()
+    /// The side that enough answers chose.
+    pub fn closer(&self, criterion: Criterion) -> Option<Side> {
+        criterion.share.closer(self.answers(criterion.aspect))
     }
 }
 
@@ -169,22 +188,6 @@ pub(super) fn own_side(reference: &Sample, samples: [&Sample; 2]) -> Result<Opti
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn strictly_more_than_three_quarters() {
-        let closer = |a, b, none| Answers { sides: [a, b], none }.closer();
-        assert_eq!(closer(3, 1, 0), None, "exactly 75 %");
-        assert_eq!(closer(75, 25, 0), None);
-        assert_eq!(closer(76, 24, 0), Some(Side::A));
-        assert_eq!(closer(4, 1, 0), Some(Side::A));
-        assert_eq!(closer(1, 4, 0), Some(Side::B));
-        assert_eq!(closer(1, 0, 0), Some(Side::A));
-        assert_eq!(closer(4, 0, 1), Some(Side::A), "80 %, the NA counted");
-        assert_eq!(closer(3, 0, 1), None, "75 %, the NA counted");
-        assert_eq!(closer(0, 0, 0), None);
-        assert_eq!(closer(0, 0, 9), None);
-        assert_eq!(closer(u32::MAX, u32::MAX, u32::MAX), None);
-    }
 
     #[test]
     fn numbers_decide_before_letters() {

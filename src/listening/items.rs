@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Aspect, Condition, Item, Judgements, Part, Side};
+use super::{Condition, Criterion, Item, Judgements, Part, Side};
 use crate::corpus::{Random, Stream};
 
-/// Items where one side has strictly more than 75 % of the answers on the whole.
+/// Items about which listeners agree.
 #[derive(Clone, Debug, Default)]
 pub struct Items {
     items: Vec<Item>,
+    criterion: Criterion,
 }
 
 /// An item with all or some of the answers about it.
@@ -18,7 +19,7 @@ pub struct Items {
 pub struct Judged {
     /// The item.
     pub item: Item,
-    /// By [`Side`]: answers on the whole. At least one.
+    /// By [`Side`]: answers in the respect that is looked at. At least one.
     pub sides: [u32; 2],
 }
 
@@ -44,10 +45,14 @@ pub enum SplitBy {
 
 impl Items {
     /// The items of a file that are clear.
-    pub fn clear(judgements: &Judgements) -> Self {
-        let clear = judgements.items().iter().filter(|item| item.closer().is_some());
+    pub fn clear(judgements: &Judgements, criterion: Criterion) -> Self {
+        let clear = judgements
+            .items()
+            .iter()
+            .filter(|item| item.closer(criterion).is_some());
         Self {
             items: clear.cloned().collect(),
+            criterion,
         }
     }
 
@@ -60,7 +65,7 @@ impl Items {
     pub fn judged(&self) -> Vec<Judged> {
         let judged = |item: &Item| Judged {
             item: item.clone(),
-            sides: item.answers(Aspect::Total).sides,
+            sides: item.answers(self.criterion.aspect).sides,
         };
         self.items.iter().map(judged).collect()
     }
@@ -82,7 +87,7 @@ impl Items {
         for ((part, condition), mut indices) in strata {
             let number = condition as u64 + 2 * by as u64;
             let mut random = Random::new(Stream::AbxSplit, part.instrument(), seed, number);
-            let sides = |index: usize| self.items[index].answers(Aspect::Total).sides;
+            let sides = |index: usize| self.items[index].answers(self.criterion.aspect).sides;
             match by {
                 SplitBy::Item => {
                     shuffle(&mut indices, &mut random);

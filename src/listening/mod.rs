@@ -11,8 +11,8 @@
 //! name has no number, its letter decides: in One-Shared X comes with Y, of its own piece, and C, in All-Diff with
 //! A and B. The JSON's `test1` and `test2` decide nothing, as they have not always been used alike.
 //!
-//! The papers use the items about which listeners agree: those where one side has strictly more than 75 % of the
-//! answers on the whole ([`Item::closer`]).
+//! The papers use the items about which listeners agree ([`Criterion`]): those where one side has strictly more than 75 %
+//! of the answers on the whole, or at least 80 % of the answers in one respect.
 //!
 //! It may know files, audio and the corpus; training and evaluation know it. Start reading at `item.rs` and
 //! `judgements.rs`; `clips.rs` leads from an item to its sound, and `simulate` makes up both for trials.
@@ -20,6 +20,7 @@
 use std::{io::Read, path::Path};
 
 mod clips;
+mod criterion;
 mod error;
 mod item;
 mod items;
@@ -30,6 +31,7 @@ mod simulate;
 mod summary;
 
 pub use clips::{Clip, ClipTriplet, Clips};
+pub use criterion::{Criterion, Share};
 pub use error::AbxError;
 pub use item::{Answers, Aspect, Condition, Item, Side};
 pub use items::{Items, Judged, SplitBy};

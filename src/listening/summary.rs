@@ -1,8 +1,8 @@
-//! What a file of judgements holds: Table 1 of Imamura et al. 2025.
+//! What a file of judgements holds: Table 1 of Imamura et al. 2025, Table 7 of Hashizume et al. 2025.
 
 use serde::Serialize;
 
-use super::{Aspect, Condition, Item, Judgements, Part};
+use super::{Aspect, Condition, Criterion, Item, Judgements, Part, Share};
 use crate::corpus::Instrument;
 
 /// Counts of a file, by instrument and condition.
@@ -16,7 +16,11 @@ pub struct Summary {
     pub rows: u64,
     /// Rows among these that only checked whether a subject listens.
     pub dummies: u64,
-    /// Answers on the whole that were `NA`; they are no responses below.
+    /// The answers that are looked at.
+    pub aspect: Aspect,
+    /// How many of an item's answers make it clear.
+    pub share: Share,
+    /// Answers in that respect that were `NA`; they are no responses below.
     pub no_answer: u64,
     /// Subjects.
     pub subjects: usize,
@@ -33,11 +37,11 @@ pub struct Row {
     pub part: Option<Part>,
     /// All-Diff or One-Shared.
     pub condition: Condition,
-    /// Items with at least one answer on the whole.
+    /// Items with at least one answer that names a side.
     pub items: u64,
-    /// Answers on the whole that name a side.
+    /// Answers that name a side.
     pub responses: u64,
-    /// Items among these of which one side has strictly more than 75 % of the answers.
+    /// Items among these of which one side has enough of the answers.
     pub clear_items: u64,
     /// The responses to them.
     pub clear_responses: u64,
@@ -49,7 +53,7 @@ pub struct Row {
 
 impl Summary {
     /// Counts what is in a file.
-    pub fn of(judgements: &Judgements) -> Self {
+    pub fn of(judgements: &Judgements, criterion: Criterion) -> Self {
         let items = judgements.items();
         let row = |part: Option<Part>, condition: Condition| {
             let of_part = move |item: &&Item| match part {
@@ -61,6 +65,7 @@ impl Summary {
                 part,
                 condition,
                 meant.filter(|item| item.condition() == condition),
+                criterion,
             )
         };
         let mut parts: Vec<Part> = Instrument::ALL.map(Part::Instrument).to_vec();
@@ -73,9 +78,11 @@ impl Summary {
             experiments: judgements.experiments().map(String::from).collect(),
             rows: judgements.rows(),
             dummies: judgements.dummies(),
+            aspect: criterion.aspect,
+            share: criterion.share,
             no_answer: items
                 .iter()
-                .map(|item| u64::from(item.answers(Aspect::Total).none))
+                .map(|item| u64::from(item.answers(criterion.aspect).none))
                 .sum(),
             subjects: judgements.subjects(),
             table: parts.into_iter().flat_map(|part| both(Some(part))).collect(),
@@ -85,14 +92,19 @@ impl Summary {
 }
 
 impl Row {
-    fn of<'a>(part: Option<Part>, condition: Condition, items: impl Iterator<Item = &'a Item>) -> Self {
+    fn of<'a>(
+        part: Option<Part>,
+        condition: Condition,
+        items: impl Iterator<Item = &'a Item>,
+        criterion: Criterion,
+    ) -> Self {
         let (mut row, mut majority, mut own) = (Row::new(part, condition), 0, 0);
         for item in items {
-            let answers = item.answers(Aspect::Total);
+            let answers = item.answers(criterion.aspect);
             let given = u64::from(answers.given());
             row.items += u64::from(given > 0);
             row.responses += given;
-            if let Some(closer) = answers.closer() {
+            if let Some(closer) = criterion.share.closer(answers) {
                 row.clear_items += 1;
                 row.clear_responses += given;
                 majority += u64::from(answers.sides[closer as usize]);

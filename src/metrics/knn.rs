@@ -1,6 +1,9 @@
 //! Nearest neighbours and their vote: the scores of MES-Normal and MES-Pseudo (Imamura et al. 2025).
 
+use std::{cmp::Reverse, fmt, str::FromStr};
+
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::{Embeddings, MetricsError, Proportion, embeddings::squared_distance, error::same_length};
 
@@ -8,6 +11,43 @@ use super::{Embeddings, MetricsError, Proportion, embeddings::squared_distance, 
 const QUERIES: usize = 32;
 /// Candidates that are widened to f64 at once: with 128 dimensions, 128 KiB.
 const CANDIDATES: usize = 128;
+
+/// Which of several labels is voted for, where as many neighbours have one as another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ties {
+    /// The lowest, as in scikit-learn's `KNeighborsClassifier`: the papers' rule.
+    #[default]
+    Lowest,
+    /// The one whose nearest neighbour is nearest.
+    Nearest,
+}
+
+impl Ties {
+    fn name(self) -> &'static str {
+        match self {
+            Ties::Lowest => "lowest",
+            Ties::Nearest => "nearest",
+        }
+    }
+}
+
+impl fmt::Display for Ties {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Ties {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = [Ties::Lowest, Ties::Nearest]
+            .into_iter()
+            .find(|ties| ties.name() == text);
+        found.ok_or_else(|| format!("ties do not go to the '{text}': use lowest or nearest"))
+    }
+}
 
 /// A candidate near a query.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -125,13 +165,9 @@ fn insert(found: &mut Vec<Neighbour>, k: usize, index: usize, distance: f64) {
     found.insert(place, Neighbour { index, distance });
 }
 
-/// The label that most neighbours have. Of labels with equally many, the one whose nearest neighbour is
-/// nearest.
-///
-/// (scikit-learn's `KNeighborsClassifier` takes the smallest of such labels instead; otherwise the two
-/// agree.) `None` without neighbours; labels are indexed by [`Neighbour::index`], and those that are not
-/// there do not vote.
-pub fn vote<L: Copy + Eq>(neighbours: &[Neighbour], labels: &[L]) -> Option<L> {
+/// The label that most neighbours have; of labels with equally many, the one that `ties` says. `None` without
+/// neighbours; labels are indexed by [`Neighbour::index`], and those that are not there do not vote.
+pub fn vote<L: Copy + Ord>(neighbours: &[Neighbour], labels: &[L], ties: Ties) -> Option<L> {
     let mut votes: Vec<(L, usize)> = Vec::new();
     for label in neighbours
         .iter()
@@ -142,11 +178,13 @@ pub fn vote<L: Copy + Eq>(neighbours: &[Neighbour], labels: &[L]) -> Option<L> {
             None => votes.push((*label, 1)),
         }
     }
-    let most = votes.iter().map(|&(_, count)| count).max()?;
-    votes
-        .iter()
-        .find(|&&(_, count)| count == most)
-        .map(|&(label, _)| label)
+    // in the order of their nearest neighbours
+    let ranked = votes.into_iter().enumerate();
+    let (_, (label, _)) = ranked.min_by_key(|&(place, (label, count))| {
+        let lowest = (ties == Ties::Lowest).then_some(label);
+        (Reverse(count), lowest, place)
+    })?;
+    Some(label)
 }
 
 impl Neighbours {
@@ -159,11 +197,13 @@ impl Neighbours {
     ///
     /// # Errors
     /// [`MetricsError::Length`] if there is not one label for every candidate.
-    pub fn predict<L: Copy + Eq>(&self, labels: &[L]) -> Result<Vec<L>, MetricsError> {
+    pub fn predict<L: Copy + Ord>(&self, labels: &[L], ties: Ties) -> Result<Vec<L>, MetricsError> {
         same_length("labels, one for every candidate", self.candidates, labels.len())?;
         let predicted = self.of.iter().enumerate();
         predicted
-            .map(|(query, neighbours)| vote(neighbours, labels).ok_or(MetricsError::NoCandidates { query }))
+            .map(|(query, neighbours)| {
+                vote(neighbours, labels, ties).ok_or(MetricsError::NoCandidates { query })
+            })
             .collect()
     }
 
@@ -171,9 +211,9 @@ impl Neighbours {
     ///
     /// # Errors
     /// As of [`Neighbours::predict`], and if there is no query.
-    pub fn accuracy<L: Copy + Eq>(&self, labels: &[L]) -> Result<Proportion, MetricsError> {
+    pub fn accuracy<L: Copy + Ord>(&self, labels: &[L], ties: Ties) -> Result<Proportion, MetricsError> {
         same_length("labels, one for every query", self.of.len(), labels.len())?;
-        let predicted = self.predict(labels)?;
+        let predicted = self.predict(labels, ties)?;
         let right = predicted
             .iter()
             .zip(labels)

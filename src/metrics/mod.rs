@@ -24,7 +24,7 @@ pub use embeddings::Embeddings;
 pub use error::MetricsError;
 pub use identification::{ConfusionMatrix, identify};
 pub use intervals::{Interval, Proportion, clopper_pearson};
-pub use knn::{Neighbour, Neighbours, nearest, nearest_others, vote};
+pub use knn::{Neighbour, Neighbours, Ties, nearest, nearest_others, vote};
 pub use roc::roc_auc;
 pub use sdr::signal_to_distortion;
 pub use tsne::{TsneOptions, tsne};

@@ -1,5 +1,5 @@
 //! Direct and Direct-Reconst: one network that describes all instruments of a mix, each in a sub-space of its own
-//! (Figures 4 and 5 of Imamura et al. 2025).
+//! (Figure 3 of Imamura et al. 2025).
 
 use super::{
     decoder::{Decoder, Separated},

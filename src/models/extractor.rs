@@ -1,4 +1,4 @@
-//! The feature extractor of Clean and Cascade: one instrument in, 128 numbers out (Figure 3 of Imamura et al. 2025).
+//! The feature extractor of Clean and Cascade: one instrument in, 128 numbers out (Figure 2 of Imamura et al. 2025).
 
 use super::{
     encoder::{Encoder, Last},

@@ -1,4 +1,4 @@
-//! The network of Hashizume et al. 2025 (their Figure 4): the convolutions of a classic U-Net's way down on a
+//! The network of Hashizume et al. 2025 (their Figure 7): the convolutions of a classic U-Net's way down on a
 //! mel-spectrogram, one vector with a sub-space for each instrument.
 
 use super::head::Head;

@@ -31,6 +31,7 @@ use crate::{
     separate::SeparateError,
 };
 
+pub use published::{Counted, PublishedCounts, published_counts};
 pub use render::report;
 
 /// What is reported, and where to.

@@ -49,8 +49,19 @@ fn conditions(found: &FoundEvaluation) -> String {
     let pieces = evaluation
         .pieces
         .map_or("all pieces".into(), |pieces| format!("at most {pieces} pieces"));
+    let segments = evaluation
+        .segments
+        .map_or(String::new(), |most| format!(", at most {most} segments"));
+    let draws = match evaluation.draws {
+        1 => String::new(),
+        draws => format!(", {draws} draws"),
+    };
+    let ties = match evaluation.ties {
+        Some(ties) => format!("ties to the {ties} label"),
+        None => "by the protocols of an earlier version".into(),
+    };
     format!(
-        "{}{store}, split {}, {pieces}, seed {}",
+        "{}{store}, split {}, {pieces}{segments}, seed {}{draws}, {ties}",
         evaluation.corpus.display(),
         evaluation.split,
         evaluation.seed

@@ -37,6 +37,8 @@ pub(super) struct ScoreRow {
 pub(super) struct Cell {
     pub value: String,
     pub interval: Option<String>,
+    /// Over several draws.
+    pub spread: Option<String>,
     /// What was asked, and of how much music.
     pub n: String,
     pub of: String,
@@ -138,6 +140,8 @@ pub(super) fn row(
         beside: [
             beside("untrained", |score| score.untrained),
             beside(chance, |score| score.chance),
+            beside("the mix, best gain", |score| score.gain),
+            beside("silence", |score| score.silence),
             beside("trivial rule", |score| score.trivial),
             beside("ceiling", |score| score.ceiling),
         ]
@@ -162,6 +166,7 @@ fn cell(score: &Score) -> Cell {
     Cell {
         value: number(score.unit, score.value),
         interval: score.interval.map(|[low, high]| range(score.unit, low, high)),
+        spread: score.spread.map(|spread| number(score.unit, spread)),
         n: format!("{} {things}", score.n),
         of: format!("of {} {pieces}", score.pieces),
         bar: (score.unit != Unit::Decibels).then(|| Bar {

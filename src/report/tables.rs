@@ -26,8 +26,8 @@ pub(super) struct Protocol {
     pub groups: Vec<Group>,
     /// Measures that few ask for.
     pub more: Vec<Group>,
-    pub published: Vec<PublishedRow>,
-    pub published_measure: String,
+    /// What was published by protocols, or on segments, of which nothing is here.
+    pub elsewhere: Vec<PublishedGroup>,
     /// Whether any row depends on simulated judgements.
     pub simulated: bool,
 }
@@ -41,12 +41,23 @@ pub(super) struct Group {
     pub rows: Vec<ScoreRow>,
     /// Of recipes with several runs.
     pub repeats: Vec<Repeat>,
+    /// Found by the papers with the same protocol.
+    pub published: Vec<PublishedGroup>,
+}
+
+/// The rows of a paper's table.
+#[derive(Serialize)]
+pub(super) struct PublishedGroup {
+    pub title: String,
+    pub rows: Vec<PublishedRow>,
 }
 
 #[derive(Serialize)]
 pub(super) struct PublishedRow {
     pub name: String,
-    pub recipe: String,
+    pub recipe: Option<String>,
+    pub mean: Option<String>,
+    pub doubtful: Option<String>,
     pub cells: Vec<String>,
 }
 
@@ -59,7 +70,6 @@ pub(super) fn protocols(found: &Found, published: &[Published], conditions: &Con
 
 fn protocol(what: What, found: &Found, published: &[Published], conditions: &Conditions) -> Option<Protocol> {
     let scores = || found.evaluations.iter().flat_map(|found| of(found, what));
-    let published: Vec<&Published> = published.iter().filter(|row| row.what == what).collect();
     let instruments: Vec<Instrument> = Instrument::ALL
         .into_iter()
         .filter(|&i| scores().any(|score| score.instrument == i))
@@ -67,6 +77,8 @@ fn protocol(what: What, found: &Found, published: &[Published], conditions: &Con
     if instruments.is_empty() {
         return None;
     }
+    let of_protocol = published.iter().filter(|row| row.measure.what() == what);
+    let mut published: Vec<&Published> = of_protocol.collect();
     let mut groups: Vec<Group> = Vec::new();
     for evaluation in &found.evaluations {
         let mut measures: Vec<Measure> = Vec::new();
@@ -88,6 +100,12 @@ fn protocol(what: What, found: &Found, published: &[Published], conditions: &Con
                     measure: name,
                     rows: vec![row],
                     repeats: Vec::new(),
+                    published: published_groups(
+                        &published
+                            .extract_if(.., |row| row.is_of(measure, evaluation.evaluation.seconds))
+                            .collect::<Vec<_>>(),
+                        &instruments,
+                    ),
                 }),
             }
         }
@@ -99,11 +117,6 @@ fn protocol(what: What, found: &Found, published: &[Published], conditions: &Con
     let (groups, more): (Vec<Group>, Vec<Group>) = groups
         .into_iter()
         .partition(|group| !matches!(group.of, Measure::Separated(ratio, _) if ratio != Ratio::Sdr));
-    let row_of = |row: &&Published| PublishedRow {
-        name: row.name.clone(),
-        recipe: row.recipe.clone(),
-        cells: instruments.iter().map(|&i| plain(what, row.of(i))).collect(),
-    };
     Some(Protocol {
         id: what.name(),
         title: what.title(),
@@ -117,10 +130,7 @@ fn protocol(what: What, found: &Found, published: &[Published], conditions: &Con
             .any(|row| row.simulated),
         groups,
         more,
-        published_measure: published
-            .first()
-            .map_or(String::new(), |row| heading(row.measure, 10.0)),
-        published: published.iter().map(row_of).collect(),
+        elsewhere: published_groups(&published, &instruments),
     })
 }
 
@@ -136,11 +146,13 @@ fn of(found: &FoundEvaluation, what: What) -> impl Iterator<Item = &Score> {
 fn heading(measure: Measure, seconds: f64) -> String {
     match measure {
         Measure::Length(_) => format!("Segments of {measure}"),
-        Measure::Pseudo(_) => format!("Preset {measure}, segments of {seconds} s"),
+        Measure::Pseudo(preset, length) => {
+            format!("Preset {preset}, segments of {} s", length.unwrap_or(seconds))
+        }
         Measure::Leak(asked) => {
             let good = match asked {
                 Asked::Instrument => "high is good",
-                Asked::Rest => "near chance is good",
+                Asked::Rest => "low is good",
             };
             format!("Telling the {measure} ({good}), segments of {seconds} s")
         }
@@ -162,10 +174,28 @@ fn order(measure: Measure) -> f64 {
     }
 }
 
-/// A published number, in the paper's unit.
-fn plain(what: What, value: Option<&str>) -> String {
-    let unit = if what == What::Sdr { "dB" } else { "%" };
-    value.map_or("–".into(), |value| format!("{value}\u{a0}{unit}"))
+/// Published rows by table and measure.
+fn published_groups(rows: &[&Published], instruments: &[Instrument]) -> Vec<PublishedGroup> {
+    let mut groups: Vec<PublishedGroup> = Vec::new();
+    for row in rows {
+        let title = format!("{}: {}", row.table, heading(row.measure, row.seconds()));
+        let cells = instruments.iter().map(|&i| row.of(i).unwrap_or("–".into()));
+        let row = PublishedRow {
+            name: row.name.clone(),
+            recipe: row.recipe.clone(),
+            mean: row.mean.clone(),
+            doubtful: row.doubtful.clone(),
+            cells: cells.collect(),
+        };
+        match groups.iter_mut().find(|group| group.title == title) {
+            Some(group) => group.rows.push(row),
+            None => groups.push(PublishedGroup {
+                title,
+                rows: vec![row],
+            }),
+        }
+    }
+    groups
 }
 
 fn chance(what: What, scores: &[&Score]) -> String {
@@ -195,8 +225,12 @@ mod tests {
     fn measures_name_what_differs() {
         assert_eq!(heading(Measure::Length(3.0), 10.0), "Segments of 3 s");
         assert_eq!(
-            heading(Measure::Pseudo(Preset::I25), 5.0),
+            heading(Measure::Pseudo(Preset::I25, None), 5.0),
             "Preset i25, segments of 5 s"
+        );
+        assert_eq!(
+            heading(Measure::Pseudo(Preset::H25, Some(5.0)), 10.0),
+            "Preset h25, segments of 5 s"
         );
         let rest = Measure::Leak(Asked::Rest);
         assert_ne!(heading(rest, 5.0), heading(rest, 10.0));

@@ -31,7 +31,9 @@ fn clips_are_where_the_indices_say() {
         "text"
     );
 
-    let triplets = clips.triplets(&Items::clear(&judgements).judged()).unwrap();
+    let triplets = clips
+        .triplets(&Items::clear(&judgements, Criterion::default()).judged())
+        .unwrap();
     let [piano, guitar, bass] = triplets[..] else {
         panic!("a mix is no triplet: {triplets:?}")
     };
@@ -70,7 +72,7 @@ fn clips_are_where_the_indices_say() {
 
     let one = Clips::read(&files[1..]).unwrap();
     let message = one
-        .triplets(&Items::clear(&judgements).judged())
+        .triplets(&Items::clear(&judgements, Criterion::default()).judged())
         .unwrap_err()
         .to_string();
     assert!(

@@ -28,8 +28,28 @@ fn summary_on_the_command_line() {
     );
     assert!(!text.contains("SIMULATED"));
 
+    // what was published of the public answers
+    assert!(
+        text.contains("[I25] Table 1") && text.contains("1163") && !text.contains("[H25]"),
+        "{text}"
+    );
+    let timbre = succeeds(&["abx", "summary", path, "--aspect", "timbre", "--share", "0.8"]);
+    for words in ["items ≥80 %", "(timbre)", "[H25] Table 7", "463"] {
+        assert!(timbre.contains(words), "{timbre}");
+    }
+    fails(2, "use 0.75", &["abx", "summary", path, "--share", "0.9"]);
+    fails(
+        2,
+        "use overall, timbre",
+        &["abx", "summary", path, "--aspect", "sound"],
+    );
+
     let json: serde_json::Value =
         serde_json::from_str(&succeeds(&["abx", "summary", path, "--json"])).unwrap();
+    assert_eq!(
+        (&json["aspect"], &json["share"]),
+        (&"overall".into(), &0.75.into())
+    );
     assert_eq!(json["simulated"], false);
     let rows = json["table"].as_array().unwrap();
     let guitar = rows

@@ -19,8 +19,8 @@ use stemwise::{
     corpus::{Corpus, Instrument, Split, is_silent, load_instrument},
     generate::synth::{SynthOptions, synthesise},
     listening::{
-        Answers, Aspect, CSV_FILE, Clip, Clips, Condition, Item, Items, JSON_FILE, Judged, Judgements,
-        Likeness, Part, Sample, Side, SimulateOptions, SplitBy, Summary, Traits, simulate,
+        Answers, Aspect, CSV_FILE, Clip, Clips, Condition, Criterion, Item, Items, JSON_FILE, Judged,
+        Judgements, Likeness, Part, Sample, Share, Side, SimulateOptions, SplitBy, Summary, Traits, simulate,
     },
 };
 use tempfile::TempDir;

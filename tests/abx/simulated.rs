@@ -41,7 +41,11 @@ fn traits(track: u32, instrument: Instrument) -> Traits {
 #[test]
 fn simulated_files_read_as_real_ones_do() {
     let (_folder, judgements, clips) = simulated(&options());
-    assert!(judgements.simulated() && clips.simulated() && Summary::of(&judgements).simulated);
+    assert!(
+        judgements.simulated()
+            && clips.simulated()
+            && Summary::of(&judgements, Criterion::default()).simulated
+    );
     assert_eq!((judgements.subjects(), judgements.dummies()), (7, 14));
     assert_eq!(judgements.rows(), 7 * (judgements.items().len() as u64 + 2));
     let corpus = Corpus::open(corpus()).unwrap();
@@ -83,7 +87,7 @@ fn simulated_files_read_as_real_ones_do() {
         .sum();
     assert!(none > 0, "sometimes there is no answer");
     // what training takes
-    let judged = Items::clear(&judgements).judged();
+    let judged = Items::clear(&judgements, Criterion::default()).judged();
     assert_eq!(clips.triplets(&judged).unwrap().len(), judged.len());
 }
 
@@ -114,11 +118,11 @@ fn without_noise_the_oracle_is_followed() {
             }
         }
         if item.own.is_some() {
-            assert_eq!(item.closer(), item.own);
+            assert_eq!(item.closer(Criterion::default()), item.own);
         }
     }
     assert!(told > 500, "{told}");
-    let summary = Summary::of(&judgements);
+    let summary = Summary::of(&judgements, Criterion::default());
     assert_eq!(summary.instruments[1].baseline, Some(100.0));
 }
 

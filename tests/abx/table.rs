@@ -27,29 +27,32 @@ fn every_answer_is_counted() {
     assert_eq!(piano.answers(Aspect::Rhythm), counts(1, 3, 1));
     assert_eq!(piano.answers(Aspect::Melody), counts(0, 1, 4));
     assert_eq!(piano.answers(Aspect::Total), counts(1, 4, 0));
-    assert_eq!(piano.closer(), Some(Side::B));
+    assert_eq!(piano.closer(Criterion::default()), Some(Side::B));
 
     let drums = item(&judgements, "drums");
     assert_eq!((drums.own, drums.condition()), (None, Condition::AllDiff));
     assert_eq!(drums.answers(Aspect::Timbre), counts(0, 0, 4));
     assert_eq!(drums.answers(Aspect::Rhythm), counts(4, 0, 0));
     assert_eq!(drums.answers(Aspect::Total), counts(3, 1, 0));
-    assert_eq!(drums.closer(), None, "exactly 75 %");
+    assert_eq!(drums.closer(Criterion::default()), None, "exactly 75 %");
 
     let bass = item(&judgements, "bass");
     assert_eq!(bass.answers(Aspect::Total), counts(0, 4, 1));
     assert_eq!(bass.answers(Aspect::Rhythm), counts(0, 4, 1));
-    assert_eq!(bass.closer(), Some(Side::B), "4 of 5");
+    assert_eq!(bass.closer(Criterion::default()), Some(Side::B), "4 of 5");
 
     let guitar = item(&judgements, "guitar");
     assert_eq!(
-        (guitar.answers(Aspect::Total), guitar.closer()),
+        (guitar.answers(Aspect::Total), guitar.closer(Criterion::default())),
         (counts(2, 0, 0), Some(Side::A))
     );
     assert_eq!(guitar.own, Some(Side::B));
     let residuals = item(&judgements, "residuals");
     assert_eq!(residuals.answers(Aspect::Total), counts(0, 0, 1));
-    assert_eq!(item(&judgements, "mix").closer(), Some(Side::A));
+    assert_eq!(
+        item(&judgements, "mix").closer(Criterion::default()),
+        Some(Side::A)
+    );
 }
 
 #[test]
@@ -166,7 +169,7 @@ fn many() -> (TempDir, Judgements) {
 #[test]
 fn items_are_divided_by_the_seed() {
     let (_folder, judgements) = many();
-    let items = Items::clear(&judgements);
+    let items = Items::clear(&judgements, Criterion::default());
     assert_eq!(items.items().len(), 40, "75 % is not enough");
     let [train, test] = items.split(1, SplitBy::Item);
     assert_eq!((train.len(), test.len()), (28, 12));
@@ -198,7 +201,7 @@ fn items_are_divided_by_the_seed() {
 #[test]
 fn responses_are_divided_by_the_seed() {
     let (_folder, judgements) = many();
-    let items = Items::clear(&judgements);
+    let items = Items::clear(&judgements, Criterion::default());
     let [train, test] = items.split(1, SplitBy::Response);
     let total = |judged: &[Judged]| judged.iter().map(|j| j.sides[0] + j.sides[1]).sum::<u32>();
     // 20 × 9 of bass; of drums 7 × 8, 7 × 9 and 6 × 10, 179 in all, of which 125.3
@@ -222,7 +225,7 @@ fn responses_are_divided_by_the_seed() {
 
 #[test]
 fn table_1() {
-    let summary = Summary::of(&answers());
+    let summary = Summary::of(&answers(), Criterion::default());
     let row = |part: &str, condition| {
         let part = Some(part.parse().unwrap());
         let row = summary
@@ -271,4 +274,135 @@ fn table_1() {
         ),
         (2, 20, 2, false)
     );
+}
+
+/// Answers in the public format to 40 items, asked in two experiments, of which the second names the samples the other
+/// way round; and what is to be counted of them.
+fn generated() -> (TempDir, Judgements, Vec<(&'static str, bool, [Answers; 4])>) {
+    let (mut state, mut rows, mut all) = (7u32, Vec::new(), Vec::new());
+    let mut below = |end: u32| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 16) % end
+    };
+    let instruments = ["drums", "bass", "piano", "guitar", "residuals"];
+    for i in 0..40 {
+        let (instrument, shared) = (instruments[i % 5], i % 2 == 0);
+        let file = |role, track| format!("set{i}/0/{instrument}/{role}_{track}-1.wav");
+        let (first, second) = match shared {
+            true => (file('C', 2), file('Y', 1)),
+            false => (file('A', 2), file('B', 3)),
+        };
+        let mut counted = [Answers::default(); 4];
+        // listeners lean one way, more of one item than of another
+        let lean = below(11);
+        for subject in 0..8 + below(6) {
+            let swapped = subject % 2 == 1;
+            let mut texts = Vec::new();
+            for (aspect, answers) in counted.iter_mut().enumerate() {
+                let cannot_tell = below(10) < if aspect == 2 && i % 4 == 0 { 7 } else { 1 };
+                let side = usize::from(below(10) >= lean);
+                texts.push(match cannot_tell {
+                    true => ["NA", "N/A"][subject as usize % 2].to_string(),
+                    false => format!(
+                        "{}{}",
+                        ["A", "B"][side ^ usize::from(swapped)],
+                        ["+", "-"][below(2) as usize]
+                    ),
+                });
+                match cannot_tell {
+                    true => answers.none += 1,
+                    false => answers.sides[side] += 1,
+                }
+            }
+            let [a, b] = if swapped {
+                [&second, &first]
+            } else {
+                [&first, &second]
+            };
+            rows.push(format!(
+                "{},ex{},s{subject},{},{a},{b},{},900",
+                rows.len(),
+                1 + usize::from(swapped),
+                file('X', 1),
+                texts.join(",")
+            ));
+        }
+        all.push((instrument, shared, counted));
+    }
+    rows.push(format!(
+        "{},ex1,s0,samples/dummy/x.wav,samples/dummy/a.wav,samples/dummy/b.wav,A+,A+,A+,A+,1",
+        rows.len()
+    ));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("answers.csv");
+    fs::write(&path, format!("{HEADER}\n{}\n", rows.join("\n"))).unwrap();
+    let judgements = Judgements::read(&path).unwrap();
+    (folder, judgements, all)
+}
+
+/// By every aspect and share: items merged over experiments, `NA` among the answers that a share is of.
+#[test]
+fn aspects_and_shares_are_counted() {
+    let (_folder, judgements, all) = generated();
+    assert_eq!((judgements.dummies(), judgements.items().len()), (1, 40));
+    let mut kept = BTreeSet::new();
+    for (aspect, share) in Aspect::ALL.into_iter().flat_map(|a| Share::ALL.map(|s| (a, s))) {
+        let criterion = Criterion { aspect, share };
+        let summary = Summary::of(&judgements, criterion);
+        let (mut items, mut none_most) = (0, 0);
+        for row in summary.table {
+            let of = |(instrument, shared, _): &&(&str, bool, [Answers; 4])| {
+                row.part == instrument.parse().ok() && (row.condition == Condition::OneShared) == *shared
+            };
+            let (mut clear, mut responses) = (0, 0);
+            for (_, _, answers) in all.iter().filter(of) {
+                let Answers { sides, none } = answers[aspect as usize];
+                let (most, asked) = (sides[0].max(sides[1]), sides[0] + sides[1] + none);
+                let enough = match share {
+                    Share::MoreThan75 => f64::from(most) / f64::from(asked) > 0.75 + 1e-9,
+                    Share::AtLeast80 => f64::from(most) / f64::from(asked) > 0.8 - 1e-9,
+                };
+                none_most += u64::from(2 * none > asked);
+                // who is left out because most cannot tell is never counted
+                if enough && none <= most {
+                    clear += 1;
+                    responses += u64::from(sides[0] + sides[1]);
+                }
+            }
+            assert_eq!(
+                (row.clear_items, row.clear_responses),
+                (clear, responses),
+                "{criterion} {:?} {}",
+                row.part,
+                row.condition
+            );
+            items += clear;
+        }
+        assert_eq!(Items::clear(&judgements, criterion).judged().len() as u64, items);
+        assert!(items > 5, "{criterion}: {items}");
+        assert!(none_most > 3 || aspect != Aspect::Melody, "{none_most}");
+        kept.insert((aspect, items));
+    }
+    // some items are clear in one respect and not in another
+    assert!(kept.len() > 4, "{kept:?}");
+}
+
+/// `ABX_CSV=answers.csv cargo test --test abx -- --ignored public`: the public answers to the tests of Hashizume et al.
+#[test]
+#[ignore = "needs the public answers, at $ABX_CSV"]
+fn public_answers_give_table_7() {
+    let path = std::env::var_os("ABX_CSV").expect("ABX_CSV names the public answers");
+    let judgements = Judgements::read(Path::new(&path)).unwrap();
+    for (aspect, published) in [
+        (Aspect::Total, [912, 949, 836, 925, 977]),
+        (Aspect::Timbre, [463, 420, 330, 412, 414]),
+    ] {
+        let share = Share::AtLeast80;
+        let summary = Summary::of(&judgements, Criterion { aspect, share });
+        let rows = summary.table.iter().filter(|row| {
+            row.condition == Condition::AllDiff && row.part.is_some_and(|part| part.instrument().is_some())
+        });
+        let responses: Vec<u64> = rows.map(|row| row.clear_responses).collect();
+        assert_eq!(responses, published, "{aspect}");
+    }
 }

@@ -68,19 +68,60 @@ fn a_network_of_all_instruments_is_evaluated() {
     let arguments = [
         "--pieces",
         "3",
-        "--seed",
-        "5",
         "--what",
         "mes-pseudo",
         "--out",
         other.to_str().unwrap(),
     ];
-    done(&evaluate(&[&run], &store, &arguments));
+    done(&evaluate(
+        &[&run],
+        &store,
+        &[&arguments[..], &["--seed", "5"]].concat(),
+    ));
     let of = |found: &Evaluation| {
         let scores = found.scores.iter().filter(|score| score.what == What::MesPseudo);
         scores.map(|score| score.value).collect::<Vec<_>>()
     };
     assert_ne!(of(&read(&other)), of(&found));
+
+    // Hashizume et al. ask half as long segments
+    let short = folder.path().join("short");
+    let mut arguments = arguments.to_vec();
+    *arguments.last_mut().unwrap() = short.to_str().unwrap();
+    done(&evaluate(
+        &[&run],
+        &store,
+        &[&arguments[..], &["--preset", "h25"]].concat(),
+    ));
+    let measures = read(&short).scores.into_iter().map(|score| score.measure);
+    assert!(
+        measures
+            .into_iter()
+            .all(|m| m == Measure::Pseudo(Preset::H25, Some(0.5)))
+    );
+
+    // two draws are those of both seeds
+    let both = folder.path().join("both");
+    *arguments.last_mut().unwrap() = both.to_str().unwrap();
+    arguments.extend(["--seed", "4", "--draws", "2"]);
+    let printed = done(&evaluate(&[&run], &store, &arguments));
+    assert!(printed.contains("standard deviation of draws"), "{printed}");
+    let (both, other) = (read(&both), read(&other));
+    assert_eq!((both.draws, both.ties), (2, Some(Ties::Lowest)));
+    for score in &both.scores {
+        let of = |found: &Evaluation| {
+            let mut scores = found.scores.iter();
+            let same = scores.find(|s| (s.what, s.instrument) == (score.what, score.instrument));
+            same.unwrap().clone()
+        };
+        let (a, b) = (of(&found), of(&other));
+        assert!((score.value - (a.value + b.value) / 2.0).abs() < 1e-12);
+        // of two values, the deviation of a sample is their difference by √2
+        let spread = (a.value - b.value).abs() / 2f64.sqrt();
+        assert!((score.spread.unwrap() - spread).abs() < 1e-12, "{score:?}");
+        assert_eq!((score.n, score.pieces), (a.n + b.n, a.pieces + b.pieces));
+        assert_eq!((score.interval, a.spread), (None, None));
+    }
 }
 
 /// A mask of ones gives back the mix, which is what chance is.
@@ -104,6 +145,9 @@ fn separation_is_judged_beside_the_mix() {
         // an f32 transform there and back again, far below the mix
         assert!((score.value - score.chance.unwrap()).abs() < 1e-3, "{score:?}");
         assert_eq!(score.instrument, Instrument::Drums);
+        assert_eq!(score.silence, Some(0.0));
+        // the drums are a part of the mix: turned down it is nearer to them
+        assert!(score.gain.unwrap() > score.chance.unwrap(), "{score:?}");
     }
 }
 
@@ -199,7 +243,7 @@ fn a_trained_pipeline_is_evaluated() {
         );
         assert_eq!(
             score.trivial.is_some(),
-            matches!(score.measure, Measure::Agreement(Condition::OneShared, _)),
+            matches!(score.measure, Measure::Agreement(Condition::OneShared, ..)),
             "{score:?}"
         );
     }
@@ -253,6 +297,16 @@ fn a_trained_pipeline_is_evaluated() {
     );
     refused(&evaluate(&both, &store, &["--pieces", "0"]), 2, &["--pieces"]);
     refused(
+        &evaluate(&both, &store, &["--draws", "0"]),
+        2,
+        &["--draws", "1 to 1000"],
+    );
+    refused(
+        &evaluate(&both, &store, &["--ties", "first"]),
+        2,
+        &["lowest or nearest"],
+    );
+    refused(
         &evaluate(&[&direct], &store, &["--what", "mes-pseudo"]),
         1,
         &["needs 10 pieces", "--pieces"],
@@ -288,28 +342,40 @@ fn held_out(store: &Path, csv: &Path, runs: &Path) {
         .for_each(|setting| arguments.extend(["--set", setting]));
     arguments.extend(["--set", "training.epochs=1"]);
     done(&stemwise(&arguments));
-    let items = |run: &str, mark: bool| {
-        let folder = runs.join(format!("evaluated-{run}"));
+    let items = |run: &str, mark: bool, criterion: Criterion| {
+        let share = criterion.share.to_string();
+        let folder = runs.join(format!("evaluated-{run}-{share}"));
         let more = [
             "--what",
             "agreement",
             "--judgements",
             csv,
+            "--share",
+            &share,
             "--out",
             folder.to_str().unwrap(),
         ];
         done(&evaluate(&[&runs.join(run).join("drums")], store, &more));
         let found = read(&folder);
         assert!(found.simulated);
-        assert!(
-            found
-                .scores
-                .iter()
-                .all(|score| matches!(score.measure, Measure::Agreement(_, Heldout::Part)) == mark)
-        );
+        assert!(found.scores.iter().all(|score| {
+            let Measure::Agreement(_, by, heldout) = score.measure else {
+                panic!("{score:?}")
+            };
+            by == criterion && (heldout == Heldout::Part) == mark
+        }));
         found.scores.iter().map(|score| score.pieces).sum::<usize>()
     };
-    let (all, held_out) = (items("clean", false), items("clean-paft", true));
+    let usual = Criterion::default();
+    let (all, held_out) = (items("clean", false, usual), items("clean-paft", true, usual));
+    // by another share: of those, the ones that it was not trained on
+    let share = Share::AtLeast80;
+    let other = Criterion { share, ..usual };
+    let (all_others, others) = (items("clean", false, other), items("clean-paft", true, other));
+    assert!(
+        all_others > 0 && others <= held_out && others < all_others,
+        "{others} of {all_others}"
+    );
     // 3 of 10, of either condition to the nearest
     assert!(
         held_out >= 1 && (all as f64 * 0.3 - held_out as f64).abs() <= 1.0,

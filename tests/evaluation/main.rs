@@ -7,6 +7,7 @@ mod protocols;
 
 use std::{
     cell::RefCell,
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     process::Output,
@@ -18,14 +19,14 @@ use common::{
     small, untrained,
 };
 use stemwise::{
-    corpus::{Catalogue, Instrument, Mix, Piece, SoundingStarts, Split, TempoClasses},
+    corpus::{Catalogue, Excerpt, Instrument, Mix, Piece, SoundingStarts, Split, TempoClasses},
     eval::{
-        EvalError, Evaluation, Heldout, K, Measure, Preset, Ratio, Subject, What, correlation,
+        EvalError, Evaluation, Heldout, K, Measure, Point, Preset, Ratio, Setup, Subject, What, correlation,
         identification, leak, mes_normal, mes_pseudo,
     },
     generate::synth::{SynthOptions, synthesise},
-    listening::Condition,
-    metrics::{Embeddings, nearest_others},
+    listening::{Condition, Criterion, Share},
+    metrics::{Embeddings, Ties, nearest_others},
 };
 
 /// A store with a test split, or without.

@@ -17,7 +17,7 @@ use stemwise::{
     eval::Evaluation,
     generate::render::{RenderOptions, render},
     library::{FOLD, Library, Query, Writer, search},
-    listening::{Clips, Items, Judgements, SplitBy, Summary},
+    listening::{Clips, Criterion, Items, Judgements, SplitBy, Summary},
     train::{
         Run, RunConfig,
         exchange::{export, import},
@@ -226,9 +226,9 @@ fn config(folder: &Path) -> Reader {
 fn answers(folder: &Path) -> Reader {
     file(folder.join("answers.csv"), |path| {
         let judgements = Judgements::read(path)?;
-        Summary::of(&judgements);
+        Summary::of(&judgements, Criterion::default());
         for by in [SplitBy::Item, SplitBy::Response] {
-            Items::clear(&judgements).split(1, by);
+            Items::clear(&judgements, Criterion::default()).split(1, by);
         }
         Ok::<(), Box<dyn Error>>(())
     })
@@ -237,7 +237,7 @@ fn answers(folder: &Path) -> Reader {
 fn clips(folder: &Path) -> Reader {
     let table = folder.join("answers.csv");
     fs::write(&table, seeds::answers(folder).swap_remove(0)).unwrap();
-    let judged = Items::clear(&Judgements::read(&table).unwrap()).judged();
+    let judged = Items::clear(&Judgements::read(&table).unwrap(), Criterion::default()).judged();
     file(folder.join("clips.json"), move |path| {
         let clips = Clips::read(&[path.into()])?;
         // most files do not have them all

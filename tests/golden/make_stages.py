@@ -479,6 +479,8 @@ def main():
     gains = 10 ** (torch.rand(8, 5) * 0.6 - 0.3)
     given = {"gains": gains, "labels": labels, "sounding": (labels >= 0).float()}
     write("contrast", Contrast(3), contrast, samples, TRIPLET + [PARTIAL], out, given=given, settings=size(3))
+    # [H25]'s ablations
+    write("h25-triplets", Hashizume(3), all_instruments, samples, TRIPLET, out, given=others, settings=size(3))
 
 
 if __name__ == "__main__":

@@ -15,9 +15,13 @@ pub fn folder() -> PathBuf {
 
 /// A part of `metrics.json`.
 pub fn case(name: &str) -> Value {
-    let text = fs::read_to_string(folder().join("metrics.json")).unwrap();
-    let mut all: Value = serde_json::from_str(&text).unwrap();
-    all[name].take()
+    file("metrics.json")[name].take()
+}
+
+/// A file of the folder.
+pub fn file(name: &str) -> Value {
+    let text = fs::read_to_string(folder().join(name)).unwrap();
+    serde_json::from_str(&text).unwrap()
 }
 
 /// Numbers, of which `null` stands for NaN.

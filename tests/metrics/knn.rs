@@ -1,9 +1,9 @@
 use approx::assert_abs_diff_eq;
 use stemwise::metrics::{
-    Embeddings, MetricsError, Neighbour, Neighbours, Proportion, nearest, nearest_others, vote,
+    Embeddings, MetricsError, Neighbour, Neighbours, Proportion, Ties, nearest, nearest_others, vote,
 };
 
-use crate::fixture::{case, in_threads, integers, matrix, random, table};
+use crate::fixture::{case, file, in_threads, integers, matrix, random, table};
 
 /// Every distance, sorted by (distance, index).
 fn oracle(
@@ -60,7 +60,9 @@ fn neighbours_and_votes_are_those_of_scikit_learn() {
         let pairs = pairs.map(|(i, d)| i.into_iter().map(|i| i as usize).zip(d).collect::<Vec<_>>());
         // scikit-learn expands ‖x‖² − 2xy + ‖y‖², which costs it a few digits
         assert_same(&found, &pairs.collect::<Vec<_>>(), 1e-9);
-        let predicted = found.predict(&labels).unwrap();
+        let by = |ties| found.predict(&labels, ties).unwrap();
+        assert_eq!(by(Ties::Lowest), integers(&expected["predicted"]));
+        let predicted = by(Ties::Nearest);
         let tied: Vec<bool> = expected["tied"]
             .as_array()
             .unwrap()
@@ -74,7 +76,7 @@ fn neighbours_and_votes_are_those_of_scikit_learn() {
                 assert_eq!(ours, theirs, "query {query}");
                 continue;
             }
-            // Of labels with equally many votes, theirs is the smallest and ours the nearest one's.
+            // Of labels with equally many votes, theirs is the smallest, and the other rule's the nearest one's.
             let near = &found.all()[query];
             let count = |label| near.iter().filter(|n| labels[n.index] == label).count();
             let most = near.iter().map(|n| count(labels[n.index])).max().unwrap();
@@ -93,12 +95,31 @@ fn neighbours_and_votes_are_those_of_scikit_learn() {
             "{ties} ties, {differ} differ: too few to tell"
         );
         let right = predicted.iter().zip(&labels).filter(|(a, b)| a == b).count();
-        let accuracy = found.accuracy(&labels).unwrap();
+        let accuracy = found.accuracy(&labels, Ties::Nearest).unwrap();
         assert_eq!(
             accuracy,
             Proportion::new(right as u64, labels.len() as u64).unwrap()
         );
     }
+}
+
+/// Where pieces have few segments the rule for ties decides much: `make_votes.py`.
+#[test]
+fn tied_votes_are_those_of_scikit_learn() {
+    let case = file("votes.json");
+    let (x, dimension) = matrix(&case["x"]);
+    let labels = integers(&case["labels"]);
+    let found = nearest_others(Embeddings::new(&x, dimension).unwrap(), 5, None).unwrap();
+    assert_eq!(
+        found.predict(&labels, Ties::Lowest).unwrap(),
+        integers(&case["predicted"])
+    );
+    let right = |ties| found.accuracy(&labels, ties).unwrap();
+    let theirs = Proportion::new(case["right"].as_u64().unwrap(), labels.len() as u64).unwrap();
+    assert_eq!(right(Ties::Lowest), theirs);
+    assert!(case["tied"].as_u64().unwrap() > 30);
+    // the nearest label flatters
+    assert!(right(Ties::Nearest).share() > theirs.share() + 0.05);
 }
 
 #[test]
@@ -174,25 +195,37 @@ fn queries_need_not_be_candidates() {
     let queries = [1.9f32, 7.0];
     let of = |x| Embeddings::new(x, 1).unwrap();
     let found = nearest(of(&queries), of(&library), 2, |_, candidate| candidate == 2).unwrap();
-    assert_eq!(found.predict(&["a", "b", "c", "d"]).unwrap(), ["b", "d"]);
+    assert_eq!(
+        found.predict(&["a", "b", "c", "d"], Ties::Nearest).unwrap(),
+        ["b", "d"]
+    );
     assert_eq!(found.all()[0][1].index, 0);
     let fewer = nearest(of(&queries), of(&library), 100, |_, _| false).unwrap();
     assert_eq!(fewer.all()[1].len(), 4);
 }
 
 #[test]
-fn votes_are_counted_and_ties_go_to_the_nearest() {
+fn votes_are_counted_and_ties_go_by_the_rule() {
     let near: Vec<Neighbour> = (0..5)
         .map(|index| Neighbour {
             index,
             distance: 1.0 + index as f64,
         })
         .collect();
-    assert_eq!(vote(&near, &[3, 1, 1, 2, 1]), Some(1));
-    assert_eq!(vote(&near, &[9, 1, 1, 9, 4]), Some(9));
-    assert_eq!(vote(&near, &[4, 1, 9, 9, 1]), Some(1));
-    assert_eq!(vote::<u8>(&[], &[]), None);
-    assert_eq!(vote(&near, &[7]), Some(7));
+    let rules = [Ties::Lowest, Ties::Nearest];
+    let both = |labels: &[u8]| rules.map(|ties| vote(&near, labels, ties));
+    assert_eq!(both(&[3, 1, 1, 2, 1]), [Some(1); 2]);
+    assert_eq!(both(&[9, 1, 1, 9, 4]), [Some(1), Some(9)]);
+    assert_eq!(both(&[4, 9, 1, 1, 9]), [Some(1), Some(9)]);
+    assert_eq!(both(&[4, 1, 9, 9, 1]), [Some(1); 2]);
+    // a tie of one vote each: the lowest of all, and the nearest
+    assert_eq!(both(&[5, 4, 3, 2, 6]), [Some(2), Some(5)]);
+    assert_eq!(both(&[7]), [Some(7); 2]);
+    assert_eq!(vote::<u8>(&[], &[], Ties::Lowest), None);
+    for ties in rules {
+        assert_eq!(ties.to_string().parse(), Ok(ties));
+    }
+    assert!("first".parse::<Ties>().unwrap_err().contains("lowest or nearest"));
 }
 
 #[test]
@@ -224,7 +257,7 @@ fn what_cannot_be_compared_is_refused() {
     ));
     assert!(nearest(of(2), of(3), 1, |_, _| false).is_err());
     assert!(nearest_others(of(2), 1, Some(&[1, 2])).is_err());
-    let error = nearest_others(of(2), 1, Some(&[1, 2, 1])).and_then(|n| n.predict(&[0, 1]));
+    let error = nearest_others(of(2), 1, Some(&[1, 2, 1])).and_then(|n| n.predict(&[0, 1], Ties::Lowest));
     assert!(matches!(
         error,
         Err(MetricsError::Length {
@@ -239,7 +272,7 @@ fn what_cannot_be_compared_is_refused() {
     assert!(none.is_empty());
     let nothing = nearest_others(none, 5, None).unwrap();
     assert_eq!(
-        nothing.accuracy::<u8>(&[]),
+        nothing.accuracy::<u8>(&[], Ties::Lowest),
         Err(MetricsError::Empty { what: "trials" })
     );
 }

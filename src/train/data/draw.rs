@@ -37,6 +37,7 @@ pub(crate) trait Draw: Sync {
 pub(crate) struct Sampled {
     task: Task,
     triplets: Triplets,
+    additional: bool,
     /// Whether partial mixes follow.
     partial: bool,
     train: Sampler,
@@ -60,6 +61,7 @@ impl Sampled {
         let mut sampled = Sampled {
             task: recipe.task,
             triplets: recipe.data.triplets,
+            additional: recipe.data.additional,
             partial: recipe.loss.norm > 0.0,
             train,
             validation,
@@ -144,7 +146,7 @@ impl Sampled {
             items.push(Item::of_mix(self.sampler(set).partial_mix(step, index)?, set));
         }
         Ok(Example {
-            additional,
+            additional: additional.filter(|_| self.additional),
             ..Example::of(condition, items)
         })
     }
@@ -169,5 +171,55 @@ impl Draw for Sampled {
         }
         let draw = |i: usize| self.draw(VALIDATION, conditions[i % conditions.len()], 0, i as u64);
         (0..count).map(draw).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        corpus::{Catalogue, Piece, SamplerOptions, Sampling, SoundingStarts, Split, TempoClasses},
+        train::recipe::{Overrides, resolve},
+    };
+
+    const LEN: usize = 1000;
+
+    fn sampler(split: Split) -> Sampler {
+        let loud: Vec<f32> = (0..8 * LEN)
+            .map(|i| if i % 2 == 0 { 0.5 } else { -0.5 })
+            .collect();
+        let piece = |id| Piece {
+            id,
+            work: None,
+            frames: loud.len() as u64,
+            tempo: Some(100.0),
+            sounding: std::array::from_fn(|_| SoundingStarts::find(&loud, LEN)),
+        };
+        let classes = TempoClasses::new(&[100.0], 1).unwrap();
+        let catalogue = Catalogue::new(split, (1..9).map(piece).collect(), LEN, &classes).unwrap();
+        let options = SamplerOptions {
+            seed: 1,
+            batch: 8,
+            sampling: Sampling::FixedPerEpoch { size: 40 },
+        };
+        Sampler::new(catalogue, options).unwrap()
+    }
+
+    /// The ablations of [H25] leave additional triplets out, and draw the same basic ones.
+    #[test]
+    fn additional_triplets_can_be_left_out() {
+        let drawn = |recipe: &str| {
+            let recipe = resolve(recipe, &Overrides::default()).unwrap();
+            let [train, validation] = [Split::Train, Split::Validation].map(sampler);
+            let sampled = Sampled::new(&recipe, train, validation, [true; 5], &|_, _| {}).unwrap();
+            let examples = (0..8).map(|index| sampled.training(3, index).unwrap());
+            let examples: Vec<Example> = examples.collect();
+            let basic = examples.iter().map(|e| (e.condition, format!("{:?}", e.items)));
+            let additional = examples.iter().filter(|e| e.additional.is_some()).count();
+            (basic.collect::<Vec<_>>(), additional)
+        };
+        let ((with, all), (without, none)) = (drawn("h25-g"), drawn("h25-f"));
+        assert_eq!((all, none), (8, 0));
+        assert_eq!(with, without);
     }
 }

@@ -65,7 +65,7 @@ impl JudgementTable {
 
     /// The clear items as the recipe divides them: trained on, and held out.
     pub fn divided(&self, recipe: &Recipe) -> [Vec<listening::Judged>; 2] {
-        Items::clear(&self.judgements).split(recipe.seed, recipe.data.split)
+        Items::clear(&self.judgements, recipe.data.criterion()).split(recipe.seed, recipe.data.split)
     }
 }
 

@@ -18,8 +18,11 @@ pub const RECIPES: &[(&str, &str)] = files!["":
     "cascade",
     "cascade-scratch",
     "cascade-ft",
+    "cascade-ft-normal",
     "cascade-extractor-paft",
+    "cascade-extractor-paft-normal",
     "cascade-ft-paft",
+    "cascade-ft-paft-normal",
     "cascade-paft",
     "direct-pretraining",
     "direct",
@@ -30,12 +33,20 @@ pub const RECIPES: &[(&str, &str)] = files!["":
     "direct-da-paft",
     "direct-reconst-paft",
     "h25-pretraining",
+    "h25-c",
+    "h25-d",
+    "h25-e",
+    "h25-f",
+    "h25-g",
+    "h25-h",
+    "h25-no-norm-scratch",
+    "h25-no-norm",
     "h25",
     "contrast",
 ];
 
-/// The recipes that are none of the papers'.
-pub const OWN: &[&str] = &["contrast"];
+/// Recipes that are no row of any paper's table: variants of our own.
+pub const VARIANTS: &[&str] = &["contrast", "cascade-scratch", "direct-norm", "direct-paft"];
 
 /// Names and texts of the presets, from the smallest up.
 pub const PRESETS: &[(&str, &str)] = files!["presets/": "tiny", "small", "paper"];

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     audio::Stft,
     corpus::Instrument,
-    listening::SplitBy,
+    listening::{Aspect, Criterion, Share, SplitBy},
     models::{Last, SUBSPACES},
     train::TrainError,
 };
@@ -129,6 +129,9 @@ pub struct Data {
     pub segment_seconds: f64,
     /// What triplets are made of.
     pub triplets: Triplets,
+    /// Whether a triplet of pseudo pieces is also one of another instrument, with positive and negative swapped.
+    #[serde(default = "additional")]
+    pub additional: bool,
     /// When they are drawn.
     pub sampling: Sampling,
     /// Samples of a fixed set.
@@ -143,9 +146,30 @@ pub struct Data {
     /// For contrast, by how many decibels a stem is made louder or softer at most.
     #[serde(default = "gain")]
     pub gain: f32,
+    /// In what respect judgements are learned.
+    #[serde(default)]
+    pub aspect: Aspect,
+    /// How many listeners must agree about an item.
+    #[serde(default)]
+    pub share: Share,
     /// File of judgements, for tasks that learn from them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judgements: Option<std::path::PathBuf>,
+}
+
+impl Data {
+    /// Which judged items count.
+    pub fn criterion(&self) -> Criterion {
+        Criterion {
+            aspect: self.aspect,
+            share: self.share,
+        }
+    }
+}
+
+/// Of files that do not say it.
+fn additional() -> bool {
+    true
 }
 
 /// What triplets are made of.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::engine::Engine;
 use crate::{
-    metrics::{Embeddings, nearest_others},
+    metrics::{Embeddings, Ties, nearest_others},
     train::{
         Scores, TrainError,
         data::{Data, KnnData},
@@ -79,7 +79,8 @@ fn neighbours(engine: &mut Engine, knn: &KnnData) -> Result<BTreeMap<String, f32
         };
         // a single segment has no neighbours
         if labels.len() > 1 {
-            let accuracy = nearest_others(embeddings, NEIGHBOURS, None)?.accuracy(&labels)?;
+            let accuracy =
+                nearest_others(embeddings, NEIGHBOURS, None)?.accuracy(&labels, Ties::default())?;
             scores.insert(instrument.to_string(), accuracy.share() as f32);
         }
     }
