@@ -212,6 +212,7 @@ fn rankings_are_those_of_the_definition() {
         hash: library.entries()[n].hash.clone(),
         channel: None,
         vectors: rows[n].clone(),
+        presence: None,
     };
     type Focus<'a> = (&'a [(Instrument, f64)], [f64; 5]);
     let focuses: [Focus; 4] = [
@@ -266,6 +267,7 @@ fn ten_thousand_files_are_searched_in_no_time() {
             hash: library.entries()[5].hash.clone(),
             channel: None,
             vectors: rows[5].clone(),
+            presence: None,
         };
         let searching = Instant::now();
         let found = search(&library, &[query], &[(Instrument::Drums, 1.0)], 10, FOLD);
