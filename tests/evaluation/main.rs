@@ -18,10 +18,10 @@ use common::{
     small, untrained,
 };
 use stemwise::{
-    corpus::{Catalogue, Instrument, Mix, Piece, SoundingStarts, Split, TempoClasses},
+    corpus::{Catalogue, Excerpt, Instrument, Mix, Piece, SoundingStarts, Split, TempoClasses},
     eval::{
         EvalError, Evaluation, Heldout, K, Measure, Preset, Ratio, Subject, What, correlation,
-        identification, leak, mes_normal, mes_pseudo,
+        identification, leak, mes_normal, mes_pseudo, presence,
     },
     generate::synth::{SynthOptions, synthesise},
     listening::Condition,
