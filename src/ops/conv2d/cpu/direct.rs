@@ -28,11 +28,11 @@ pub fn suits(g: &Geometry) -> bool {
     g.big_channels <= MOST_CHANNELS && (pitch - q) * k <= 128 * q && vectors::available()
 }
 
+/// As [`super::forward`].
 pub fn forward(g: &Geometry, big: &[f32], w: &[f32], bias: &[f32], small: &mut [f32]) {
     let depth = g.big_channels * g.taps();
-    let [p, q] = g.small;
     let of_row = pitch(g) * (g.big_channels * g.stride[0] * g.stride[1] + Correlate::BLOCK);
-    let strips = Strip::all(g, p, of_row, STRIP);
+    let strips = Strip::all(g, g.small[0], of_row, STRIP);
     with_scratch(w.len(), |packed| {
         pack(packed, g.small_channels, depth, |k, j| w[k * depth + j]);
         let (packed, out) = (&*packed, Shared::new(small));
@@ -55,19 +55,29 @@ pub fn forward(g: &Geometry, big: &[f32], w: &[f32], bias: &[f32], small: &mut [
                     correlate.run();
                     for (k, sums) in ks.zip(sums.chunks_exact(pitch)) {
                         let bias = bias.get(k).copied().unwrap_or(0.0);
-                        for (i, n) in strip.samples.clone().enumerate() {
-                            let start = ((n * g.small_channels + k) * p + strip.rows.start) * q;
-                            // SAFETY: a task alone has these samples and rows.
-                            let out = unsafe { out.part(start, strip.rows.len() * q) };
-                            for (out, row) in out.chunks_exact_mut(q).zip(lines.rows(sums, i)) {
-                                out.iter_mut().zip(row).for_each(|(out, &x)| *out = x + bias);
-                            }
-                        }
+                        paste(&lines, sums, bias, k, &out);
                     }
                 }
             });
         });
     });
+}
+
+/// Copies channel `k` of a strip's result to its samples.
+fn paste(lines: &Phases<'_>, sums: &[f32], bias: f32, k: usize, small: &Shared<f32>) {
+    let Phases { g, strip, .. } = lines;
+    let [p, q] = g.small;
+    for (i, n) in strip.samples.clone().enumerate() {
+        let start = ((n * g.small_channels + k) * p + strip.rows.start) * q;
+        // SAFETY: a task alone has these samples and rows.
+        let small = unsafe { small.part(start, strip.rows.len() * q) };
+        for (small, row) in small.chunks_exact_mut(q).zip(lines.rows(sums, i)) {
+            small
+                .iter_mut()
+                .zip(row)
+                .for_each(|(small, &x)| *small = x + bias);
+        }
+    }
 }
 
 /// Weights in blocks of channels of the result, and in a block by what they are multiplied with: `weight(channel, j)`.
@@ -109,12 +119,13 @@ impl Phase {
     }
 }
 
+/// As [`super::transpose`].
 pub fn transpose(g: &Geometry, small: &[f32], w: &[f32], bias: &[f32], big: &mut [f32]) {
-    let ([stride_h, stride_w], [h, wide]) = (g.stride, g.big);
+    let [stride_h, stride_w] = g.stride;
     let phases = (0..stride_h).flat_map(|a| (0..stride_w).map(move |b| [a, b]));
     let phases: Vec<Phase> = phases.map(|phase| Phase::of(g, w, phase)).collect();
     let of_row = pitch(g) * (g.small_channels + Correlate::BLOCK * stride_w);
-    let strips = Strip::all(g, (h + g.padding[0]).div_ceil(stride_h), of_row, STRIP);
+    let strips = Strip::all(g, (g.big[0] + g.padding[0]).div_ceil(stride_h), of_row, STRIP);
     let out = Shared::new(big);
     strips.par_iter().for_each(|strip| {
         let lines = Phases::of(g, strip);
@@ -166,6 +177,31 @@ pub fn transpose(g: &Geometry, small: &[f32], w: &[f32], bias: &[f32], big: &mut
     });
 }
 
+/// Copies the rows of phase `a` of channel `c` to the samples of a strip: `phase(b)` is what was made of columns `b`.
+fn paste_rows<'a>(
+    lines: &Phases<'_>,
+    phase: impl Fn(usize) -> &'a [f32],
+    a: usize,
+    bias: f32,
+    c: usize,
+    big: &Shared<f32>,
+) {
+    let Phases { g, strip, pitch, .. } = *lines;
+    let [h, w] = g.big;
+    for (m, n) in strip.samples.clone().enumerate() {
+        for (y, p) in strip.rows.clone().enumerate() {
+            let row = (g.stride[0] * p + a).checked_sub(g.padding[0]);
+            let Some(row) = row.filter(|&row| row < h) else {
+                continue;
+            };
+            // SAFETY: a task alone has these samples and rows.
+            let out = unsafe { big.part(((n * g.big_channels + c) * h + row) * w, w) };
+            let row = |b: usize| &phase(b)[m * lines.sample() + y * pitch..][..pitch];
+            interleave(out, row, g.stride[1], g.padding[1], bias);
+        }
+    }
+}
+
 /// A row of the big image from its phases: column `x` is element `(x + left) / stride` of phase `(x + left) % stride`.
 fn interleave<'a>(
     out: &mut [f32],
@@ -193,6 +229,7 @@ fn interleave<'a>(
     }
 }
 
+/// As [`super::weight_gradient`].
 pub fn weight_gradient(g: &Geometry, big: &[f32], small: &[f32], dw: &mut [f32]) {
     let (taps, depth) = (g.taps(), g.big_channels * g.taps());
     let of_row = pitch(g) * (g.stride[0] * g.stride[1] + Dots::BLOCK);

@@ -22,7 +22,7 @@ impl Strip {
         let most = (floats / of_row).max(4);
         let pieces = rows.div_ceil(most);
         let together = match pieces {
-            1 => (most / (rows + 4)).clamp(1, g.batch.div_ceil(super::TASKS)),
+            1 => (most / (rows + beyond(g))).clamp(1, g.batch.div_ceil(super::TASKS)),
             _ => 1,
         };
         let of_samples = |samples: Range<usize>| {
@@ -38,11 +38,10 @@ impl Strip {
 /// The lines of a strip.
 #[derive(Debug, Clone)]
 pub struct Phases<'a> {
-    g: &'a Geometry,
-    strip: &'a Strip,
+    pub g: &'a Geometry,
+    pub strip: &'a Strip,
     /// Elements of a row.
     pub pitch: usize,
-    /// Rows of the big image that the last taps see, beyond those of the first.
     beyond: usize,
 }
 
@@ -52,7 +51,7 @@ impl<'a> Phases<'a> {
             g,
             strip,
             pitch: pitch(g),
-            beyond: (g.kernel[0] - 1) / g.stride[0],
+            beyond: beyond(g),
         }
     }
 
@@ -207,6 +206,11 @@ impl<'a> Phases<'a> {
             .chunks(self.pitch)
             .take(self.strip.rows.len())
     }
+}
+
+/// Rows of a phase that the last taps see, beyond those that the first see.
+fn beyond(g: &Geometry) -> usize {
+    (g.kernel[0] - 1) / g.stride[0]
 }
 
 /// Elements of a row: enough for the taps of the last pixel, and for all columns of the big image.
