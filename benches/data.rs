@@ -265,6 +265,7 @@ fn training(path: &Path, device: &Device, batch: usize, run: &Path) -> Result<()
     };
     let config = RunConfig {
         corpus: path.into(),
+        renderings: Vec::new(),
         from: Vec::new(),
         recipe: resolve("separator", &overrides)?,
     };

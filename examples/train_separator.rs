@@ -51,6 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let config = RunConfig {
         corpus: root.clone(),
+        renderings: Vec::new(),
         from: Vec::new(),
         recipe: resolve("separator", &overrides)?,
     };

@@ -1,4 +1,4 @@
-//! The papers' losses against what PyTorch computes in f64; see `tests/golden/README.md`.
+//! The papers' losses, and supervised contrast, against what PyTorch computes in f64; see `tests/golden/README.md`.
 
 mod engine;
 
@@ -9,8 +9,9 @@ use stemwise::{
     Error, Result,
     kernel::StepValues,
     ops::{
-        Add, BceWithLogitsLoss, ChannelMask, Conv2d, L1Loss, L2Normalise, LeakyRelu, Linear, MaxPool2d,
-        MeanTime, MseLoss, Multiply, Reshape, Scale, Sum, TripletLoss, concat_batch, norm_loss, slice_batch,
+        Add, BceWithLogitsLoss, ChannelMask, ContrastLoss, Conv2d, L1Loss, L2Normalise, LeakyRelu, Linear,
+        MaxPool2d, MeanTime, MseLoss, Multiply, Reshape, Scale, Sum, TripletLoss, concat_batch, norm_loss,
+        normalise_subspaces, slice_batch,
     },
     shape::Shape,
     tape::{Parameters, Tape, Var},
@@ -37,6 +38,12 @@ struct Golden {
 impl Golden {
     fn margin(&self, case: &str) -> f32 {
         self.fixture.metadata("cases")[case]["margin"].as_f64().unwrap() as f32
+    }
+
+    fn temperature(&self, case: &str) -> f32 {
+        self.fixture.metadata("cases")[case]["temperature"]
+            .as_f64()
+            .unwrap() as f32
     }
 
     fn compare(&mut self, target: Target, name: &str, got: &[f64]) {
@@ -140,6 +147,14 @@ fn losses_are_what_pytorch_computes() {
     golden.check("bce_with_logits", &["input"], &["target"], |tape, vars| {
         tape.push(BceWithLogitsLoss, vars)
     });
+    for case in ["contrast", "contrast_warm", "contrast_some", "contrast_none"] {
+        let temperature = golden.temperature(case);
+        golden.check(case, &["vectors"], &["labels"], |tape, vars| {
+            let count = tape.shape(vars[1]).unwrap()[1];
+            let unit = normalise_subspaces(tape, vars[0], count)?;
+            tape.push(ContrastLoss { temperature }, &[unit, vars[1]])
+        });
+    }
     let margin = golden.margin("stage");
     golden.check(
         "stage",
@@ -167,6 +182,18 @@ fn losses_refuse_what_does_not_fit() {
     let weight = tape.input("weight", [2]);
     let biases = [2, 3].map(|count| tape.input("bias", [count]));
     let sounds = tape.input("sounds", [6, 3]);
+    let labels = [[6, 5], [6, 3], [4, 5]].map(|shape| tape.input("labels", shape));
+    let mut contrast = |temperature, labels| {
+        tape.push(ContrastLoss { temperature }, &[embeddings, labels])
+            .map(|_| ())
+    };
+    assert!(contrast(0.1, labels[0]).is_ok());
+    let contrasts = [
+        contrast(0.1, labels[1]),
+        contrast(0.1, labels[2]),
+        contrast(0.0, labels[0]),
+    ];
+    let [three, four, cold] = contrasts;
     let mut triplet = |margin, given: [Var; 3]| tape.push(TripletLoss { margin }, &given).map(|_| ());
     assert!(triplet(0.2, [embeddings, mask, weight]).is_ok());
     for (refused, says) in [
@@ -184,6 +211,13 @@ fn losses_refuse_what_does_not_fit() {
             "6×2",
         ),
         (tape.push(L2Normalise, &[weight]).map(|_| ()), "[2]"),
+        (three, "[6×3]"),
+        (four, "[4×5]"),
+        (cold, "temperature of 0"),
+        (
+            normalise_subspaces(&mut tape, embeddings, 3).map(|_| ()),
+            "3 sub-spaces",
+        ),
         (slice_batch(&mut tape, embeddings, 4, 3).map(|_| ()), "4..7"),
         (concat_batch(&mut tape, mask, sounds).map(|_| ()), "6×3"),
     ] {

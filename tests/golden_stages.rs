@@ -23,7 +23,7 @@ use stemwise::{
 
 /// The fixtures, and the recipes that minimise what each was made for. Recipes of one row differ in what they start
 /// from and in what they hear, not in what they do with it.
-const STAGES: [(&str, &[&str]); 12] = [
+const STAGES: [(&str, &[&str]); 13] = [
     ("separator", &["separator"]),
     ("clean", &["clean", "clean-paft"]),
     (
@@ -57,6 +57,7 @@ const STAGES: [(&str, &[&str]); 12] = [
     ("h25-pretraining", &["h25-pretraining"]),
     ("h25", &["h25", "h25-d", "h25-e", "h25-f", "h25-g", "h25-h"]),
     ("h25-triplets", &["h25-c", "h25-no-norm-scratch", "h25-no-norm"]),
+    ("contrast", &["contrast"]),
 ];
 
 /// The largest `‖got − want‖ / ‖want‖` of a tensor. The fixtures are f64 rounded to f32, 3e-8 off, of one number that
@@ -359,6 +360,11 @@ fn the_network_of_hashizume_with_the_norm_loss() {
 #[test]
 fn the_network_of_hashizume_without_the_norm_loss() {
     follow("h25-triplets");
+}
+
+#[test]
+fn contrast() {
+    follow("contrast");
 }
 
 /// Of a whole flat buffer, what a tensor has there.

@@ -142,6 +142,7 @@ fn sixteen_bits_learn_what_thirty_two_learn() {
     let run = |name: &str, precision: &str, device: &Device| {
         let config = RunConfig {
             corpus: root.clone(),
+            renderings: Vec::new(),
             from: Vec::new(),
             recipe: recipe(precision),
         };
@@ -222,6 +223,7 @@ fn an_adapter_without_16_bit_floats_says_so() {
     let run = folder.path().join("run");
     let config = RunConfig {
         corpus: folder.path().join("none"),
+        renderings: Vec::new(),
         from: Vec::new(),
         recipe: recipe("f16"),
     };

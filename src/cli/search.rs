@@ -85,6 +85,17 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
             note(cancelled(&query.given, channel));
         }
     }
+    for (query, instrument) in queries
+        .iter()
+        .flat_map(|q| focus.iter().map(move |&(i, _)| (q, i)))
+    {
+        if query.lacks(instrument) {
+            note(format!(
+                "{instrument} hardly sound in {}: what is found is like it in nothing that can be heard",
+                name(&query.given)
+            ));
+        }
+    }
     let found = search(&library, &queries, &focus, arguments.count.get(), arguments.fold);
     let gone = found.matches.iter().filter(|near| is_gone(near.entry)).count();
     if gone > 0 {
@@ -171,6 +182,12 @@ fn show(library: &Library, found: &Found<'_>) -> anyhow::Result<()> {
     } else {
         say(table(&rows))?;
     }
+    if !found.lacking.is_empty() {
+        say(format!(
+            "left out, as an instrument of the focus hardly sounds in them: {} files",
+            found.lacking.len()
+        ))?;
+    }
     match found.like_queries.as_slice() {
         [] => Ok(()),
         [one] => say(format!(
@@ -211,6 +228,7 @@ fn as_json(
             "gone": is_gone(near.entry),
             "distance": near.distance,
             "instruments": instruments,
+            "presence": presence(near.entry),
             "like": near.like.iter().map(path).collect::<Vec<_>>(),
         })
     });
@@ -229,9 +247,19 @@ fn as_json(
         "focus": focus,
         "fold": arguments.fold,
         "matches": matches.collect::<Vec<_>>(),
+        "lacking": found.lacking.iter().map(path).collect::<Vec<_>>(),
         "like_queries": found.like_queries.iter().map(path).collect::<Vec<_>>(),
     })
     .to_string()
+}
+
+/// By instrument; null of a model that does not say so.
+fn presence(entry: &Entry) -> Option<serde_json::Map<String, serde_json::Value>> {
+    let named = Instrument::ALL
+        .iter()
+        .map(Instrument::to_string)
+        .zip(entry.presence?);
+    Some(named.map(|(name, presence)| (name, json!(presence))).collect())
 }
 
 /// Whether the file is known not to be there: a disk that cannot be looked at may hold it.

@@ -23,14 +23,15 @@ pub struct Arguments {
         conflicts_with = "resume"
     )]
     name: Option<String>,
-    /// Corpus in the Slakh2100 layout, or a store of one
+    /// Corpus in the Slakh2100 layout, or a store of one; for contrast several, of which the first is validated on:
+    /// renderings of the same pieces, or others
     #[arg(
         long,
         value_name = "DIR",
         required_unless_present = "resume",
         conflicts_with = "resume"
     )]
-    corpus: Option<PathBuf>,
+    corpus: Vec<PathBuf>,
     /// A run to build on; several, if the recipe builds on several
     #[arg(long, value_name = "RUN", conflicts_with = "resume")]
     from: Vec<PathBuf>,
@@ -66,7 +67,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         device,
     } = arguments;
     let stop = interrupt::flag()?;
-    let (folder, outcome) = match (resume, name, corpus, out) {
+    let mut corpora = corpus.into_iter();
+    let (folder, outcome) = match (resume, name, corpora.next(), out) {
         (Some(folder), ..) => {
             if !recipe.is_empty() {
                 bail!(Misuse(
@@ -87,6 +89,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         (None, Some(name), Some(corpus), Some(folder)) => {
             let config = RunConfig {
                 corpus,
+                renderings: corpora.collect(),
                 from,
                 recipe: recipe.resolve(&name)?,
             };

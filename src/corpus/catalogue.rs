@@ -7,6 +7,8 @@ use super::{CorpusError, Instrument, SoundingStarts, Split, TempoClasses, tempo}
 pub struct Piece {
     /// The track's number, as [`super::Track::id`].
     pub id: u32,
+    /// What it is a rendering of, where [`Metadata::work`](super::Metadata::work) is known.
+    pub work: Option<String>,
     /// Length in samples.
     pub frames: u64,
     /// Beats per minute; a piece of unknown tempo has no part in pseudo pieces.

@@ -164,6 +164,12 @@ impl Track {
         format!("Track{:05}", self.id)
     }
 
+    /// What it is a rendering of, if its metadata can be read and say so.
+    pub fn work(&self) -> Option<String> {
+        let metadata = self.metadata().ok()?;
+        metadata.work().map(str::to_string)
+    }
+
     /// Reads `metadata.yaml`.
     ///
     /// # Errors

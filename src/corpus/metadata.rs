@@ -72,6 +72,15 @@ impl StemMetadata {
 }
 
 impl Metadata {
+    /// What tells the piece apart from others, however it was rendered: its identifier, or else where its MIDI lies.
+    pub fn work(&self) -> Option<&str> {
+        let named = [&self.uuid, &self.lmd_midi_dir].into_iter();
+        let mut named = named
+            .map(String::as_str)
+            .filter(|name| !name.is_empty() && *name != "None");
+        named.next()
+    }
+
     /// Reads a `metadata.yaml`. Nothing but the program and whether a stem is drums needs to be there, and of these two
     /// drums need one; all other fields may be missing, null or of another type, and are then as if nothing was said.
     ///

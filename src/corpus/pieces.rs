@@ -68,6 +68,7 @@ impl Pieces {
             }
             Ok(Piece {
                 id: track.id,
+                work: track.work.clone(),
                 frames: track.frames,
                 tempo: track.tempo,
                 sounding: sounding.map(Option::unwrap_or_default),
@@ -227,6 +228,7 @@ fn decoded(
     }
     let piece = Piece {
         id: track.id,
+        work: track.work(),
         frames,
         tempo: tempo(track),
         sounding,

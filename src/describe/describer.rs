@@ -26,6 +26,16 @@ pub enum Heard<'a> {
     Stems([Option<&'a [i16]>; 5]),
 }
 
+/// What a [`Describer`] says of some items.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Description {
+    /// `[items, sum of the instruments' dimensions]`
+    pub vectors: Vec<f32>,
+    /// The probability that each instrument sounds in an item, `[items, 5]`, in the order of [`Instrument::ALL`]; of a
+    /// model that says so.
+    pub presence: Option<Vec<f32>>,
+}
+
 impl Describer {
     /// Loads the best checkpoint (without one, the last) of one run of all instruments, or of several of one
     /// instrument each, in any order.
@@ -132,23 +142,41 @@ impl Describer {
         &self.identity
     }
 
+    /// Whether the model says which instruments sound: one of all instruments.
+    pub fn tells_presence(&self) -> bool {
+        self.recipe().model.tells_presence()
+    }
+
     /// The vectors of items of `samples` samples each, of all instruments in a row, in the order of
     /// [`instruments`](Self::instruments): `[items, sum of their dimensions]`.
     ///
     /// # Errors
     /// [`DescribeError`] for items of another length, or that the models cannot hear; a fault of the device.
     pub fn describe(&mut self, items: &[Heard<'_>], samples: usize) -> Result<Vec<f32>, DescribeError> {
-        let mut parts = Vec::new();
+        Ok(self.hear(items, samples)?.vectors)
+    }
+
+    /// The same vectors, and beside them how likely each instrument sounds, if the model
+    /// [says so](Self::tells_presence).
+    ///
+    /// # Errors
+    /// As [`describe`](Self::describe).
+    pub fn hear(&mut self, items: &[Heard<'_>], samples: usize) -> Result<Description, DescribeError> {
+        let (mut parts, mut presence) = (Vec::new(), Vec::new());
         for model in &mut self.models {
-            let values = model.describe(items, samples)?;
-            parts.push((values, model.recipe().dimensions()));
+            let described = model.describe(items, samples)?;
+            parts.push((described.vectors, model.recipe().dimensions()));
+            presence = described.presence;
         }
         let row = |item: usize| {
             parts
                 .iter()
                 .flat_map(move |(values, d)| &values[item * d..(item + 1) * d])
         };
-        Ok((0..items.len()).flat_map(row).copied().collect())
+        Ok(Description {
+            vectors: (0..items.len()).flat_map(row).copied().collect(),
+            presence: self.tells_presence().then_some(presence),
+        })
     }
 
     /// The vectors of one instrument, `[items, dimensions]`. Only its own model works.
@@ -164,7 +192,7 @@ impl Describer {
         for model in &mut self.models {
             let instruments = model.instruments();
             if let Some(place) = instruments.iter().position(|&i| i == instrument) {
-                let values = model.describe(items, samples)?;
+                let values = model.describe(items, samples)?.vectors;
                 let (row, d) = (model.recipe().dimensions(), model.recipe().network.dimensions);
                 let rows = values
                     .chunks_exact(row)

@@ -11,5 +11,5 @@ mod error;
 mod identity;
 mod model;
 
-pub use describer::{Describer, Heard};
+pub use describer::{Describer, Description, Heard};
 pub use error::DescribeError;

@@ -10,7 +10,7 @@ use crate::{
     corpus::Instrument,
     gpu::Device,
     tape::{Session, Tape, Var},
-    train::{Embedding, Network, Recipe, TrainError, Trained},
+    train::{Described, Embedding, Network, Recipe, TrainError, Trained},
 };
 
 /// Items that are described at once, always.
@@ -59,8 +59,8 @@ impl Model {
         }
     }
 
-    /// The vectors of items of `samples` samples, `[items, dimensions]`: of its instrument, or of all in a row.
-    pub fn describe(&mut self, items: &[Heard<'_>], samples: usize) -> Result<Vec<f32>, DescribeError> {
+    /// The vectors of items of `samples` samples, of its instrument or of all in a row, and what it says of presence.
+    pub fn describe(&mut self, items: &[Heard<'_>], samples: usize) -> Result<Described, DescribeError> {
         let Trained {
             folder,
             network,

@@ -54,6 +54,16 @@ pub(super) fn grid_of_rest(catalogue: &Catalogue, piece: u32, target: Instrument
     consecutive(catalogue, piece).filter(others).collect()
 }
 
+/// Those in which anything sounds.
+pub(super) fn grid_of_anything(catalogue: &Catalogue, piece: u32) -> Vec<u64> {
+    let sounds = |start: &u64| {
+        Instrument::ALL
+            .iter()
+            .any(|&i| catalogue.sounds(piece, i, *start))
+    };
+    consecutive(catalogue, piece).filter(sounds).collect()
+}
+
 fn consecutive(catalogue: &Catalogue, piece: u32) -> impl Iterator<Item = u64> {
     let len = catalogue.segment_len() as u64;
     let frames = catalogue

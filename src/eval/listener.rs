@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::EvalError;
+use super::{EvalError, What};
 use crate::{
     corpus::{Instrument, Mix, Pieces},
     describe::{Describer, Heard},
@@ -24,6 +24,18 @@ pub trait Subject {
     /// # Errors
     /// Anything that prevents it.
     fn describe_all(&mut self, mixes: &[Mix]) -> Result<Vec<f32>, EvalError>;
+
+    /// The probability that each instrument sounds, in the order of [`Instrument::ALL`], `[mixes, 5]`.
+    ///
+    /// # Errors
+    /// [`EvalError::Unfit`] unless the subject says so; anything that prevents it.
+    fn presence(&mut self, _mixes: &[Mix]) -> Result<Vec<f32>, EvalError> {
+        let message = "takes a run that says which instruments sound: contrast".into();
+        Err(EvalError::Unfit {
+            what: What::Presence.name(),
+            message,
+        })
+    }
 }
 
 /// Models that hear pieces of a corpus.
@@ -84,6 +96,12 @@ impl Subject for Listener<'_> {
     fn describe_all(&mut self, mixes: &[Mix]) -> Result<Vec<f32>, EvalError> {
         self.hear(mixes, None, |describer, heard, samples| {
             Ok(describer.describe(heard, samples)?)
+        })
+    }
+
+    fn presence(&mut self, mixes: &[Mix]) -> Result<Vec<f32>, EvalError> {
+        self.hear(mixes, None, |describer, heard, samples| {
+            Ok(describer.hear(heard, samples)?.presence.unwrap_or_default())
         })
     }
 }

@@ -22,6 +22,8 @@ pub enum Measure {
     CleanStems,
     /// How the distances between clean stems correlate with those between mixes.
     CleanStemAndMix,
+    /// How well it is told where the instrument sounds.
+    Presence,
     /// A ratio of separated stems, and how it is averaged.
     Separated(Ratio, Average),
     /// Agreement with listeners, on these items.
@@ -89,6 +91,7 @@ impl Measure {
             Measure::Leak(_) => What::Leak,
             Measure::CleanStems => What::Identification,
             Measure::CleanStemAndMix => What::Correlation,
+            Measure::Presence => What::Presence,
             Measure::Separated(..) => What::Sdr,
             Measure::Agreement(..) => What::Agreement,
         }
@@ -111,6 +114,7 @@ impl Measure {
             Measure::Leak(Asked::Rest),
             Measure::CleanStems,
             Measure::CleanStemAndMix,
+            Measure::Presence,
         ];
         let ratios = Ratio::ALL.into_iter();
         let ratios = ratios.flat_map(|ratio| Average::ALL.map(|average| Measure::Separated(ratio, average)));
@@ -134,6 +138,7 @@ impl fmt::Display for Measure {
             Measure::Leak(Asked::Rest) => f.write_str("piece of the rest"),
             Measure::CleanStems => f.write_str("clean stems"),
             Measure::CleanStemAndMix => f.write_str("clean stem and mix"),
+            Measure::Presence => f.write_str("area under the ROC curve"),
             Measure::Separated(ratio, average) => {
                 let ratio = ["SDR", "ISR", "SIR", "SAR"][*ratio as usize];
                 let average = ["median of medians", "mean of means"][*average as usize];

@@ -7,7 +7,7 @@ use super::{
     evaluate::{Errors, Task, pieces_of},
     identification, leak,
     listener::Listener,
-    mes_normal, mes_pseudo,
+    mes_normal, mes_pseudo, presence,
     separation::{Ratios, separation},
 };
 use crate::{
@@ -131,12 +131,13 @@ impl Task<'_> {
         evaluation: &mut Evaluation,
         errors: &mut Errors,
     ) -> Result<(), EvalError> {
-        for what in [What::Identification, What::Correlation] {
+        for what in [What::Identification, What::Correlation, What::Presence] {
             if !self.what.contains(&what) {
                 continue;
             }
             let scores = self.listen(describer, pieces, what.name(), |listener| match what {
                 What::Identification => self.identified(listener, evaluation),
+                What::Presence => self.told(listener),
                 _ => self.correlated(listener, evaluation),
             });
             keep(evaluation, errors, what, scores)?;
@@ -162,6 +163,18 @@ impl Task<'_> {
                 })
             })
             .collect()
+    }
+
+    fn told(&self, listener: &mut Listener<'_>) -> Result<Vec<Score>, EvalError> {
+        let catalogue = listener.pieces.catalogue();
+        let told = presence(listener, catalogue, &self.options.setup)?;
+        let scores = told.into_iter().map(|told| Score {
+            n: told.segments as u64,
+            pieces: told.pieces,
+            chance: Some(0.5),
+            ..Score::new(Measure::Presence, told.instrument, told.auc)
+        });
+        Ok(scores.collect())
     }
 
     fn correlated(

@@ -25,11 +25,13 @@ pub enum What {
     Correlation,
     /// Agreement with listeners.
     Agreement,
+    /// [`presence`](super::presence()).
+    Presence,
 }
 
 impl What {
     /// All of them, in the order of the papers' tables.
-    pub const ALL: [What; 7] = [
+    pub const ALL: [What; 8] = [
         What::MesNormal,
         What::MesPseudo,
         What::Sdr,
@@ -37,6 +39,7 @@ impl What {
         What::Leak,
         What::Identification,
         What::Correlation,
+        What::Presence,
     ];
 
     /// As on the command line.
@@ -93,6 +96,12 @@ impl What {
                 "Do the distances between segments stay the same when the clean stem is replaced by the mix? 1 is \
                  best; vectors that know nothing give 0.",
             ),
+            What::Presence => (
+                "presence",
+                "Presence of instruments",
+                "Segments of whole pieces: how often one in which the instrument sounds is given a higher probability \
+                 than one in which it does not. 100 % is best, 50 % chance.",
+            ),
             What::Agreement => (
                 "agreement",
                 "Agreement with listeners",
@@ -132,11 +141,15 @@ pub(super) fn protocols(asked: &[What], judged: bool, runs: &[Run]) -> Result<Ve
     let describe = recipes().all(|recipe| recipe.model.embeds());
     let separate = recipes().all(|recipe| !recipe.separates().is_empty());
     let of_all = recipes().all(|recipe| !recipe.model.of_one_instrument());
+    let tells_presence = recipes().all(|recipe| recipe.model.tells_presence());
     let fits = |what: What| match what {
         What::MesNormal => describe,
         What::MesPseudo | What::Leak => describe && recipes().all(|recipe| !recipe.model.hears_stems()),
         What::Sdr => separate,
-        What::Identification | What::Correlation => describe && of_all,
+        // vectors of length one have no largest norm
+        What::Identification => describe && of_all && !tells_presence,
+        What::Correlation => describe && of_all,
+        What::Presence => tells_presence,
         What::Agreement => describe && judged,
     };
     if asked.is_empty() {
@@ -149,7 +162,9 @@ pub(super) fn protocols(asked: &[What], judged: bool, runs: &[Run]) -> Result<Ve
                 What::MesNormal => "takes runs that describe",
                 What::MesPseudo | What::Leak => "takes runs that describe mixes",
                 What::Sdr => "takes runs that separate: separators, cascades, or direct with decoders",
-                What::Identification | What::Correlation => "takes a run of all instruments",
+                What::Identification => "takes a run of all instruments whose vectors have a length",
+                What::Correlation => "takes a run of all instruments",
+                What::Presence => "takes a run that says which instruments sound: contrast",
                 What::Agreement if describe => {
                     return Err(EvalError::Option {
                         option: "--judgements",

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Content, Entry, FileInfo, Header, LibraryError, Writer,
-    mean::{Mean, TOGETHER, rows},
+    mean::{Mean, Means, TOGETHER, rows},
     scan::Scan,
     worker::{Message, News, Work},
 };
@@ -282,15 +282,18 @@ impl Run<'_> {
         }
         let Some(Song {
             mean,
-            end: Some(content),
+            end: Some(mut content),
             ..
         }) = self.songs.remove(&file)
         else {
             return Ok(());
         };
-        let (vectors, hash) = (mean.mean(), content.hash.clone());
-        let infinite = |values: &Vec<f32>| values.iter().any(|x| !x.is_finite());
-        if vectors.as_ref().is_some_and(infinite) {
+        let (means, hash) = (mean.mean(self.header), content.hash.clone());
+        let infinite = |means: &Means| {
+            let mut values = means.vectors.iter().chain(means.presence.iter().flatten());
+            values.any(|x| !x.is_finite())
+        };
+        if means.as_ref().is_some_and(infinite) {
             let news = News::Failed {
                 hash: Some(hash),
                 reason: "the model describes it by what is no number".to_string(),
@@ -299,6 +302,8 @@ impl Run<'_> {
         }
         let by_channel = content.channel.map(|channel| (files[file].path.clone(), channel));
         self.summary.by_channel.extend(by_channel);
+        content.presence = means.as_ref().and_then(|means| means.presence);
+        let vectors = means.map(|means| means.vectors);
         self.writer
             .add(files[file].clone(), content, vectors.as_deref())?;
         self.summary.described += 1;

@@ -257,6 +257,19 @@ pub struct Content {
     pub seconds: f64,
     /// The channel that describes it, from 0, where the channels cancel one another; else all of them do.
     pub channel: Option<usize>,
+    /// How likely each instrument sounds in it, as [`Entry::presence`].
+    pub presence: Option<Presence>,
+}
+
+/// Probabilities from 0 to 1, in the order of [`Instrument::ALL`].
+pub type Presence = [f32; Instrument::ALL.len()];
+
+/// Below this, an instrument counts as absent.
+const PRESENT: f32 = 0.5;
+
+/// Whether an instrument hardly sounds, as far as anything says so.
+pub(super) fn lacks(presence: Option<Presence>, instrument: Instrument) -> bool {
+    presence.is_some_and(|presence| presence[instrument as usize] < PRESENT)
 }
 
 /// A file of a library.
@@ -271,12 +284,21 @@ pub struct Entry {
     /// The channel that describes it, from 0, where the channels cancel one another; else all of them do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<usize>,
+    /// How likely each instrument sounds in a segment of it: the mean over its segments. None from a model that does not
+    /// say so, for a silent file, and in libraries of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub presence: Option<Presence>,
     /// Its row of the matrix, and the first half of that row's BLAKE3; none for a silent file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub row: Option<Row>,
 }
 
 impl Entry {
+    /// Whether an instrument hardly sounds in it: its presence is known, and below a half.
+    pub fn lacks(&self, instrument: Instrument) -> bool {
+        lacks(self.presence, instrument)
+    }
+
     /// Whether silence is what an earlier version said, which also said it of channels that cancel one another.
     pub(super) fn doubtful(&self) -> bool {
         cfg!(unix) && self.row.is_none() && self.file.changed.is_none()

@@ -3,10 +3,13 @@
 use std::{path::Path, sync::atomic::AtomicBool};
 
 use super::{
-    Header, LibraryError,
+    Header, LibraryError, Presence,
     song::{Part, hear},
 };
-use crate::describe::{Describer, Heard};
+use crate::{
+    corpus::Instrument,
+    describe::{Describer, Description, Heard},
+};
 
 /// Segments that are described at once.
 pub(super) const TOGETHER: usize = 8;
@@ -29,29 +32,49 @@ impl Mean {
     }
 
     /// `None` without a segment.
-    pub fn mean(&self) -> Option<Vec<f32>> {
+    pub fn mean(&self, header: &Header) -> Option<Means> {
         let mean = |sum: &f64| (sum / self.count as f64) as f32;
-        (self.count > 0).then(|| self.sums.iter().map(mean).collect())
+        let mut vectors: Vec<f32> = self.sums.iter().map(mean).collect();
+        let presence = vectors.split_off(vectors.len().min(header.width()));
+        (self.count > 0).then(|| Means {
+            vectors,
+            presence: presence.try_into().ok(),
+        })
     }
 }
 
-/// What each of some segments is described by: a row of a library.
+/// What a file is described by.
+pub(super) struct Means {
+    /// A row of a library.
+    pub vectors: Vec<f32>,
+    pub presence: Option<Presence>,
+}
+
+/// What each of some segments is described by: its vectors, and its presence after them, if the model says so.
 pub(super) fn rows(
     describer: &mut Describer,
     header: &Header,
     segments: &[&[i16]],
 ) -> Result<Vec<Vec<f32>>, LibraryError> {
     let heard: Vec<Heard<'_>> = segments.iter().map(|segment| Heard::Mix(segment)).collect();
-    let rows = describer.describe(&heard, header.segment)?;
-    Ok(rows.chunks_exact(header.width()).map(<[f32]>::to_vec).collect())
+    let Description { vectors, presence } = describer.hear(&heard, header.segment)?;
+    let mut rows: Vec<Vec<f32>> = vectors
+        .chunks_exact(header.width())
+        .map(<[f32]>::to_vec)
+        .collect();
+    let presence = presence.unwrap_or_default();
+    for (row, presence) in rows.iter_mut().zip(presence.chunks_exact(Instrument::ALL.len())) {
+        row.extend_from_slice(presence);
+    }
+    Ok(rows)
 }
 
-/// The vectors of one file, none if it is silent, and the channel that gave them, if not all did.
+/// What describes one file, nothing if it is silent, and the channel that gave them, if not all did.
 pub(super) fn describe_file(
     describer: &mut Describer,
     header: &Header,
     path: &Path,
-) -> Result<(Option<Vec<f32>>, Option<usize>), LibraryError> {
+) -> Result<(Option<Means>, Option<usize>), LibraryError> {
     let (mut mean, mut waiting, mut failed) = (Mean::default(), Vec::new(), None);
     let mut flush = |mean: &mut Mean, waiting: &mut Vec<Vec<i16>>| {
         let items: Vec<&[i16]> = waiting.iter().map(Vec::as_slice).collect();
@@ -83,7 +106,7 @@ pub(super) fn describe_file(
         Some(error) => Err(error),
         None => {
             flush(&mut mean, &mut waiting)?;
-            Ok((mean.mean(), heard.and_then(|heard| heard.channel)))
+            Ok((mean.mean(header), heard.and_then(|heard| heard.channel)))
         }
     }
 }

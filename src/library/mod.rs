@@ -27,6 +27,10 @@
 //! of a run log and matrix are written anew in the order of paths, if anything was dropped or came in another order:
 //! the same music gives the same files, however often the work was stopped.
 //!
+//! **Presence.** A model that says which instruments sound gives every segment a probability for each; an entry has their
+//! means. Vectors of length one say nothing of how loud an instrument is, or whether it is there, so a search by some
+//! instruments leaves out the files in which one of them has less than a half.
+//!
 //! **Distances.** Between two files, an instrument's is the Euclidean distance of their vectors over the library's: the
 //! root of the mean square of the distances of all pairs of its contents, so that 1 is what two files of the library
 //! usually have. The distance is the mean of the instruments', weighted by the focus; that to several queries is the mean
@@ -50,7 +54,7 @@ mod worker;
 mod writer;
 
 pub use embed::{EmbedOptions, Failure, Progress, Summary, embed};
-pub use entry::{Content, Entry, FileInfo, Header, Row, RunName, Subspace};
+pub use entry::{Content, Entry, FileInfo, Header, Presence, Row, RunName, Subspace};
 pub use error::LibraryError;
 pub use query::{Queries, Query};
 pub use reader::Library;

@@ -6,8 +6,12 @@ use std::{
     sync::atomic::AtomicBool,
 };
 
-use super::{Entry, FileInfo, Header, Library, LibraryError, entry::hash_file, mean::describe_file};
-use crate::{describe::Describer, files};
+use super::{
+    Entry, FileInfo, Header, Library, LibraryError, Presence,
+    entry::{hash_file, lacks},
+    mean::describe_file,
+};
+use crate::{corpus::Instrument, describe::Describer, files};
 
 /// A piece of music to search by.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +24,15 @@ pub struct Query {
     pub channel: Option<usize>,
     /// Its row.
     pub vectors: Vec<f32>,
+    /// How likely each instrument sounds in it, as [`Entry::presence`].
+    pub presence: Option<Presence>,
+}
+
+impl Query {
+    /// Whether an instrument hardly sounds in it, as far as the model says so.
+    pub fn lacks(&self, instrument: Instrument) -> bool {
+        lacks(self.presence, instrument)
+    }
 }
 
 /// Finds queries in a library, or describes them as it was described. The model is loaded when it is needed first.
@@ -80,15 +93,17 @@ impl<'a, L: FnMut(&Header) -> Result<Describer, LibraryError>> Queries<'a, L> {
             self.library.header().check(self.library.root(), &header)?;
             self.describer = Some(describer);
         }
-        let (vectors, channel) = match &mut self.describer {
+        let (means, channel) = match &mut self.describer {
             Some(describer) => describe_file(describer, self.library.header(), path)?,
             None => (None, None),
         };
+        let means = means.ok_or_else(|| query(given, SILENT))?;
         Ok(Query {
             given: given.into(),
             hash,
             channel,
-            vectors: vectors.ok_or_else(|| query(given, SILENT))?,
+            vectors: means.vectors,
+            presence: means.presence,
         })
     }
 
@@ -126,6 +141,7 @@ impl<'a, L: FnMut(&Header) -> Result<Describer, LibraryError>> Queries<'a, L> {
             hash: entry.hash.clone(),
             channel: entry.channel,
             vectors: vectors.to_vec(),
+            presence: entry.presence,
         })
     }
 }

@@ -21,6 +21,8 @@ pub struct Found<'a> {
     pub matches: Vec<Match<'a>>,
     /// Files like a query, other than itself: folded, and no matches.
     pub like_queries: Vec<&'a Entry>,
+    /// Files that [lack](Entry::lacks) an instrument of the focus: like nothing in it, and no matches.
+    pub lacking: Vec<&'a Entry>,
 }
 
 /// A file that is near.
@@ -48,9 +50,9 @@ struct Candidate<'a> {
 }
 
 /// The `count` files nearest to the queries, in the mean of the distances to each. `focus` gives weights to instruments,
-/// those that it does not name have none; an empty one is all of them alike. Queries themselves, and silent files, are
-/// not among them; equal distances are in the order of paths. Files nearer than `fold` to a query or to a match are
-/// folded into it.
+/// those that it does not name have none; an empty one is all of them alike. Queries themselves, silent files, and files
+/// that lack an instrument of the focus, are not among them; equal distances are in the order of paths. Files nearer than
+/// `fold` to a query or to a match are folded into it.
 pub fn search<'a>(
     library: &'a Library,
     queries: &[Query],
@@ -66,12 +68,20 @@ pub fn search<'a>(
     let mut found = Found {
         matches: Vec::new(),
         like_queries: Vec::new(),
+        lacking: Vec::new(),
     };
     let mut shown: Vec<(&[f32], f64)> = Vec::new();
     for candidate in candidates {
         let like = |row: &[f32]| space.distance(row, candidate.row) < fold;
         if queries.iter().any(|query| like(&query.vectors)) {
             found.like_queries.push(candidate.entry);
+            continue;
+        }
+        if focus
+            .iter()
+            .any(|&(instrument, _)| candidate.entry.lacks(instrument))
+        {
+            found.lacking.push(candidate.entry);
             continue;
         }
         // by the triangle inequality, what is alike is also alike far from the queries

@@ -101,6 +101,7 @@ impl Work<'_> {
                 hash,
                 seconds: heard.seconds,
                 channel: heard.channel,
+                presence: None, // until its segments are described
             })),
             false => failed(Some(hash), "it changed while it was read: embed it again".into()),
         }

@@ -145,6 +145,7 @@ impl Writer {
             hash: content.hash,
             seconds: content.seconds,
             channel: content.channel,
+            presence: content.presence,
             row,
         })
     }

@@ -12,6 +12,7 @@ mod error;
 mod identification;
 mod intervals;
 mod knn;
+mod roc;
 mod sdr;
 mod tsne;
 
@@ -24,6 +25,7 @@ pub use error::MetricsError;
 pub use identification::{ConfusionMatrix, identify};
 pub use intervals::{Interval, Proportion, clopper_pearson};
 pub use knn::{Neighbour, Neighbours, Ties, nearest, nearest_others, vote};
+pub use roc::roc_auc;
 pub use sdr::signal_to_distortion;
 pub use tsne::{TsneOptions, tsne};
 

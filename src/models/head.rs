@@ -28,6 +28,15 @@ impl Head {
     /// # Errors
     /// [`Error::Shape`] if `x` is of another shape.
     pub fn record(&self, at: &mut Record<'_>, x: Var) -> Result<Var> {
+        let features = Self::features(at, x)?;
+        self.of_features(at, features)
+    }
+
+    /// The mean over time as vectors: `[N, channels, height, T] → [N, channels · height]`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if `x` is of another shape.
+    pub fn features(at: &mut Record<'_>, x: Var) -> Result<Var> {
         at.tape.set_scope("embedding");
         let mean = at.push(MeanTime, &[x])?;
         let shape = at.tape.shape(mean)?;
@@ -35,9 +44,15 @@ impl Head {
             let message = format!("needs [N, C, F, T], but was given [{}]", at.tape.shape(x)?);
             return Err(Error::shape("embedding", message));
         };
-        let flat = [batch, channels * height].into();
-        let flat = at.push(Reshape { shape: flat }, &[mean])?;
-        self.linear.record(at, flat)
+        at.push(Reshape::to([batch, channels * height]), &[mean])
+    }
+
+    /// The linear layer on [`features`](Self::features).
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if they are of another shape.
+    pub fn of_features(&self, at: &mut Record<'_>, features: Var) -> Result<Var> {
+        self.linear.record(at, features)
     }
 }
 

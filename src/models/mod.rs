@@ -1,5 +1,6 @@
-//! The networks of the papers, each written as its figure reads.
+//! The networks of the papers, each written as its figure reads, and our own.
 
+mod contrast;
 mod decoder;
 mod direct;
 mod encoder;
@@ -8,6 +9,7 @@ mod hashizume;
 mod head;
 mod separator;
 
+pub use contrast::{ContrastConfig, ContrastNetwork, Contrasted};
 pub use decoder::{Decoder, Separated};
 pub use direct::{Described, Direct, DirectConfig, SUBSPACES};
 pub use encoder::{Encoded, Encoder, Last};

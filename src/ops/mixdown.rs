@@ -1,6 +1,6 @@
 //! From 16-bit samples to the signals that models see.
 
-use super::{inputs, parallel};
+use super::{inputs, parallel, same};
 use crate::{
     error::{Error, Result},
     kernel::Kernels,
@@ -10,7 +10,8 @@ use crate::{
 };
 
 /// The sum of consecutive sources of a mix, in full scale: `Σ x / 32768`. Exact, and so the same on every device.
-/// Takes a [`Tape::pcm16`](crate::tape::Tape::pcm16) input. `[batch, sources, samples] → [batch, 1, samples]`
+/// Takes a [`Tape::pcm16`](crate::tape::Tape::pcm16) input. With gains, `Σ gain · x / 32768`, which is rounded to floats,
+/// not to 16 bits, and never clipped. `[batch, sources, samples], gains [batch, sources] (if any) → [batch, 1, samples]`
 #[derive(Debug, Clone)]
 pub struct Mixdown {
     /// The first source that sounds.
@@ -26,7 +27,13 @@ impl Op for Mixdown {
     const TRUSTED: Option<Trusted<Self>> = Trusted::OWN;
 
     fn shape(&self, given: &[Shape]) -> Result<Shape> {
-        let [x] = inputs(Self::NAME, given)?;
+        let (x, gains) = match *given {
+            [x, gains] => (x, Some(gains)),
+            _ => {
+                let [x] = inputs(Self::NAME, given)?;
+                (x, None)
+            }
+        };
         let Ok([batch, sources, len]) = <[usize; 3]>::try_from(x.dims()) else {
             let message = format!("needs batch × sources × samples, but was given [{x}]");
             return Err(Error::shape(Self::NAME, message));
@@ -39,26 +46,44 @@ impl Op for Mixdown {
             );
             return Err(Error::shape(Self::NAME, message));
         }
+        if let Some(gains) = gains {
+            same(Self::NAME, gains, Shape::from([batch, sources]))?;
+        }
         Ok(Shape::from([batch, 1, len]))
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
         let [sources, len] = [io.shape(0)[1], io.shape(0)[2]];
-        let x = io.inputs[0];
+        let [x, gains, ..] = io.inputs;
         parallel::for_chunks(io.output, |start, chunk| {
-            for (i, out) in (start..).zip(chunk) {
-                let row = i / len * sources + self.first;
-                let sum: T = (row..row + self.count).map(|row| x[row * len + i % len]).sum();
-                *out = sum / T::of(32768.0);
+            let mut at = start;
+            while at < start + chunk.len() {
+                let (item, from) = (at / len, at % len);
+                let end = chunk.len().min(at - start + len - from);
+                let out = &mut chunk[at - start..end];
+                out.fill(T::zero());
+                let row = item * sources + self.first;
+                for source in row..row + self.count {
+                    let x = &x[source * len + from..][..out.len()];
+                    match gains.get(source) {
+                        None => out.iter_mut().zip(x).for_each(|(out, &x)| *out += x),
+                        Some(&gain) => out.iter_mut().zip(x).for_each(|(out, &x)| *out += gain * x),
+                    }
+                }
+                out.iter_mut().for_each(|out| *out /= T::of(32768.0));
+                at = start + end;
             }
         });
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
         let [sources, len] = [io.inputs[0][1], io.inputs[0][2]];
-        io.flat(shader!("mixdown/mixdown"))
-            .params([len, sources, self.first, self.count])
-            .into()
+        let dispatch = io.flat(shader!("mixdown/mixdown"));
+        let dispatch = match io.inputs {
+            [_, _] => dispatch.define("GAINS", ""),
+            _ => dispatch,
+        };
+        dispatch.params([len, sources, self.first, self.count]).into()
     }
 
     fn cases() -> Vec<Case> {
@@ -67,11 +92,26 @@ impl Op for Mixdown {
                 .fill(0, Values::Pcm16)
                 .differentiable(&[])
         };
+        let with_gains = |first, count, shape: [usize; 3]| {
+            let gains = Shape::from([shape[0], shape[1]]);
+            Case::new(
+                Class::Elementwise,
+                Mixdown { first, count },
+                [shape.into(), gains],
+            )
+            .fill(0, Values::Pcm16)
+            .fill(1, Values::Uniform(0.5, 2.0))
+            .differentiable(&[])
+        };
         vec![
             case(0, 5, [3, 5, 129]),
             case(2, 1, [2, 5, 64]),
             case(1, 3, [1, 5, 67]),
             case(0, 1, [1, 1, 1]),
+            with_gains(0, 5, [3, 5, 129]),
+            with_gains(1, 3, [2, 5, 33]),
+            // rows that end within a task
+            with_gains(0, 2, [5, 2, 4097]),
         ]
     }
 

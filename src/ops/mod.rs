@@ -6,6 +6,7 @@ mod adam;
 mod batch;
 mod batch_norm;
 mod channels;
+mod contrast;
 mod conv2d;
 mod dropout;
 mod filterbank;
@@ -36,6 +37,7 @@ pub use batch_norm::{
     UpdateRunningStatistic,
 };
 pub use channels::{ChannelMask, ChannelSum, ConcatChannels, PadChannels, SliceChannels};
+pub use contrast::{ContrastLoss, ContrastLossGradient};
 pub use conv2d::{Conv2d, Conv2dWeightGradient, ConvTranspose2d};
 pub use dropout::Dropout;
 pub use filterbank::{Filterbank, filterbank};
@@ -43,7 +45,9 @@ pub use linear::{Linear, MatMul};
 pub use loss::{BceWithLogitsLoss, L1Loss, Loss, LossGradient, MseLoss};
 pub use loss_scale::UpdateLossScale;
 pub use mixdown::Mixdown;
-pub use norm::{L2Normalise, L2NormaliseGradient, NormLogits, NormLogitsGradient, norm_loss};
+pub use norm::{
+    L2Normalise, L2NormaliseGradient, NormLogits, NormLogitsGradient, norm_loss, normalise_subspaces,
+};
 pub use pointwise::{
     Decibel, DecibelGradient, LeakyRelu, LeakyReluGradient, LeakyReluGradientOfSum, Multiply, Scale, Sigmoid,
     SigmoidGradient, SigmoidMask, SigmoidMaskGradient,
@@ -142,6 +146,8 @@ registry![
     NormLogitsGradient,
     TripletLoss,
     TripletLossGradient,
+    ContrastLoss,
+    ContrastLossGradient,
 ];
 
 /// A shape as `[batch, channels, inner]`, or an error.

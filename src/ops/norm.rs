@@ -2,7 +2,7 @@
 //!
 //! A norm below 1e-12 counts as 1e-12, as in PyTorch's `normalize`: a row of zeros has a logarithm, too.
 
-use super::{BceWithLogitsLoss, ChannelSum, inputs, parallel, same};
+use super::{BceWithLogitsLoss, ChannelSum, Reshape, inputs, parallel, same};
 use crate::{
     error::{Error, Result},
     kernel::{Dispatch, Kernels, Shader, Slot, fold},
@@ -40,6 +40,20 @@ pub fn norm_loss(tape: &mut Tape, f: Var, bias: Var, sounds: Var) -> Result<Var>
     tape.push(BceWithLogitsLoss, &[logits, sounds])
 }
 
+/// Records `fₖ / max(‖fₖ‖, 1e-12)` of each of `count` sub-spaces, which lie one behind the other.
+/// `f [N, count·S] → [N, count·S]`
+///
+/// # Errors
+/// [`Error::Shape`] unless `f` falls into that many sub-spaces.
+pub fn normalise_subspaces(tape: &mut Tape, f: Var, count: usize) -> Result<Var> {
+    let shape = tape.shape(f)?;
+    let [items, dimensions] = matrix(L2Normalise::NAME, shape)?;
+    subspaces(L2Normalise::NAME, shape, [items, count])?;
+    let rows = tape.push(Reshape::to([items * count, dimensions / count]), &[f])?;
+    let unit = tape.push(L2Normalise, &[rows])?;
+    tape.push(Reshape { shape }, &[unit])
+}
+
 /// The least square of a norm.
 const FLOOR: f64 = 1e-24;
 
@@ -63,7 +77,7 @@ fn matrix(op: &'static str, x: Shape) -> Result<[usize; 2]> {
 /// An error unless `[N, D]` is cut into the sub-spaces of `[N, K]`.
 fn subspaces(op: &'static str, f: Shape, per_item: [usize; 2]) -> Result<()> {
     let [items, dimensions] = matrix(op, f)?;
-    match items == per_item[0] && dimensions % per_item[1] == 0 {
+    match items == per_item[0] && dimensions.is_multiple_of(per_item[1]) {
         true => Ok(()),
         false => {
             let [n, k] = per_item;

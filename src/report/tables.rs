@@ -156,7 +156,7 @@ fn heading(measure: Measure, seconds: f64) -> String {
             };
             format!("Telling the {measure} ({good}), segments of {seconds} s")
         }
-        Measure::CleanStems | Measure::CleanStemAndMix => {
+        Measure::CleanStems | Measure::CleanStemAndMix | Measure::Presence => {
             let text = measure.to_string();
             let (first, rest) = text.split_at(1);
             format!("{}{rest}, segments of {seconds} s", first.to_uppercase())

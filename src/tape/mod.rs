@@ -317,9 +317,10 @@ impl Tape {
                 ));
             }
         }
-        for &var in inputs {
-            if self.is_pcm16(var) != op.unpacks_pcm16() {
-                let message = match op.unpacks_pcm16() {
+        for (index, &var) in inputs.iter().enumerate() {
+            let unpacks = op.unpacks_pcm16() && index == 0;
+            if self.is_pcm16(var) != unpacks {
+                let message = match unpacks {
                     true => format!("takes 16-bit samples, not {}", self.describe(var)),
                     false => format!("{} is 16-bit samples: unpack it first", self.describe(var)),
                 };

@@ -74,7 +74,7 @@ pub trait Op: Debug + Send + Sync + Sized + 'static {
         false
     }
 
-    /// Whether its inputs are 16-bit samples: on the GPU, two of them in each word; on the CPU, whole numbers.
+    /// Whether its first input is 16-bit samples: on the GPU, two of them in each word; on the CPU, whole numbers.
     fn unpacks_pcm16(&self) -> bool {
         false
     }

@@ -2,6 +2,7 @@
 
 use crate::{
     kernel::StepValues,
+    models::SUBSPACES,
     tape::{Plan, Program, Session, Slot, Tape, Var},
     train::{Network, TrainError},
 };
@@ -14,8 +15,17 @@ pub(crate) struct Embedding<P = Program> {
     dimensions: usize,
     heard: Var,
     output: Var,
+    presence: Option<Var>,
     items: usize,
     samples: usize,
+}
+
+/// What items are described by.
+pub(crate) struct Described {
+    /// `[items, dimensions]`
+    pub vectors: Vec<f32>,
+    /// The probability that each instrument sounds, `[items, 5]`; empty from a network that does not say so.
+    pub presence: Vec<f32>,
 }
 
 impl<P> Embedding<P> {
@@ -30,12 +40,14 @@ impl<P> Embedding<P> {
         make: impl FnOnce(&Tape, &[Var]) -> crate::Result<P>,
     ) -> Result<Self, TrainError> {
         let step = network.embedding_step(items, samples)?;
+        let outputs: Vec<Var> = [step.embedding].into_iter().chain(step.presence).collect();
         Ok(Embedding {
-            program: make(&step.tape, &[step.embedding])?,
+            program: make(&step.tape, &outputs)?,
             sources: network.sources(),
             dimensions: network.recipe.dimensions(),
             heard: step.heard,
             output: step.embedding,
+            presence: step.presence,
             items,
             samples,
         })
@@ -55,6 +67,7 @@ impl Embedding<Plan> {
             dimensions: self.dimensions,
             heard: self.heard,
             output: self.output,
+            presence: self.presence,
             items: self.items,
             samples: self.samples,
         })
@@ -62,7 +75,7 @@ impl Embedding<Plan> {
 }
 
 impl Embedding {
-    /// The descriptions of `count` items, `[count, dimensions]`. `hear` is called for one after another, with what writes
+    /// The descriptions of `count` items. `hear` is called for one after another, with what writes
     /// the samples of a source; sources that it does not write are silent.
     ///
     /// # Errors
@@ -72,8 +85,11 @@ impl Embedding {
         session: &mut Session,
         count: usize,
         mut hear: impl FnMut(usize, &mut dyn FnMut(usize, &[i16]) -> crate::Result<()>) -> Result<(), E>,
-    ) -> Result<Vec<f32>, E> {
-        let mut values = Vec::with_capacity(count * self.dimensions);
+    ) -> Result<Described, E> {
+        let mut described = Described {
+            vectors: Vec::with_capacity(count * self.dimensions),
+            presence: Vec::new(),
+        };
         for first in (0..count).step_by(self.items) {
             let batch = self.items.min(count - first);
             // a new slot is silent
@@ -85,8 +101,14 @@ impl Embedding {
             }
             session.run_slot(&mut self.program, slot, &StepValues::default(), |_: Slot| {})?;
             let rows = session.read(&mut self.program, self.output)?;
-            values.extend_from_slice(&rows[..batch * self.dimensions]);
+            described
+                .vectors
+                .extend_from_slice(&rows[..batch * self.dimensions]);
+            if let Some(presence) = self.presence {
+                let rows = session.read(&mut self.program, presence)?;
+                described.presence.extend_from_slice(&rows[..batch * SUBSPACES]);
+            }
         }
-        Ok(values)
+        Ok(described)
     }
 }

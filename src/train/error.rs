@@ -98,7 +98,7 @@ pub enum TrainError {
     /// A training step that would take more memory than there is.
     #[error(
         "a step of {examples} examples takes {bytes} bytes, and {budget} bytes of memory are free for it: use a \
-         smaller preset, or shorter segments"
+         smaller preset, a smaller batch, or shorter segments"
     )]
     Memory {
         /// Examples in the step.

@@ -11,7 +11,7 @@
 //!
 //! let overrides = train::recipe::Overrides { instrument: Some(Instrument::Drums), ..Default::default() };
 //! let recipe = train::recipe::resolve("separator", &overrides)?;
-//! let config = train::RunConfig { corpus: "slakh".into(), from: Vec::new(), recipe };
+//! let config = train::RunConfig { corpus: "slakh".into(), renderings: Vec::new(), from: Vec::new(), recipe };
 //! let device = variants::open_device(None)?;
 //! let summary = train::start(Path::new("runs/drums"), &config, &device, &AtomicBool::new(false), &|event| {
 //!     if let train::Event::Validated { step, scores, .. } = event {
@@ -34,7 +34,7 @@ mod trainer;
 pub(crate) use data::JudgementTable;
 #[doc(hidden)]
 pub use data::loader;
-pub(crate) use embedding::Embedding;
+pub(crate) use embedding::{Described, Embedding};
 pub use error::TrainError;
 pub use network::{EmbeddingStep, LossPart, LossStep, Network, Parent};
 pub use recipe::Recipe;

@@ -253,6 +253,7 @@ fn add(
     }
     let config = RunConfig {
         corpus: corpus.into(),
+        renderings: Vec::new(),
         from,
         recipe,
     };

@@ -82,6 +82,7 @@ pub fn recipe(instrument: Instrument) -> Recipe {
 pub fn config(corpus: &Path) -> RunConfig {
     RunConfig {
         corpus: corpus.into(),
+        renderings: Vec::new(),
         from: Vec::new(),
         recipe: recipe(Instrument::Drums),
     }
@@ -96,6 +97,7 @@ pub fn train(run: &Path, config: &RunConfig, device: &Device) -> Result<Outcome,
 pub fn untrained(folder: &Path, recipe: &Recipe, edit: impl Fn(&str, &mut [f32])) -> PathBuf {
     let config = RunConfig {
         corpus: "nowhere".into(),
+        renderings: Vec::new(),
         from: Vec::new(),
         recipe: recipe.clone(),
     };

@@ -73,6 +73,7 @@ impl Score {
         });
         Piece {
             id,
+            work: None,
             frames: self.frames,
             tempo: self.tempo,
             sounding,

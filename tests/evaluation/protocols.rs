@@ -26,6 +26,7 @@ fn of_tempos(count: u32, segments: usize, tempo: impl Fn(u32) -> f64) -> Catalog
     let starts = SoundingStarts::find(&noise(frames), LEN);
     let piece = |id| Piece {
         id: 100 + id,
+        work: None,
         frames: frames as u64,
         tempo: Some(tempo(id)),
         sounding: std::array::from_fn(|_| starts.clone()),

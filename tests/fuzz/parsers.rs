@@ -356,6 +356,7 @@ fn library_file(folder: &Path, name: &'static str) -> Reader {
         let library = Library::open(&copy)?;
         if let Some(row) = library.entries().iter().find_map(|entry| library.row(entry)) {
             let query = Query {
+                presence: None,
                 given: "query".into(),
                 hash: String::new(),
                 channel: None,

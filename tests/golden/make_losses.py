@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Golden tensors of the papers' losses, and of a small network that is trained with all of them at once.
+"""Golden tensors of the papers' losses, of supervised contrast, and of a small network that is trained with all of them at once.
 
 Computed in float64 and stored as float32; everything that goes in is a float32 value, hence stored exactly.
 Tensors are named `<case>.<tensor>`; the settings of each case are JSON in the metadata under `cases`.
@@ -112,6 +112,42 @@ def normalise_and_cross_entropy():
                   dict(target=torch.rand(3, 35).float().double()))
 
 
+def supervised_contrast(vectors, labels, temperature):
+    """Of unit vectors [N, S, D], by the loop that the definition is. Labels [N, S]; below 0: none."""
+    of_subspaces = []
+    for z, label in zip(vectors.unbind(1), labels.unbind(1)):
+        there = [i for i in range(len(z)) if label[i] >= 0]
+        of_anchors = []
+        for i in there:
+            others = [j for j in there if j != i]
+            positives = [j for j in others if label[j] == label[i]]
+            if positives:
+                log_probability = F.log_softmax(torch.stack([z[i] @ z[j] for j in others]) / temperature, dim=0)
+                of_anchors.append(-sum(log_probability[others.index(j)] for j in positives) / len(positives))
+        if of_anchors:
+            of_subspaces.append(sum(of_anchors) / len(of_anchors))
+    return sum(of_subspaces) / len(of_subspaces) if of_subspaces else 0 * vectors.sum()
+
+
+def contrast():
+    def of(vectors, labels, temperature):
+        count = labels.shape[1]
+        return supervised_contrast(F.normalize(vectors.unflatten(1, (count, -1)), dim=2), labels, temperature)
+
+    none = torch.tensor([[-1.0, 0, -1, 1], [-1, 1, 2, 0], [-1, 2, -1, -1], [-1, 3, 2, 1], [-1, 4, 0, 1]])
+    for case, labels, length, temperature in [
+        ("contrast", torch.arange(45).reshape(9, 5).mul(7).remainder(4), 7, 0.1),
+        ("contrast_warm", torch.arange(33).reshape(11, 3).remainder(5), 5, 1.0),
+        # sub-spaces without labels, without positives, with one pair, with items that have none
+        ("contrast_some", none, 3, 0.25),
+        ("contrast_none", none[:, :2], 3, 0.25),
+    ]:
+        labels = labels.double()
+        differentiate(case, lambda vectors, labels: of(vectors, labels, temperature),
+                      dict(vectors=rand(len(labels), labels.shape[1] * length)), dict(labels=labels),
+                      temperature=temperature)
+
+
 def stage():
     """A small Direct-Reconst: three items of a triplet through one network, and a weighted sum of every loss."""
     def function(x, conv, conv_bias, linear, linear_bias, norm_bias, mask, weight, sounds, stems, vectors):
@@ -146,7 +182,7 @@ def main():
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     torch.manual_seed(0)
-    for group in (triplet, norm, normalise_and_cross_entropy, stage):
+    for group in (triplet, norm, normalise_and_cross_entropy, stage, contrast):
         group()
     # One metadata key: with several, their order, and so the file's bytes, would change from run to run.
     save_file(tensors, path, {"cases": json.dumps(cases)})

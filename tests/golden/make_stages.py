@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import nn
 
+from make_losses import supervised_contrast
 from make_unet import DecoderBlock, EncoderBlock
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -29,6 +30,7 @@ PARTIAL = 3
 CHANNELS = [1, 2, 3, 6, 12, 24]  # the papers' 16, 32, 64, 128, 256, 512, times 3/64
 PAIRS = [2, 3, 6, 12, 24]  # 32, 64, 128, 256, 512, likewise
 MARGIN, NORM_WEIGHT = 0.2, 0.1
+TEMPERATURE, PRESENCE_WEIGHT = 0.1, 0.1
 SETTINGS = [
     f"front_end.sample_rate={RATE}", f"front_end.stft_size={SIZE}", f"front_end.stft_hop={HOP}",
     f"front_end.mels={MELS}", "network.width=0.046875", f"data.segment_seconds={SAMPLES / RATE}",
@@ -224,6 +226,22 @@ class Hashizume(nn.Module):
         return self.linear(x.mean(3).flatten(1)), []
 
 
+class Contrast(nn.Module):
+    """Vectors of length one, and the logits of what sounds."""
+
+    def __init__(self, dimensions):
+        super().__init__()
+        channels = CHANNELS[:5] + [5 * dimensions]
+        self.log_mel = LogMel()
+        self.encoder = encoder(channels, bare=True)
+        features = channels[-1] * halved(MELS)
+        self.linear, self.presence = nn.Linear(features, channels[-1]), nn.Linear(features, 5)
+
+    def forward(self, magnitude):
+        features = encode(self.encoder, self.log_mel(magnitude))[-1].mean(3).flatten(1)
+        return F.normalize(self.linear(features).unflatten(1, (5, -1)), dim=2), self.presence(features)
+
+
 # ---- losses
 
 def hinges(anchor, positive, negative):
@@ -321,6 +339,13 @@ def all_instruments(model, inputs, samples, dtype):
     return total, parts if len(parts) > 1 else {}
 
 
+def contrast(model, inputs, samples, dtype):
+    vectors, logits = model(magnitude(samples * inputs["gains"][:, :, None], dtype))
+    value = supervised_contrast(vectors, inputs["labels"], TEMPERATURE)
+    presence = F.binary_cross_entropy_with_logits(logits, inputs["sounding"])
+    return value + PRESENCE_WEIGHT * presence, {"contrast": value, "presence": presence}
+
+
 class Bias(nn.Module):
     def __init__(self):
         super().__init__()
@@ -394,7 +419,7 @@ def write(name, model, loss, samples, blocks, out, *, instrument=None, frozen=()
     worst_grad = max((off(single_grads[k], grads[k]), k) for k in live)
     worst = max((off(single[k], results[k]), k) for k in results)
     config = {"instrument": instrument, "set": SETTINGS + list(settings), "blocks": blocks,
-              "examples": TRIPLETS if blocks[:3] == TRIPLET else len(heard),
+              "examples": TRIPLETS if blocks[:3] == TRIPLET and "labels" not in inputs else len(heard),
               "inputs": list(inputs)}
     tensors = {k: v.detach().float().contiguous() for k, v in tensors.items()}
     path = os.path.join(out, f"{name}.safetensors")
@@ -448,6 +473,12 @@ def main():
     # judgements have no additional triplets
     write("direct-paft", Direct(3), all_instruments, samples, TRIPLET, out,
           given=conditions(["guitar", "piano"], [None, None], 3), settings=size(3))
+    # what is of one piece is made up
+    labels = torch.tensor([[0, 1, -1, 2, 0], [1, 1, 0, 2, 1], [0, 0, -1, 0, 1], [2, 1, -1, -1, 2],
+                           [0, 2, 1, 2, 0], [1, -1, 2, 0, 1], [0, 0, 3, -1, 2], [2, 1, -1, 2, 0]]).float()
+    gains = 10 ** (torch.rand(8, 5) * 0.6 - 0.3)
+    given = {"gains": gains, "labels": labels, "sounding": (labels >= 0).float()}
+    write("contrast", Contrast(3), contrast, samples, TRIPLET + [PARTIAL], out, given=given, settings=size(3))
     # [H25]'s ablations
     write("h25-triplets", Hashizume(3), all_instruments, samples, TRIPLET, out, given=others, settings=size(3))
 

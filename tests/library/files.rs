@@ -93,6 +93,7 @@ fn what_a_crash_leaves_is_mended_and_damage_is_not() {
         hash: n.to_string(),
         seconds: 1.0,
         channel: None,
+        presence: None,
     };
     let row = |n: usize| vec![n as f32; 10];
     let mut writer = Writer::open(&root, &header).unwrap();

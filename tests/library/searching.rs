@@ -211,6 +211,7 @@ fn rankings_are_those_of_the_definition() {
         given: "x".into(),
         hash: library.entries()[n].hash.clone(),
         channel: None,
+        presence: None,
         vectors: rows[n].clone(),
     };
     type Focus<'a> = (&'a [(Instrument, f64)], [f64; 5]);
@@ -265,6 +266,7 @@ fn ten_thousand_files_are_searched_in_no_time() {
             given: "x".into(),
             hash: library.entries()[5].hash.clone(),
             channel: None,
+            presence: None,
             vectors: rows[5].clone(),
         };
         let searching = Instant::now();

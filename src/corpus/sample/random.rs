@@ -19,6 +19,8 @@ pub(crate) enum Stream {
     AbxSplit,
     Accompaniment,
     OtherAccompaniment,
+    ContrastPieces,
+    ContrastMix,
 }
 
 /// The random numbers of one sample.
@@ -37,6 +39,22 @@ impl Random {
     /// A uniform number below `end`, which is at least 1.
     pub fn below(&mut self, end: u64) -> u64 {
         self.0.random_range(0..end)
+    }
+
+    /// A uniform number in (−1, 1).
+    pub fn sway(&mut self) -> f64 {
+        2.0 * self.0.random::<f64>() - 1.0
+    }
+
+    /// So many different numbers below `end`, in any order; all of them if there are no more.
+    pub fn several(&mut self, end: usize, count: usize) -> Vec<usize> {
+        let mut all: Vec<usize> = (0..end).collect();
+        for i in 0..count.min(end) {
+            let other = i + self.below((end - i) as u64) as usize;
+            all.swap(i, other);
+        }
+        all.truncate(count);
+        all
     }
 
     /// Whether something happens that has this probability.

@@ -48,6 +48,9 @@ pub fn record_path(root: &Path, split: Split, id: u32) -> PathBuf {
 pub struct Record {
     /// Fingerprint of the files that it was made of.
     pub source: String,
+    /// What the track is a rendering of; none in stores of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub work: Option<String>,
     pub content: Content,
 }
 

@@ -36,6 +36,8 @@ pub struct StoredTrack {
     pub id: u32,
     /// Its split.
     pub split: Split,
+    /// What it is a rendering of, if the store says so: [`Metadata::work`](crate::corpus::Metadata::work).
+    pub work: Option<String>,
     /// Length in samples.
     pub frames: u64,
     /// Quarter notes a minute, as [`read_tempo`](crate::corpus::midi::read_tempo) says; `None` without a usable
@@ -141,7 +143,7 @@ impl Store {
 impl StoredTrack {
     fn open(root: &Path, entry: &Entry, rate: u32) -> Result<Self, CorpusError> {
         let (split, id) = (entry.split, entry.id);
-        let content = Record::read(root, split, id)?.content;
+        let Record { content, work, .. } = Record::read(root, split, id)?;
         if content.hash()? != entry.hash || content.rate != rate {
             let message = "it is not the record that the manifest lists; run 'stemwise corpus prepare' again";
             return Err(CorpusError::store(&record_path(root, split, id), message));
@@ -154,6 +156,7 @@ impl StoredTrack {
         let mut track = StoredTrack {
             id,
             split,
+            work,
             frames,
             tempo: content.beat.map(|beat| 60e6 / f64::from(beat)),
             map,

@@ -77,6 +77,7 @@ impl Job<'_> {
         };
         let record = Record {
             source: self.source.clone(),
+            work: self.track.work(),
             content,
         };
         let json = serde_json::to_vec(&record).map_err(|e| CorpusError::invalid(e.to_string()))?;

@@ -106,11 +106,7 @@ impl Sampled {
 
     fn draw(&self, set: usize, condition: Instrument, step: u64, index: u64) -> Result<Example, TrainError> {
         let sampler = self.sampler(set);
-        let single = |mix: Mix| Example {
-            items: vec![Item::of_mix(mix, set)],
-            condition,
-            additional: None,
-        };
+        let single = |mix: Mix| Example::of(condition, vec![Item::of_mix(mix, set)]);
         Ok(match (self.task, self.triplets) {
             (Task::Separation, _) => {
                 let Excerpt { piece, start, .. } = sampler.segment(condition, step, index)?;
@@ -123,6 +119,10 @@ impl Sampled {
                     .filter(|(_, taught)| !taught)
                     .for_each(|(source, _)| *source = None);
                 single(mix)
+            }
+            // contrast draws whole batches: it does not come here
+            (Task::Contrast, _) => {
+                return Err(TrainError::setting("task", "contrast has no single examples"));
             }
             (Task::Triplets | Task::Judgements, Triplets::Normal) => {
                 self.triplet(set, sampler.triplet(condition, step, index)?, step, index)?
@@ -146,9 +146,8 @@ impl Sampled {
             items.push(Item::of_mix(self.sampler(set).partial_mix(step, index)?, set));
         }
         Ok(Example {
-            items,
-            condition,
             additional: additional.filter(|_| self.additional),
+            ..Example::of(condition, items)
         })
     }
 }
@@ -167,11 +166,7 @@ impl Draw for Sampled {
         if self.task == Task::Separation {
             let segments = self.validation.validation_segments(conditions[0], count)?;
             let mixes = segments.into_iter().map(|s| Mix::of_piece(s.piece, s.start));
-            let example = |mix| Example {
-                items: vec![Item::of_mix(mix, VALIDATION)],
-                condition: conditions[0],
-                additional: None,
-            };
+            let example = |mix| Example::of(conditions[0], vec![Item::of_mix(mix, VALIDATION)]);
             return Ok(mixes.map(example).collect());
         }
         let draw = |i: usize| self.draw(VALIDATION, conditions[i % conditions.len()], 0, i as u64);
@@ -197,6 +192,7 @@ mod tests {
             id,
             frames: loud.len() as u64,
             tempo: Some(100.0),
+            work: None,
             sounding: std::array::from_fn(|_| SoundingStarts::find(&loud, LEN)),
         };
         let classes = TempoClasses::new(&[100.0], 1).unwrap();

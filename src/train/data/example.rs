@@ -10,15 +10,25 @@ use crate::{
     },
 };
 
-/// An excerpt, and which of a run's sets of pieces it is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// An excerpt, which of a run's sets of pieces it is of, and how loud it is heard.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Stem {
     pub set: usize,
     pub excerpt: Excerpt,
+    /// What contrast multiplies its samples by; 1 for all others.
+    pub gain: f32,
+}
+
+impl Stem {
+    /// As it is.
+    pub fn new(set: usize, excerpt: Excerpt) -> Self {
+        let gain = 1.0;
+        Stem { set, excerpt, gain }
+    }
 }
 
 /// What one input of the network hears: a stem or silence of each instrument.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Item {
     pub stems: [Option<Stem>; 5],
 }
@@ -28,19 +38,33 @@ impl Item {
     pub fn of_mix(mix: Mix, set: usize) -> Self {
         let stems = mix
             .sources
-            .map(|source| source.map(|excerpt| Stem { set, excerpt }));
+            .map(|source| source.map(|excerpt| Stem::new(set, excerpt)));
         Item { stems }
     }
 }
 
 /// One example: a single input, or anchor, positive and negative, and what follows them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Example {
     pub items: Vec<Item>,
     /// The instrument that a triplet holds for.
     pub condition: Instrument,
     /// The instrument for which anchor, negative and positive are a triplet.
     pub additional: Option<Instrument>,
+    /// For contrast: which of the batch's pieces the stem of each instrument is of, if there is one.
+    pub labels: [Option<u16>; SUBSPACES],
+}
+
+impl Example {
+    /// For one instrument alone.
+    pub fn of(condition: Instrument, items: Vec<Item>) -> Self {
+        Example {
+            items,
+            condition,
+            additional: None,
+            labels: [None; SUBSPACES],
+        }
+    }
 }
 
 /// A batch, as the [inputs](crate::train::network::Inputs) of a step see it.
@@ -53,6 +77,13 @@ pub(crate) struct Batch<'a> {
 }
 
 impl Batch<'_> {
+    /// What the samples of every stem of every example's first item are multiplied by.
+    pub fn gains(&self) -> Vec<f32> {
+        let items = self.examples.iter().filter_map(|example| example.items.first());
+        let stems = items.flat_map(|item| item.stems);
+        stems.map(|stem| stem.map_or(1.0, |stem| stem.gain)).collect()
+    }
+
     /// Ones in the sub-spaces of the instruments that are `kept`.
     pub fn mask(&self, kept: [bool; SUBSPACES]) -> Vec<f32> {
         let each = self.dimensions / SUBSPACES;
@@ -139,7 +170,7 @@ impl<'a> Writer<'a> {
         Ok(sounding)
     }
 
-    fn read(&self, Stem { set, excerpt }: Stem, samples: &mut [i16]) -> Result<(), TrainError> {
+    fn read(&self, Stem { set, excerpt, .. }: Stem, samples: &mut [i16]) -> Result<(), TrainError> {
         match self.sets.get(set) {
             Some(pieces) => Ok(pieces.read(excerpt, samples)?),
             None => {
@@ -203,9 +234,11 @@ mod tests {
         let mut partial = item(1, 30_000);
         partial.stems[2] = None;
         let example = |condition, additional, at: u64| Example {
-            items: vec![item(0, at), item(1, at), item(1, at + 5_000), partial],
-            condition,
             additional,
+            ..Example::of(
+                condition,
+                vec![item(0, at), item(1, at), item(1, at + 5_000), partial],
+            )
         };
         let examples = [
             example(Instrument::Bass, Some(Instrument::Residuals), 10_000),

@@ -221,11 +221,7 @@ impl Judged {
                 [with(a, reference), with(b, positive), with(again, negative)]
             }
         };
-        Ok(Example {
-            items: items.to_vec(),
-            condition: target,
-            additional: None,
-        })
+        Ok(Example::of(target, items.to_vec()))
     }
 }
 
@@ -273,7 +269,7 @@ fn placed(triplet: &ClipTriplet, recipe: &Recipe, sets: &[Pieces]) -> Result<Pla
             instrument: triplet.instrument,
             start: clip.middle(recipe.front_end.sample_rate, recipe.segment_samples() as u64),
         };
-        Ok::<_, TrainError>((Stem { set, excerpt }, sets[set].catalogue().class_of(piece)))
+        Ok::<_, TrainError>((Stem::new(set, excerpt), sets[set].catalogue().class_of(piece)))
     };
     Ok(Placed {
         instrument: triplet.instrument,

@@ -1,7 +1,8 @@
-//! What a run hears: its pieces, which examples are drawn from them (`draw`, `judged`), and how a batch is written into
+//! What a run hears: its pieces, which examples are drawn from them (`draw`, `contrast`, `judged`), and how a batch is written into
 //! the memory that the device takes it from (`example`, `loader`). It knows a step's inputs by their handles, and
 //! nothing of the loop. Start reading at [`Data::open`].
 
+mod contrast;
 mod draw;
 mod example;
 mod judged;
@@ -12,7 +13,8 @@ pub(crate) use example::{Batch, Example, Item, Writer};
 pub(crate) use judged::{JudgementTable, judgements_hash};
 pub(crate) use micro::MicroBatches;
 
-use draw::{Draw, Sampled, VALIDATION};
+use contrast::Contrasts;
+use draw::{Draw, Sampled, TRAIN, VALIDATION};
 use judged::{Judged, Lesson};
 
 use crate::{
@@ -77,7 +79,23 @@ impl Data {
             pieces(Split::Train, len, AUDIO_MEMORY / 2)?,
             pieces(Split::Validation, len, AUDIO_MEMORY / 4)?,
         ];
+        if !config.renderings.is_empty() && recipe.task != Task::Contrast {
+            let message = "only contrast takes several renderings of the same pieces: give one corpus";
+            return Err(TrainError::setting("--corpus", message));
+        }
+        let mut hash = source.hash().map(str::to_string);
+        let mut train = vec![TRAIN];
+        for root in &config.renderings {
+            let other = Source::open(root)?;
+            train.push(sets.len());
+            sets.push(training_pieces(&other, recipe, observer)?);
+            hash = joined(hash, other.hash());
+        }
         let draw: Box<dyn Draw> = match recipe.task {
+            Task::Contrast => {
+                let missing = |instrument, error: &TrainError| observer(Event::LeftOut { instrument, error });
+                Box::new(Contrasts::new(recipe, &sets, &train, &missing)?)
+            }
             Task::Judgements => {
                 let lesson = Lesson::read(recipe)?;
                 let there = |id: u32| {
@@ -105,7 +123,7 @@ impl Data {
             false => None,
         };
         Ok(Data {
-            hash: source.hash().map(str::to_string),
+            hash,
             validation: draw.validation(count)?,
             draw,
             sets,
@@ -121,6 +139,22 @@ impl Data {
         let indices = place * micro.examples..(place + 1) * micro.examples;
         indices.map(|index| self.draw.training(update, index)).collect()
     }
+}
+
+/// The training pieces of a further rendering.
+fn training_pieces(source: &Source, recipe: &Recipe, observer: Observer<'_>) -> Result<Pieces, TrainError> {
+    let options = PieceOptions {
+        segment_len: recipe.segment_samples(),
+        rate: recipe.front_end.sample_rate,
+        memory: AUDIO_MEMORY / 2,
+    };
+    let progress = |done, total| observer(Event::Decoded { done, total });
+    Ok(source.pieces(Split::Train, &options, &source.tempo_classes()?, &progress)?)
+}
+
+/// The hash of several stores: none if one of them has none.
+fn joined(first: Option<String>, second: Option<&str>) -> Option<String> {
+    Some(format!("{}+{}", first?, second?))
 }
 
 fn sampled(

@@ -1,6 +1,7 @@
 //! A recipe's network: its tensors, and which of its parts they belong to; what is minimised (`objective`), and what it
 //! takes from earlier runs (`parents`). Nothing here is on a device. Start reading at [`Network::new`].
 
+mod contrast;
 mod objective;
 mod parents;
 
@@ -10,7 +11,7 @@ pub use parents::Parent;
 
 use crate::{
     corpus::Instrument,
-    models::{Direct, Extractor, HashizumeNetwork, SUBSPACES, Separator},
+    models::{ContrastNetwork, Direct, Extractor, HashizumeNetwork, SUBSPACES, Separator},
     nn::{Build, Mode, Record},
     tape::{ParameterId, Parameters, Role, Tape, Var},
     train::{
@@ -42,6 +43,16 @@ pub(crate) enum Nets {
     Cascade(Separator, Extractor),
     Direct(Direct),
     Hashizume(HashizumeNetwork),
+    Contrast(ContrastNetwork),
+}
+
+/// What a network says of what it hears.
+#[derive(Clone, Copy, Debug)]
+pub struct Description {
+    /// The vectors of all instruments in a row, or of the only one. `[N, dimensions]`
+    pub embedding: Var,
+    /// The logit of the probability that each instrument sounds, from a network that says so. `[N, 5]`
+    pub presence: Option<Var>,
 }
 
 /// Where a tensor of a network belongs.
@@ -124,6 +135,10 @@ impl Network {
                 let build = &mut build.with(role(Part::Encoder));
                 Nets::Hashizume(HashizumeNetwork::new(&recipe.hashizume(), build)?)
             }
+            Model::Contrast => {
+                let build = &mut build.with(role(Part::Encoder));
+                Nets::Contrast(ContrastNetwork::new(&recipe.contrast(), build)?)
+            }
         };
         let targets = match recipe.task {
             Task::Targets => Instrument::ALL.to_vec(),
@@ -182,8 +197,17 @@ impl Network {
     /// # Errors
     /// [`TrainError::Setting`] for a network that does not describe; what recording gives.
     pub fn embed(&self, tape: &mut Tape, magnitude: Var, mode: Mode) -> Result<Var, TrainError> {
+        Ok(self.describe(tape, magnitude, mode)?.embedding)
+    }
+
+    /// The same with what the network says of presence.
+    ///
+    /// # Errors
+    /// As [`embed`](Self::embed).
+    pub fn describe(&self, tape: &mut Tape, magnitude: Var, mode: Mode) -> Result<Description, TrainError> {
         let at = &mut Record::new(tape, &self.parameters, mode);
-        Ok(match &self.nets {
+        let mut presence = None;
+        let embedding = match &self.nets {
             Nets::Separator(_) => {
                 return Err(TrainError::setting(
                     "model",
@@ -205,7 +229,14 @@ impl Network {
                 at.mode = self.mode(Part::Encoder, mode);
                 net.record(at, magnitude)?
             }
-        })
+            Nets::Contrast(net) => {
+                at.mode = self.mode(Part::Encoder, mode);
+                let described = net.record(at, magnitude)?;
+                presence = Some(described.presence);
+                described.embedding
+            }
+        };
+        Ok(Description { embedding, presence })
     }
 
     /// The model alone on `batch` windows of `frames` frames: its input is a magnitude, and the variables the masks of
@@ -251,7 +282,7 @@ pub(crate) fn home(model: Model, name: &str) -> (Home, &str) {
             _ => return (Home::Own, name),
         },
         Model::Direct if name.starts_with("decoders.") => Part::Decoders,
-        Model::Direct | Model::Hashizume => Part::Encoder,
+        Model::Direct | Model::Hashizume | Model::Contrast => Part::Encoder,
     };
     (Home::Part(part), name)
 }

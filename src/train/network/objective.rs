@@ -6,7 +6,7 @@ use crate::{
     models::SUBSPACES,
     nn::{self, Mode},
     ops::{
-        ConcatChannels, L1Loss, L2Normalise, Mixdown, MseLoss, Multiply, Record, Scale, StftOutput,
+        ConcatChannels, L1Loss, L2Normalise, Mixdown, MseLoss, Multiply, Record, Scale, Sigmoid, StftOutput,
         TripletLoss, concat_batch, norm_loss, slice_batch, stft,
     },
     optim::Adam,
@@ -53,6 +53,8 @@ pub struct EmbeddingStep {
     pub heard: Var,
     /// `[items, dimensions]`
     pub embedding: Var,
+    /// The probability that each instrument sounds, from a network that says so. `[items, 5]`
+    pub presence: Option<Var>,
 }
 
 /// The inputs of a step, and where their values come from.
@@ -73,7 +75,7 @@ pub(crate) type Feed = fn(&Batch<'_>) -> Vec<f32>;
 /// Inputs of a network for every example.
 pub(crate) fn items_per_example(recipe: &Recipe) -> usize {
     match recipe.task {
-        Task::Separation | Task::Targets => 1,
+        Task::Separation | Task::Targets | Task::Contrast => 1,
         Task::Triplets | Task::Judgements => TRIPLET + usize::from(recipe.loss.norm > 0.0),
     }
 }
@@ -187,12 +189,14 @@ impl Network {
     pub fn embedding_step(&self, items: usize, samples: usize) -> Result<EmbeddingStep, TrainError> {
         let mut tape = Tape::new();
         let heard = tape.pcm16("instruments", [items, self.sources(), samples]);
-        let magnitude = self.mix(&mut tape, heard)?;
-        let embedding = self.embed(&mut tape, magnitude, Mode::Evaluate)?;
+        let magnitude = self.mix(&mut tape, &[heard])?;
+        let described = self.describe(&mut tape, magnitude, Mode::Evaluate)?;
+        let presence = described.presence.map(|logits| tape.push(Sigmoid, &[logits]));
         Ok(EmbeddingStep {
+            embedding: described.embedding,
+            presence: presence.transpose()?,
             tape,
             heard,
-            embedding,
         })
     }
 
@@ -201,24 +205,33 @@ impl Network {
         let items = items_per_example(recipe) * examples;
         let mut tape = self.tape(mode);
         let sources = tape.pcm16("instruments", [items, self.sources(), recipe.segment_samples()]);
-        let heard = self.mix(&mut tape, sources)?;
+        let mut inputs = Inputs {
+            heard: sources,
+            fed: Vec::new(),
+            listens: false,
+        };
+        let heard = match recipe.task {
+            Task::Contrast => {
+                let gains = tape.input("gains", [items, self.sources()]);
+                inputs.fed.push((gains, |batch| batch.gains()));
+                self.mix(&mut tape, &[sources, gains])?
+            }
+            _ => self.mix(&mut tape, &[sources])?,
+        };
         let mut record = Recording {
             network: self,
             tape: &mut tape,
             mode,
             examples,
             heard,
-            inputs: Inputs {
-                heard: sources,
-                fed: Vec::new(),
-                listens: false,
-            },
+            inputs,
             terms: Vec::new(),
         };
         match recipe.task {
             Task::Separation => record.separation()?,
             Task::Triplets | Task::Judgements => record.triplets()?,
             Task::Targets => record.targets()?,
+            Task::Contrast => record.contrast()?,
         }
         let (inputs, parts) = (record.inputs, record.terms);
         tape.set_scope("loss");
@@ -243,28 +256,28 @@ impl Network {
         })
     }
 
-    /// The magnitude of what an item's stems sound like together. `[items, 1, bins, frames]`
-    fn mix(&self, tape: &mut Tape, sources: Var) -> Result<Var, TrainError> {
+    /// The magnitude of what an item's stems, of which gains may follow, sound like together. `[items, 1, bins, frames]`
+    fn mix(&self, tape: &mut Tape, sources: &[Var]) -> Result<Var, TrainError> {
         let count = self.sources();
         self.magnitude(tape, sources, Mixdown { first: 0, count })
     }
 
-    fn magnitude(&self, tape: &mut Tape, sources: Var, mixdown: Mixdown) -> Result<Var, TrainError> {
+    fn magnitude(&self, tape: &mut Tape, sources: &[Var], mixdown: Mixdown) -> Result<Var, TrainError> {
         tape.set_scope("front end");
-        let samples = tape.push(mixdown, &[sources])?;
+        let samples = tape.push(mixdown, sources)?;
         let front_end = &self.recipe.front_end;
         let (size, hop) = (front_end.stft_size, front_end.stft_hop);
         Ok(stft(tape, samples, size, hop, StftOutput::Magnitude)?)
     }
 }
 
-struct Recording<'a> {
-    network: &'a Network,
-    tape: &'a mut Tape,
-    mode: Mode,
-    examples: usize,
+pub(super) struct Recording<'a> {
+    pub network: &'a Network,
+    pub tape: &'a mut Tape,
+    pub mode: Mode,
+    pub examples: usize,
     /// Magnitude of the mix, or of the stem. `[items, 1, bins, frames]`
-    heard: Var,
+    pub heard: Var,
     inputs: Inputs,
     terms: Vec<LossPart>,
 }
@@ -275,7 +288,7 @@ impl Recording<'_> {
             first: instrument,
             count: 1,
         };
-        self.network.magnitude(self.tape, self.inputs.heard, one)
+        self.network.magnitude(self.tape, &[self.inputs.heard], one)
     }
 
     /// Where a network is recorded that trains, or not.
@@ -284,7 +297,7 @@ impl Recording<'_> {
     }
 
     /// Records an input that every batch fills anew.
-    fn input(&mut self, name: &str, shape: impl Into<Shape>, feed: Feed) -> Var {
+    pub(super) fn input(&mut self, name: &str, shape: impl Into<Shape>, feed: Feed) -> Var {
         let var = self.tape.input(name, shape);
         self.inputs.fed.push((var, feed));
         var
@@ -315,7 +328,7 @@ impl Recording<'_> {
         Ok(())
     }
 
-    fn add(&mut self, name: &'static str, weight: f32, value: Var) {
+    pub(super) fn add(&mut self, name: &'static str, weight: f32, value: Var) {
         self.terms.push(LossPart { name, weight, value });
     }
 
@@ -517,6 +530,7 @@ mod tests {
                     let setting = match part {
                         "triplet" => recipe.loss.triplet,
                         "norm" => recipe.loss.norm,
+                        "presence" => recipe.loss.presence,
                         "l1" if recipe.task != Task::Separation => recipe.loss.l1,
                         _ => 1.0,
                     };

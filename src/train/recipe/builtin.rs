@@ -9,7 +9,7 @@ macro_rules! files {
     };
 }
 
-/// Names and texts of the papers' recipes, each after those that it builds on.
+/// Names and texts of the papers' recipes, each after those that it builds on, and of our [`OWN`].
 pub const RECIPES: &[(&str, &str)] = files!["":
     "separator",
     "clean",
@@ -42,10 +42,11 @@ pub const RECIPES: &[(&str, &str)] = files!["":
     "h25-no-norm-scratch",
     "h25-no-norm",
     "h25",
+    "contrast",
 ];
 
-/// Recipes that are no row of any paper's table: variants of our own.
-pub const VARIANTS: &[&str] = &["cascade-scratch", "direct-norm", "direct-paft"];
+/// The recipes that are no row of any paper's table.
+pub const OWN: &[&str] = &["cascade-scratch", "direct-norm", "direct-paft", "contrast"];
 
 /// Names and texts of the presets, from the smallest up.
 pub const PRESETS: &[(&str, &str)] = files!["presets/": "tiny", "small", "paper"];

@@ -55,6 +55,10 @@ impl Recipe {
         within("network.dropout", network.dropout.into(), 0.0, 0.99)?;
         within("data.segment_seconds", data.segment_seconds, 1e-3, 600.0)?;
         within("data.set", data.set as f64, 1.0, 1e8)?;
+        within("data.pieces", data.pieces as f64, 2.0, 1e6)?;
+        within("data.gain", data.gain.into(), 0.0, 40.0)?;
+        within("loss.temperature", loss.temperature.into(), 1e-3, 1e3)?;
+        within("loss.presence", loss.presence.into(), 0.0, 1e6)?;
         within("loss.margin", loss.margin.into(), 0.0, 1e6)?;
         within("loss.triplet", loss.triplet.into(), 0.0, 1e6)?;
         within("loss.l1", loss.l1.into(), 0.0, 1e6)?;
@@ -87,6 +91,14 @@ impl Recipe {
         }
         if micro > 0 && training.batch / micro > HISTORY_STEPS {
             let message = format!("a batch in more than {HISTORY_STEPS} parts: use larger ones");
+            return Err(TrainError::setting("training.micro_batch", message));
+        }
+        if self.task == Task::Contrast && micro > 0 && micro < training.batch {
+            let message = format!(
+                "contrast compares each of the {} examples of a batch with all others, so a part of them would be \
+                 another loss: leave it 0, and use a smaller training.batch where that does not fit",
+                training.batch
+            );
             return Err(TrainError::setting("training.micro_batch", message));
         }
         Ok(())
@@ -130,7 +142,7 @@ impl Recipe {
             Model::Extractor => &[Part::Extractor],
             Model::Cascade => &[Part::Separator, Part::Extractor],
             Model::Direct if self.network.decoders => &[Part::Encoder, Part::Decoders],
-            Model::Direct | Model::Hashizume => &[Part::Encoder],
+            Model::Direct | Model::Hashizume | Model::Contrast => &[Part::Encoder],
         };
         let least = 1 << self.hashizume().channels.len();
         if *model == Model::Hashizume && self.front_end.mels < least {
@@ -146,6 +158,9 @@ impl Recipe {
         }
         let fits = match task {
             Task::Separation => *model == Model::Separator,
+            Task::Contrast => *model == Model::Contrast,
+            // what is said of presence would be forgotten
+            _ if *model == Model::Contrast => false,
             Task::Triplets | Task::Judgements => model.embeds(),
             Task::Targets => !model.of_one_instrument(),
         };
@@ -162,11 +177,29 @@ impl Recipe {
             let message = "the norm loss is for triplets of all instruments: leave it 0";
             return Err(TrainError::setting("loss.norm", message));
         }
-        if *task != Task::Separation && *task != Task::Targets && loss.triplet + loss.l1 + loss.norm == 0.0 {
+        let weighed = matches!(task, Task::Triplets | Task::Judgements);
+        if weighed && loss.triplet + loss.l1 + loss.norm == 0.0 {
             return Err(TrainError::setting(
                 "loss",
                 "all weights are 0: nothing is learned",
             ));
+        }
+        if *task == Task::Contrast && (loss.presence == 0.0 || loss.l1 > 0.0) {
+            let (setting, message) = match loss.presence == 0.0 {
+                true => (
+                    "loss.presence",
+                    "the network says what sounds: use a number above 0",
+                ),
+                false => (
+                    "loss.l1",
+                    "only a separator or decoders have an L1 loss: leave it 0",
+                ),
+            };
+            return Err(TrainError::setting(setting, message));
+        }
+        if *task == Task::Contrast && self.training.batch < 2 {
+            let message = "contrast compares the examples of a batch: use 2 or more";
+            return Err(TrainError::setting("training.batch", message));
         }
         if *task == Task::Judgements && *model == Model::Extractor && self.data.stems != Stems::Clean {
             let message = "Clean hears stems alone: use \"clean\"";

@@ -1,20 +1,21 @@
 //! Recipes: what a training stage is, in one TOML file of few lines.
 //!
-//! The recipes of the papers are in the folder `recipes/` and part of the program. A recipe is laid over
+//! The recipes of the papers, and our own, are in the folder `recipes/` and part of the program. A recipe is laid over
 //! `defaults.toml`, a preset over the recipe, and single keys over that: [`resolve`].
 
 mod builtin;
 mod check;
 mod keys;
+mod networks;
 mod resolve;
 mod settings;
 
-pub use builtin::{PRESETS, RECIPES, VARIANTS};
+pub use builtin::{OWN, PRESETS, RECIPES};
 pub(super) use check::updates;
 pub(super) use keys::{misfit, no_toml};
 pub use resolve::{Overrides, resolve};
 pub(super) use settings::of;
 pub use settings::{
-    Best, Data, FrontEnd, Loss, Model, NetworkSettings, Part, Precision, Recipe, Sampling, Stems, Task,
-    Training, Triplets,
+    Best, Data, Decay, FrontEnd, Loss, Model, NetworkSettings, Part, Precision, Recipe, Sampling, Stems,
+    Task, Training, Triplets,
 };

@@ -6,9 +6,7 @@ use crate::{
     audio::Stft,
     corpus::Instrument,
     listening::{Aspect, Criterion, Share, SplitBy},
-    models::{DirectConfig, ExtractorConfig, HashizumeConfig, Last, SUBSPACES, SeparatorConfig},
-    nn::LogMelConfig,
-    signal::MelFilters,
+    models::{Last, SUBSPACES},
     train::TrainError,
 };
 
@@ -59,6 +57,8 @@ pub enum Model {
     Direct,
     /// The network of Hashizume et al. 2025, for all instruments.
     Hashizume,
+    /// Our own, for all instruments: vectors of length one, and whether each instrument sounds.
+    Contrast,
 }
 
 /// What a network learns from.
@@ -73,6 +73,8 @@ pub enum Task {
     Targets,
     /// Judgements of listeners, as triplets.
     Judgements,
+    /// Mixes of stems of a few pieces, each compared with all others of its batch.
+    Contrast,
 }
 
 /// Part of a network, which one run can take from another.
@@ -83,7 +85,7 @@ pub enum Part {
     Separator,
     /// The feature extractor of Clean or a cascade.
     Extractor,
-    /// Direct, or the network of Hashizume et al., without decoders.
+    /// Direct, the network of Hashizume et al. or our own, without decoders.
     Encoder,
     /// The reconstruction decoders of Direct.
     Decoders,
@@ -144,6 +146,12 @@ pub struct Data {
     /// How many listeners must agree about an item.
     #[serde(default)]
     pub share: Share,
+    /// Pieces that the stems of one batch come from, for contrast.
+    #[serde(default = "pieces")]
+    pub pieces: usize,
+    /// For contrast, by how many decibels a stem is made louder or softer at most.
+    #[serde(default = "gain")]
+    pub gain: f32,
     /// File of judgements, for tasks that learn from them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judgements: Option<std::path::PathBuf>,
@@ -208,6 +216,30 @@ pub struct Loss {
     pub l1: f32,
     /// Weight of the norm loss.
     pub norm: f32,
+    /// Temperature of the contrast.
+    #[serde(default = "temperature")]
+    pub temperature: f32,
+    /// Weight of the loss of what sounds, beside contrast.
+    #[serde(default = "presence")]
+    pub presence: f32,
+}
+
+// What recipes of earlier versions do not say: as in `defaults.toml`.
+
+fn pieces() -> usize {
+    12
+}
+
+fn gain() -> f32 {
+    6.0
+}
+
+fn temperature() -> f32 {
+    0.1
+}
+
+fn presence() -> f32 {
+    0.1
 }
 
 /// How long and how fast.
@@ -231,6 +263,12 @@ pub struct Training {
     pub patience: u32,
     /// Epochs without a new best before the learning rate is halved; 0: never.
     pub plateau: u32,
+    /// How the learning rate goes over the run.
+    #[serde(default)]
+    pub schedule: Decay,
+    /// Updates over which the learning rate rises to its full height first; 0: none.
+    #[serde(default)]
+    pub warmup: u32,
     /// Examples to validate on after every epoch, rounded up to whole batches.
     pub validation: usize,
     /// What the best checkpoint is chosen by.
@@ -253,6 +291,17 @@ pub enum Precision {
     F16,
 }
 
+/// How the learning rate goes over a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decay {
+    /// It stays, but for plateaus.
+    #[default]
+    Constant,
+    /// It falls along half a cosine, to 2 % at the last of all updates.
+    Cosine,
+}
+
 /// What the best checkpoint is chosen by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -268,12 +317,17 @@ pub enum Best {
 impl Model {
     /// Whether there is one for every instrument.
     pub fn of_one_instrument(self) -> bool {
-        !matches!(self, Model::Direct | Model::Hashizume)
+        !matches!(self, Model::Direct | Model::Hashizume | Model::Contrast)
     }
 
     /// Whether its input is one stem, not a mix.
     pub fn hears_stems(self) -> bool {
         self == Model::Extractor
+    }
+
+    /// Whether it says which instruments sound.
+    pub fn tells_presence(self) -> bool {
+        self == Model::Contrast
     }
 
     /// Whether it describes what it hears by numbers.
@@ -297,19 +351,6 @@ impl FrontEnd {
     /// Frequencies of a spectrogram.
     pub fn bins(&self) -> usize {
         self.stft_size / 2 + 1
-    }
-
-    fn log_mel(&self) -> LogMelConfig {
-        LogMelConfig {
-            filters: MelFilters {
-                rate: self.sample_rate,
-                size: self.stft_size,
-                mels: self.mels,
-                high: f64::from(self.sample_rate) / 2.0,
-                ..MelFilters::default()
-            },
-            ..LogMelConfig::default()
-        }
     }
 }
 
@@ -357,51 +398,7 @@ impl Recipe {
         match self.model {
             Model::Separator | Model::Cascade => self.instrument.into_iter().collect(),
             Model::Direct if self.network.decoders => Instrument::ALL.to_vec(),
-            Model::Direct | Model::Extractor | Model::Hashizume => Vec::new(),
+            Model::Direct | Model::Extractor | Model::Hashizume | Model::Contrast => Vec::new(),
         }
-    }
-
-    /// What the separator is built from.
-    pub fn separator(&self) -> SeparatorConfig {
-        let paper = SeparatorConfig::default();
-        SeparatorConfig {
-            channels: self.scaled(paper.channels),
-            dropout: self.network.dropout,
-        }
-    }
-
-    /// What the feature extractor is built from.
-    pub fn extractor(&self) -> ExtractorConfig {
-        ExtractorConfig {
-            channels: self.scaled(ExtractorConfig::default().channels),
-            dimensions: self.network.dimensions,
-            log_mel: self.front_end.log_mel(),
-        }
-    }
-
-    /// What Direct is built from: its last layer has as many channels as the embedding has numbers.
-    pub fn direct(&self) -> DirectConfig {
-        let mut channels = self.scaled(DirectConfig::default().channels);
-        channels[5] = SUBSPACES * self.network.dimensions;
-        DirectConfig {
-            channels,
-            bins: self.front_end.bins(),
-            last: self.network.last,
-            reconstruct: self.network.decoders,
-            dropout: self.network.dropout,
-        }
-    }
-
-    /// What the network of Hashizume et al. is built from.
-    pub fn hashizume(&self) -> HashizumeConfig {
-        HashizumeConfig {
-            channels: self.scaled(HashizumeConfig::default().channels),
-            dimensions: SUBSPACES * self.network.dimensions,
-            log_mel: self.front_end.log_mel(),
-        }
-    }
-
-    fn scaled<const N: usize>(&self, channels: [usize; N]) -> [usize; N] {
-        channels.map(|c| ((c as f64 * self.network.width).round() as usize).max(1))
     }
 }

@@ -203,6 +203,7 @@ pub fn import(weights: &Path, recipe: &Recipe, out: &Path) -> Result<Imported, T
     }
     let config = RunConfig {
         corpus: weights.into(),
+        renderings: Vec::new(),
         from: Vec::new(),
         recipe: recipe.clone(),
     };

@@ -116,7 +116,8 @@ impl Run {
         check_empty(folder)?;
         let mut config = config.clone();
         // so that the run can be resumed from anywhere
-        let paths = [&mut config.corpus].into_iter().chain(&mut config.from);
+        let corpora = [&mut config.corpus].into_iter().chain(&mut config.renderings);
+        let paths = corpora.chain(&mut config.from);
         for path in paths.chain(&mut config.recipe.data.judgements) {
             if let Ok(absolute) = fs::canonicalize(&*path) {
                 *path = absolute;

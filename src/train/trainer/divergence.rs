@@ -12,16 +12,18 @@ use crate::{
     },
 };
 
-/// Goes back to a checkpoint, repeats the updates up to that which gave step `step`, and then runs that one on the
+/// Goes back to a checkpoint, repeats the updates up to that which gave step `step`, of `steps` in all, and then runs that one on the
 /// processor, looking at what every operation gives. `None` if all numbers are finite there.
 pub(crate) fn in_training(
     engine: &mut Engine,
     data: &Data,
     last: &Checkpoint,
     step: u32,
+    steps: u32,
 ) -> Result<Option<String>, TrainError> {
     last.restore(&mut engine.session)?;
-    let (seed, rate) = (engine.network.recipe.seed, last.state.schedule.learning_rate);
+    let (seed, training) = (engine.network.recipe.seed, engine.network.recipe.training);
+    let rate = |update| last.state.schedule.rate(&training, update, steps);
     let (micro, update) = (engine.programs.micro, step.saturating_sub(1));
     let writer = Writer::new(&engine.network, &engine.programs.training.inputs, &data.sets);
     for update in last.state.step..update {
@@ -29,11 +31,11 @@ pub(crate) fn in_training(
             let program = &mut engine.programs.training.program;
             let mut slot = engine.session.slot(program)?;
             writer.write(&data.examples(micro, micro_step)?, &mut slot)?;
-            let values = engine.values(seed, micro_step, rate);
+            let values = engine.values(seed, micro_step, rate(update));
             let program = &mut engine.programs.training.program;
             engine.session.run_slot(program, slot, &values, |_: Slot| {})?;
         }
-        engine.finish_update(seed, update, rate)?;
+        engine.finish_update(seed, update, rate(update))?;
     }
     let mut session = on_the_processor(engine)?;
     let (mut loss, mut optimizer) = match engine.network.recipe.training.precision {
@@ -52,14 +54,14 @@ pub(crate) fn in_training(
     for micro_step in micro.micro_steps(update) {
         let mut slot = session.slot(&program)?;
         writer.write(&data.examples(micro, micro_step)?, &mut slot)?;
-        let values = engine.values(seed, micro_step, rate);
+        let values = engine.values(seed, micro_step, rate(update));
         if let Some(found) = session.find_not_finite(&mut program, Some(slot), &values)? {
             return Ok(Some(found));
         }
     }
     match &mut optimizer {
         Some(program) => {
-            let values = engine.values(seed, micro.micro_steps(update).start, rate);
+            let values = engine.values(seed, micro.micro_steps(update).start, rate(update));
             Ok(session.find_not_finite(program, None, &values)?)
         }
         None => Ok(None),

@@ -140,7 +140,7 @@ impl Engine {
             .instrument
             .filter(|_| self.network.sources() == 1);
         let mut samples = vec![0; embedding.samples()];
-        embedding.run(&mut self.session, items.len(), |item, write| {
+        let described = embedding.run(&mut self.session, items.len(), |item, write| {
             let stems = items[item].stems.iter().enumerate();
             let heard = stems.filter(|(i, _)| alone.is_none_or(|alone| alone as usize == *i));
             for (source, (_, stem)) in heard.enumerate() {
@@ -149,8 +149,9 @@ impl Engine {
                     write(source, &samples)?;
                 }
             }
-            Ok(())
-        })
+            Ok::<_, TrainError>(())
+        });
+        Ok(described?.vectors)
     }
 
     /// What was recorded in a ring for the last `pending` of `step` updates, averaged over micro-batches.

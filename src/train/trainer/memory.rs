@@ -5,17 +5,18 @@ use crate::{
     gpu::Device,
     kernel::Traits,
     tape::{HISTORY_STEPS, Plan, Planner, Tape, Var},
-    train::{Network, TrainError, data::MicroBatches},
+    train::{Network, TrainError, data::MicroBatches, recipe::Task},
 };
 
 /// Share of the free memory that a plan may take, where the device computes in the host's.
 const SHARE: f64 = 0.7;
 
-/// The sizes that micro-batches can have, from the batch down.
+/// The sizes that micro-batches can have, from the batch down. Contrast is between all of a batch: it has no others.
 pub(crate) fn divisions(network: &Network) -> Vec<MicroBatches> {
     let training = &network.recipe.training;
     let batch = training.batch;
     let sizes = match training.micro_batch {
+        0 if network.recipe.task == Task::Contrast => vec![batch],
         0 => (1..=batch)
             .rev()
             .filter(|size| batch.is_multiple_of(*size))

@@ -1,13 +1,18 @@
 //! Epochs, the plateau of the learning rate, early stopping, and which checkpoint is the best.
 
+use std::f64::consts::PI;
+
 use serde::{Deserialize, Serialize};
 
-use crate::train::recipe::{Best, Training};
+use crate::train::recipe::{Best, Decay, Training};
+
+/// What a cosine leaves of the learning rate.
+const LEAST: f64 = 0.02;
 
 /// How far a run's schedule has come: part of its checkpoints.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Schedule {
-    /// The step size of the next update.
+    /// The recipe's step size, as plateaus have halved it.
     pub learning_rate: f32,
     /// What was found before the first step.
     pub start: Option<Scores>,
@@ -46,6 +51,20 @@ impl Schedule {
     /// The score before the first step and the best one, by what the recipe chooses.
     pub fn gain(&self, training: &Training) -> Option<(f32, f32)> {
         Some((self.start?.of(training.best), self.best?.1))
+    }
+
+    /// The step size of the update after `step` others, of `steps` in all: what plateaus left of the recipe's, as its
+    /// warm-up and its decay have it there.
+    pub(crate) fn rate(&self, training: &Training, step: u32, steps: u32) -> f32 {
+        let risen = f64::from(step + 1) / f64::from(training.warmup.max(1));
+        let left = match training.schedule {
+            Decay::Constant => 1.0,
+            Decay::Cosine => {
+                let gone = f64::from(step) / f64::from(steps.saturating_sub(1).max(1));
+                LEAST + (1.0 - LEAST) * 0.5 * (1.0 + (PI * gone.min(1.0)).cos())
+            }
+        };
+        (f64::from(self.learning_rate) * risen.min(1.0) * left) as f32
     }
 
     /// Before the first step.
@@ -127,6 +146,28 @@ mod tests {
         assert_eq!(rates, [1.0, 1.0, 0.5, 0.5, 0.5]);
         assert!(schedule.finished);
         assert_eq!(schedule.best, Some((10, 1.0)));
+    }
+
+    #[test]
+    fn the_rate_rises_and_falls_along_a_cosine() {
+        let set = [
+            "training.schedule=cosine",
+            "training.warmup=10",
+            "training.learning_rate=0.5",
+        ];
+        let training = resolve("contrast", &Overrides::set(&set)).unwrap().training;
+        let schedule = Schedule::new(&training);
+        let rate = |step| schedule.rate(&training, step, 101);
+        let near = |got: f32, want: f64| assert!((f64::from(got) - want).abs() < 1e-7, "{got} {want}");
+        near(rate(0), 0.05 * (0.02 + 0.98));
+        near(rate(4), 0.25 * (0.02 + 0.49 * (1.0 + (0.04 * PI).cos())));
+        near(rate(50), 0.5 * (0.02 + 0.49));
+        near(rate(100), 0.01);
+        assert!((10..100).all(|step| rate(step + 1) < rate(step)));
+        // without either nothing is computed that could round
+        let plain = resolve("direct", &Overrides::default()).unwrap().training;
+        let schedule = Schedule::new(&plain);
+        assert!((0..9).all(|step| schedule.rate(&plain, step, 9) == plain.learning_rate));
     }
 
     #[test]

@@ -153,7 +153,7 @@ impl<'o> Trainer<'o> {
         let (first, steps) = (self.step, self.steps);
         (self.started, self.since) = (Instant::now(), Instant::now());
         while self.step < steps && !self.schedule.finished && !stop.load(Ordering::Relaxed) {
-            let (seed, rate) = (self.recipe().seed, self.schedule.learning_rate);
+            let (seed, rate) = (self.recipe().seed, self.rate(self.step));
             let (began, waited) = (Instant::now(), loader.waited());
             self.engine.update(seed, self.step, rate, loader)?;
             if self.step == first {
@@ -211,7 +211,7 @@ impl<'o> Trainer<'o> {
         let elapsed = self.since.elapsed();
         let segments_per_second = segments / elapsed.as_secs_f64().max(1e-9);
         let waiting = (waited - self.waited).as_secs_f64() / elapsed.as_secs_f64().max(1e-9);
-        let (learning_rate, seconds) = (self.schedule.learning_rate, self.seconds());
+        let seconds = self.seconds();
         let first = self.step + 1 - self.pending;
         let totals = losses[0].clone();
         let mut start_up = self.start_up.take();
@@ -230,7 +230,7 @@ impl<'o> Trainer<'o> {
                 loss: 0.0 + loss,
                 parts: part(index),
                 loss_scale: scales.get(index).copied(),
-                learning_rate,
+                learning_rate: self.rate(step - 1),
                 seconds,
                 segments_per_second,
                 waiting,
@@ -327,7 +327,7 @@ impl<'o> Trainer<'o> {
             return error;
         };
         let first = match Checkpoint::read(&self.run.last()) {
-            Ok(last) => divergence::in_training(&mut self.engine, data, &last, step)
+            Ok(last) => divergence::in_training(&mut self.engine, data, &last, step, self.steps)
                 .ok()
                 .flatten(),
             Err(_) => None,
@@ -339,6 +339,11 @@ impl<'o> Trainer<'o> {
             first,
             kept,
         }
+    }
+
+    /// The step size of the update after `step` others.
+    fn rate(&self, step: u32) -> f32 {
+        self.schedule.rate(&self.recipe().training, step, self.steps)
     }
 
     /// Time spent in this run, over all its starts.

@@ -134,6 +134,7 @@ pub fn config(_: &Path) -> Vec<Vec<u8>> {
     let of = |recipe: Recipe| {
         let config = RunConfig {
             corpus: "corpus".into(),
+            renderings: Vec::new(),
             from: vec!["a".into(), "b".into()],
             recipe,
         };
@@ -349,6 +350,7 @@ pub fn library(folder: &Path) -> PathBuf {
             inode: None,
         };
         let content = Content {
+            presence: None,
             hash: blake3::hash(name.as_bytes()).to_hex().to_string(),
             seconds: 1.5,
             channel: None,

@@ -1,0 +1,291 @@
+//! Batches for contrast: mixes whose every stem is of one of a few pieces.
+
+use std::collections::BTreeMap;
+
+use super::{
+    draw::{Draw, VALIDATION},
+    example::{Example, Item, Stem},
+};
+use crate::{
+    corpus::{Catalogue, CorpusError, Excerpt, Instrument, Pieces, Random, SoundingStarts, Stream},
+    train::{TrainError, recipe::Recipe},
+};
+
+/// Draws the mixes of a batch from the same few pieces. An instrument's stem is of any of them, at any place where it
+/// sounds, a little louder or softer; where the piece has none, the mix goes without.
+pub(crate) struct Contrasts {
+    seed: u64,
+    batch: usize,
+    /// Pieces of a batch.
+    pieces: usize,
+    /// By how many decibels a stem is made louder or softer at most.
+    gain: f64,
+    train: Works,
+    validation: Works,
+}
+
+/// The pieces to draw from.
+struct Works {
+    /// By the numbers of their sets.
+    catalogues: BTreeMap<usize, Catalogue>,
+    /// All renderings of each piece: set, and index in its catalogue. A batch holds one of them.
+    works: Vec<Vec<(usize, u32)>>,
+}
+
+impl Contrasts {
+    /// Draws from the training sets `train` and the validation set. Instruments that sound in fewer than two pieces are
+    /// told to `missing`.
+    ///
+    /// # Errors
+    /// [`TrainError::Setting`] for fewer than two pieces, or if no instrument sounds in two.
+    pub fn new(
+        recipe: &Recipe,
+        sets: &[Pieces],
+        train: &[usize],
+        missing: &dyn Fn(Instrument, &TrainError),
+    ) -> Result<Self, TrainError> {
+        let contrasts = Contrasts {
+            seed: recipe.seed,
+            batch: recipe.training.batch,
+            pieces: recipe.data.pieces,
+            gain: recipe.data.gain.into(),
+            train: Works::new(sets, train),
+            validation: Works::new(sets, &[VALIDATION]),
+        };
+        let mut told = Vec::new();
+        for instrument in Instrument::ALL {
+            if contrasts.train.having(instrument) < 2 {
+                let message =
+                    format!("{instrument} sounds in fewer than two pieces: none can be told from another");
+                told.push((instrument, TrainError::from(CorpusError::invalid(message))));
+            }
+        }
+        if told.len() == Instrument::ALL.len() {
+            let message = "no instrument sounds in two pieces: contrast needs more of them";
+            return Err(TrainError::setting("data.pieces", message));
+        }
+        told.iter()
+            .for_each(|(instrument, error)| missing(*instrument, error));
+        Ok(contrasts)
+    }
+
+    fn example(&self, works: &Works, seed: u64, step: u64, index: u64) -> Example {
+        let pieces = works.draw(self.pieces, seed, step);
+        let number = step.wrapping_mul(self.batch as u64).wrapping_add(index);
+        let mut random = Random::new(Stream::ContrastMix, None, seed, number);
+        let mut example = Example::of(Instrument::Drums, vec![Item { stems: [None; 5] }]);
+        for instrument in Instrument::ALL {
+            let label = random.below(pieces.len() as u64) as usize;
+            let (set, piece) = pieces[label];
+            let gain = 10f64.powf(self.gain * random.sway() / 20.0) as f32;
+            let Some(start) = random.start(works.starts(pieces[label], instrument)) else {
+                continue;
+            };
+            let excerpt = Excerpt {
+                piece,
+                instrument,
+                start,
+            };
+            example.items[0].stems[instrument as usize] = Some(Stem { set, excerpt, gain });
+            example.labels[instrument as usize] = Some(label as u16);
+        }
+        example
+    }
+}
+
+impl Works {
+    fn new(sets: &[Pieces], own: &[usize]) -> Self {
+        let catalogues: BTreeMap<usize, Catalogue> = own
+            .iter()
+            .map(|&set| (set, sets[set].catalogue().clone()))
+            .collect();
+        let all = || {
+            let pieces = |(&set, catalogue): (&usize, &Catalogue)| -> Vec<_> {
+                let pieces = (0..).zip(catalogue.pieces());
+                pieces
+                    .map(|(index, piece)| (set, index, piece.id, piece.work.clone()))
+                    .collect()
+            };
+            catalogues.iter().flat_map(pieces)
+        };
+        // where some have no name, that of the others tells nothing
+        let named = all().all(|(.., work)| work.is_some());
+        let mut works: BTreeMap<(Option<String>, u32), Vec<(usize, u32)>> = BTreeMap::new();
+        for (set, index, id, work) in all() {
+            let key = if named { (work, 0) } else { (None, id) };
+            works.entry(key).or_default().push((set, index));
+        }
+        let works = works.into_values().collect();
+        Works { catalogues, works }
+    }
+
+    /// The pieces of a batch, each in one rendering. An item's label is a piece's place here.
+    fn draw(&self, count: usize, seed: u64, step: u64) -> Vec<(usize, u32)> {
+        let mut random = Random::new(Stream::ContrastPieces, None, seed, step);
+        let works = random.several(self.works.len(), count);
+        works
+            .into_iter()
+            .map(|work| random.one_of(&self.works[work]))
+            .collect()
+    }
+
+    fn starts(&self, (set, piece): (usize, u32), instrument: Instrument) -> &SoundingStarts {
+        &self.catalogues[&set].pieces()[piece as usize].sounding[instrument as usize]
+    }
+
+    /// How many pieces there are in which an instrument sounds.
+    fn having(&self, instrument: Instrument) -> usize {
+        let sounds = |&rendering: &(usize, u32)| self.starts(rendering, instrument).count() > 0;
+        let works = self.works.iter();
+        works.filter(|renderings| renderings.iter().any(sounds)).count()
+    }
+}
+
+impl Draw for Contrasts {
+    fn training(&self, update: u32, index: usize) -> Result<Example, TrainError> {
+        Ok(self.example(&self.train, self.seed, update.into(), index as u64))
+    }
+
+    /// In whole batches.
+    fn validation(&self, count: usize) -> Result<Vec<Example>, TrainError> {
+        let place = |i: usize| ((i / self.batch) as u64, (i % self.batch) as u64);
+        let example = |(step, index)| self.example(&self.validation, 0, step, index);
+        Ok((0..count).map(|i| example(place(i))).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::{
+        corpus::{Corpus, PieceOptions, Source, Split},
+        generate::synth::{SynthOptions, synthesise},
+        train::{
+            data::draw::TRAIN,
+            recipe::{Overrides, resolve},
+        },
+    };
+
+    /// Three pieces in two renderings, and one piece to validate on.
+    fn contrasts(seed: u64) -> (Contrasts, Vec<Pieces>) {
+        let folder = tempfile::tempdir().unwrap();
+        let options = SynthOptions {
+            seed: 2,
+            train: 3,
+            validation: 1,
+            test: 1,
+            seconds: 6.0,
+        };
+        synthesise(folder.path(), &options, &|_, _| {}).unwrap();
+        let source = Source::Folder(Corpus::open(folder.path()).unwrap());
+        let options = PieceOptions {
+            segment_len: 11_025,
+            rate: 44_100,
+            memory: 1 << 30,
+        };
+        let classes = source.tempo_classes().unwrap();
+        let pieces = |split| source.pieces(split, &options, &classes, &|_, _| {}).unwrap();
+        let sets = vec![
+            pieces(Split::Train),
+            pieces(Split::Validation),
+            pieces(Split::Train),
+        ];
+        let set = [
+            "data.segment_seconds=0.25",
+            "data.pieces=2",
+            "training.batch=8",
+            "training.knn_seconds=1",
+            &format!("seed={seed}"),
+        ];
+        let recipe = resolve("contrast", &Overrides::set(&set)).unwrap();
+        let contrasts = Contrasts::new(&recipe, &sets, &[TRAIN, 2], &|_, _| {}).unwrap();
+        (contrasts, sets)
+    }
+
+    #[test]
+    fn labels_say_which_piece_a_stem_is_of_and_no_batch_holds_two_renderings_of_one() {
+        let (contrasts, sets) = contrasts(5);
+        assert_eq!(contrasts.train.works.len(), 3);
+        assert!(
+            contrasts
+                .train
+                .works
+                .iter()
+                .all(|renderings| renderings.len() == 2)
+        );
+        let (mut used, mut silent, mut gains) = (HashSet::new(), 0, Vec::new());
+        for update in 0..40 {
+            let mut of_label = BTreeMap::new();
+            let mut together = HashSet::new();
+            for index in 0..8 {
+                let example = contrasts.training(update, index).unwrap();
+                let stems = example.items[0].stems;
+                for (instrument, (stem, label)) in
+                    Instrument::ALL.into_iter().zip(stems.iter().zip(example.labels))
+                {
+                    assert_eq!(stem.is_some(), label.is_some());
+                    let (Some(stem), Some(label)) = (stem, label) else {
+                        silent += 1;
+                        continue;
+                    };
+                    let Excerpt { piece, start, .. } = stem.excerpt;
+                    assert_eq!(stem.excerpt.instrument, instrument);
+                    assert!(sets[stem.set].catalogue().sounds(piece, instrument, start));
+                    assert_eq!(
+                        *of_label.entry(label).or_insert((stem.set, piece)),
+                        (stem.set, piece)
+                    );
+                    gains.push(stem.gain);
+                    together.insert((stem.set, piece));
+                }
+            }
+            let pieces: HashSet<u32> = together.iter().map(|(_, piece)| *piece).collect();
+            assert!(
+                together.len() <= 2 && pieces.len() == together.len(),
+                "{together:?}"
+            );
+            used.extend(together);
+        }
+        let all: HashSet<(usize, u32)> = [TRAIN, 2]
+            .iter()
+            .flat_map(|&set| (0..3).map(move |i| (set, i)))
+            .collect();
+        assert_eq!(used, all);
+        // the synthesiser's pieces have all instruments, some not everywhere
+        assert!(silent < gains.len() / 4, "{silent} of {}", gains.len());
+        let decibels = gains.iter().map(|gain| 20.0 * gain.log10());
+        let (low, high) = decibels.fold((0.0f32, 0.0f32), |(low, high), x| (low.min(x), high.max(x)));
+        // of some 1000 uniform numbers in ±6 all lie within 5.5 in one case of 10³⁷
+        assert!(
+            (-6.001..-5.5).contains(&low) && (5.5..6.001).contains(&high),
+            "{low} {high}"
+        );
+    }
+
+    #[test]
+    fn draws_are_those_of_seed_and_place_alone() {
+        let ((contrasts, _), (same, _), (other, _)) = (contrasts(5), self::contrasts(5), self::contrasts(6));
+        let draw = |from: &Contrasts, update: u32| -> Vec<Example> {
+            (0..8)
+                .map(|index| from.training(update, index).unwrap())
+                .collect()
+        };
+        let forth: Vec<_> = (0..6).map(|update| draw(&contrasts, update)).collect();
+        let back: Vec<_> = (0..6).rev().map(|update| draw(&same, update)).collect();
+        assert!(forth.iter().eq(back.iter().rev()));
+        assert_ne!(forth[0], forth[1]);
+        assert_ne!(forth[0], draw(&other, 0));
+        // whatever the seed, and the first of more are the same
+        let validation = contrasts.validation(16).unwrap();
+        assert_eq!(validation, other.validation(24).unwrap()[..16]);
+        assert!(
+            validation
+                .iter()
+                .flat_map(|e| e.items[0].stems)
+                .flatten()
+                .all(|stem| stem.set == VALIDATION)
+        );
+    }
+}

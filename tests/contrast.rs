@@ -1,0 +1,227 @@
+//! Our own recipe: what it refuses, that it resumes, what it gives, and that it learns.
+
+mod common;
+
+use std::{
+    fs,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use common::{corpus, small, train};
+use stemwise::{
+    corpus::Split,
+    describe::{Describer, Heard},
+    eval::{EvaluateOptions, Preset, Score, What, evaluate, markdown},
+    generate::synth::{SynthOptions, synthesise},
+    gpu::{Device, Gpu, adapters},
+    train::{
+        self as training, Event, RunConfig,
+        recipe::{Overrides, resolve},
+    },
+};
+
+fn config(corpus: &Path, set: &[&str]) -> RunConfig {
+    let own = [
+        "training.batch=6",
+        "training.epoch=24",
+        "data.pieces=2",
+        "training.warmup=5",
+    ];
+    RunConfig {
+        corpus: corpus.into(),
+        renderings: Vec::new(),
+        from: Vec::new(),
+        recipe: small("contrast", None, &[&own, set].concat()),
+    }
+}
+
+#[test]
+fn parts_of_a_batch_are_refused() {
+    let refused = |set: &[&str]| resolve("contrast", &Overrides::set(set)).unwrap_err().to_string();
+    let message = refused(&["training.micro_batch=32"]);
+    assert!(
+        message.contains("training.micro_batch") && message.contains("64 examples"),
+        "{message}"
+    );
+    assert!(resolve("contrast", &Overrides::set(&["training.micro_batch=64"])).is_ok());
+    for (setting, says) in [
+        ("loss.presence=0", "loss.presence"),
+        ("loss.temperature=0", "loss.temperature"),
+        ("training.batch=1", "training.batch"),
+        ("data.pieces=1", "data.pieces"),
+        ("task=triplets", "task"),
+        ("training.schedule=sine", "but may be"),
+    ] {
+        let message = refused(&[setting]);
+        assert!(message.contains(says), "{setting}: {message}");
+    }
+    let message = resolve("direct", &Overrides::set(&["task=contrast"]))
+        .unwrap_err()
+        .to_string();
+    assert!(message.contains("cannot learn"), "{message}");
+}
+
+/// 12 steps are 4 steps, a stop, and 8 more, bit for bit, on a learning rate that never stays.
+fn resumes_exactly(device: &Device) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(&corpus(folder.path()), &[]);
+    // the corpus once more, as if it were another rendering
+    config.renderings.push(config.corpus.clone());
+    let [whole, parts] = ["whole", "parts"].map(|name| folder.path().join(name));
+    train(&whole, &config, device).unwrap();
+    let stop = AtomicBool::new(false);
+    let halt = |event: Event<'_>| {
+        if let Event::Validated { step: 1.., .. } = event {
+            stop.store(true, Ordering::Relaxed);
+        }
+    };
+    let outcome = training::start(&parts, &config, device, &stop, &halt).unwrap();
+    assert!(outcome.interrupted && outcome.step == 4, "{outcome:?}");
+    let outcome = training::resume(&parts, None, device, &AtomicBool::new(false), &|_| {}).unwrap();
+    assert_eq!((outcome.step, outcome.interrupted), (12, false));
+    for name in ["last.safetensors", "best.safetensors"] {
+        let read = |run: &Path| fs::read(run.join(name)).unwrap();
+        assert!(read(&whole) == read(&parts), "{name} of a resumed run");
+    }
+}
+
+#[test]
+fn resumes_exactly_on_the_cpu() {
+    resumes_exactly(&Device::Cpu);
+}
+
+fn losses(run: &Path) -> Vec<f64> {
+    let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let lines = text
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    lines.filter_map(|line| line["loss"].as_f64()).collect()
+}
+
+#[test]
+fn a_software_gpu_resumes_exactly_and_trains_as_the_cpu_does() {
+    let found = adapters();
+    let Some(adapter) = found.iter().find(|a| a.api == "vulkan" && a.unusable().is_none()) else {
+        eprintln!("no Vulkan adapter: skipped");
+        return;
+    };
+    let device = &Device::Gpu(Gpu::open(adapter).unwrap());
+    resumes_exactly(device);
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(&corpus(folder.path()), &["training.learning_rate=1e-4"]);
+    let [cpu, gpu] = ["cpu", "gpu"].map(|name| folder.path().join(name));
+    train(&cpu, &config, &Device::Cpu).unwrap();
+    train(&gpu, &config, device).unwrap();
+    let (cpu, gpu) = (losses(&cpu), losses(&gpu));
+    assert_eq!((cpu.len(), gpu.len()), (12, 12));
+    for (step, (a, b)) in cpu.iter().zip(&gpu).enumerate() {
+        // the first is one forward pass in 32 bits; by Adam's signs of small gradients they then drift apart
+        let most = if step == 0 { 1e-5 } else { 1e-2 };
+        assert!((a - b).abs() <= most * a.abs(), "step {step}: {a} {b}");
+    }
+}
+
+#[test]
+fn only_contrast_takes_several_corpora() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = common::config(&corpus(folder.path()));
+    config.renderings.push(config.corpus.clone());
+    let error = train(&folder.path().join("run"), &config, &Device::Cpu).unwrap_err();
+    assert!(error.to_string().contains("give one corpus"), "{error}");
+}
+
+/// On a processor alone, in half a minute: what instrument plays is told apart from what else is heard, and what sounds
+/// from what does not.
+#[test]
+fn it_learns_what_only_the_instrument_tells() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("corpus");
+    let options = SynthOptions {
+        seed: 4,
+        train: 12,
+        validation: 2,
+        test: 8,
+        seconds: 12.0,
+    };
+    synthesise(&root, &options, &|_, _| {}).unwrap();
+    let store = common::prepared(&root, folder.path().join("store"));
+    let overrides = Overrides {
+        preset: Some("tiny".into()),
+        ..Overrides::set(&[
+            "training.epochs=6",
+            "training.knn_segments=0",
+            "training.best=last",
+        ])
+    };
+    let config = RunConfig {
+        corpus: store.clone(),
+        renderings: Vec::new(),
+        from: Vec::new(),
+        recipe: resolve("contrast", &overrides).unwrap(),
+    };
+    let run = folder.path().join("run");
+    train(&run, &config, &Device::Cpu).unwrap();
+
+    let options = EvaluateOptions {
+        models: vec![run],
+        corpus: store,
+        what: vec![What::MesPseudo, What::Presence],
+        preset: Preset::I25,
+        split: Split::Test,
+        pieces: Some(4),
+        seconds: 1.0,
+        seed: 0,
+        judgements: None,
+        untrained: true,
+    };
+    let stop = AtomicBool::new(false);
+    let evaluation = evaluate(&options, &Device::Cpu, &stop, &|_| {}).unwrap();
+    let mean = |what: What, of: fn(&Score) -> f64| {
+        let scores: Vec<&Score> = evaluation
+            .scores
+            .iter()
+            .filter(|score| score.what == what)
+            .collect();
+        scores.iter().map(|score| of(score)).sum::<f64>() / scores.len() as f64
+    };
+    let [trained, untrained] =
+        [|s: &Score| s.value, |s: &Score| s.untrained.unwrap()].map(|of| mean(What::MesPseudo, of));
+    let [told, guessed] =
+        [|s: &Score| s.value, |s: &Score| s.untrained.unwrap()].map(|of| mean(What::Presence, of));
+    println!("MES-Pseudo {untrained:.3} → {trained:.3}, presence {guessed:.3} → {told:.3}");
+    println!("{}", markdown(&evaluation));
+    assert!(trained > untrained + 0.15, "{untrained} {trained}");
+    assert!(told > 0.75, "{guessed} {told}");
+}
+
+/// Every sub-vector has length one, of whatever is heard, and presence is a probability.
+#[test]
+fn vectors_have_length_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = config(folder.path(), &[]).recipe;
+    let run = common::untrained(&folder.path().join("run"), &recipe, |_, _| {});
+    let mut describer = Describer::load(&[run], &Device::Cpu).unwrap();
+    let samples = recipe.segment_samples();
+    let noise: Vec<i16> = common::noise(samples)
+        .iter()
+        .map(|x| (20_000.0 * x) as i16)
+        .collect();
+    let (quiet, silent) = (
+        noise.iter().map(|x| x / 1000).collect::<Vec<_>>(),
+        vec![0; samples],
+    );
+    let items = [&noise, &quiet, &silent].map(|signal| Heard::Mix(signal));
+    let described = describer.hear(&items, samples).unwrap();
+    let each = recipe.network.dimensions;
+    assert_eq!(described.vectors.len(), 3 * 5 * each);
+    for vector in described.vectors.chunks_exact(each) {
+        let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
+        assert!((length - 1.0).abs() < 1e-5, "{length}");
+    }
+    let presence = described.presence.unwrap();
+    assert!(
+        presence.len() == 15 && presence.iter().all(|p| (0.0..=1.0).contains(p)),
+        "{presence:?}"
+    );
+}
