@@ -32,7 +32,7 @@ pub struct Arguments {
     /// Music, and folders of music: WAV, FLAC, MP3, OGG Vorbis, M4A, AIFF, CAF
     #[arg(required = true, value_name = "FILES-OR-FOLDERS")]
     paths: Vec<PathBuf>,
-    /// A run that describes all instruments, or several of one instrument each, that hear mixes: cascade, direct, h25
+    /// A run that describes all instruments, or several of one instrument each, that hear mixes: cascade, direct, h25, contrast
     #[arg(long = "model", required = true, value_name = "RUN")]
     models: Vec<PathBuf>,
     /// Folder of the library; one that is there is added to

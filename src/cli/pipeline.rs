@@ -93,7 +93,7 @@ pub fn names(name: &str, judged: bool) -> Vec<&str> {
     let all = RECIPES.iter().map(|(name, _)| *name);
     let rows = all.filter(|name| !OWN.contains(name));
     // without judgements, there is nothing to fine-tune on
-    rows.filter(|name| judged || !name.ends_with("-paft")).collect()
+    rows.filter(|name| judged || !name.contains("-paft")).collect()
 }
 
 /// The stages of several recipes, each once.

@@ -15,7 +15,7 @@ pub enum DescribeError {
     #[error("no run was given: give one of all instruments, or one or several of one instrument")]
     NoRun,
     /// A run whose network describes nothing.
-    #[error("{} is a run of '{recipe}', which describes nothing: give runs of clean, a cascade, direct or hashizume", folder.display())]
+    #[error("{} is a run of '{recipe}', which describes nothing: give runs of clean, a cascade, direct, h25 or contrast", folder.display())]
     NoDescription {
         /// The run's folder.
         folder: PathBuf,
@@ -58,7 +58,7 @@ pub enum DescribeError {
     },
     /// A mix, where stems must be given.
     #[error(
-        "{} was trained on clean stems and cannot describe {instrument} in a mix: use a cascade, direct or hashizume",
+        "{} was trained on clean stems and cannot describe {instrument} in a mix: use a cascade, direct, h25 or contrast",
         folder.display()
     )]
     NeedsStems {
