@@ -12,7 +12,7 @@ use common::{corpus, small, train};
 use stemwise::{
     corpus::Split,
     describe::{Describer, Heard},
-    eval::{EvaluateOptions, Preset, Score, What, evaluate, markdown},
+    eval::{EvaluateOptions, Preset, Score, Setup, What, evaluate, markdown},
     generate::synth::{SynthOptions, synthesise},
     gpu::{Device, Gpu, adapters},
     train::{
@@ -168,11 +168,15 @@ fn it_learns_what_only_the_instrument_tells() {
         corpus: store,
         what: vec![What::MesPseudo, What::Presence],
         preset: Preset::I25,
+        draws: 1,
         split: Split::Test,
-        pieces: Some(4),
+        setup: Setup {
+            pieces: Some(4),
+            ..Setup::default()
+        },
         seconds: 1.0,
-        seed: 0,
         judgements: None,
+        criteria: Vec::new(),
         untrained: true,
     };
     let stop = AtomicBool::new(false);
