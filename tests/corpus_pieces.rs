@@ -368,3 +368,49 @@ fn pieces_are_shared_between_threads() {
     fn check<T: Send + Sync>() {}
     check::<Pieces>();
 }
+
+/// What `corpus select` drops goes into the list that everything honours: those whose drums sound the shortest, then what is
+/// beyond the first pieces.
+#[test]
+fn a_selection_is_a_list_of_what_is_dropped() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    // the drums of piece i sound for i of 8 seconds, but for the last piece's
+    for i in 1..=5usize {
+        let mut drums = [0.0; 8];
+        drums[..i % 5 + 1].fill(0.2);
+        let track = root.join(format!("test/Track{i:05}"));
+        make_track(&track, &[(128, RATE, &drums), (33, RATE, &[0.2; 8])]);
+    }
+    let select = |more: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_stemwise"));
+        command.args(["corpus", "select", root.to_str().unwrap(), "--split", "test"]);
+        command.args(more).output().unwrap()
+    };
+    let tracks = || -> Vec<u32> {
+        let corpus = Corpus::open(root).unwrap();
+        corpus.split(Split::Test).iter().map(|track| track.id).collect()
+    };
+    let said = select(&["--drop", "0.4"]);
+    let text = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert!(
+        said.status.success() && text.contains("3 of 5 pieces in 'test' are kept"),
+        "{text}"
+    );
+    let list = fs::read_to_string(root.join("exclude.txt")).unwrap();
+    assert!(
+        list.contains("test/Track00005  # drums sounds for") && list.contains("test/Track00001  # drums"),
+        "{list}"
+    );
+    assert_eq!(tracks(), [2, 3, 4]);
+    assert!(select(&["--most", "2"]).status.success());
+    assert_eq!(tracks(), [2, 3]);
+    let list = fs::read_to_string(root.join("exclude.txt")).unwrap();
+    assert!(
+        list.contains("test/Track00004  # beyond the first 2 pieces"),
+        "{list}"
+    );
+    for wrong in [&["--drop", "1.5"][..], &["--most", "0"], &[]] {
+        assert_eq!(select(wrong).status.code(), Some(2), "{wrong:?}");
+    }
+}

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use engine::{Target, fixture::Fixture, largest, relative};
 use stemwise::{
     Error, Result,
+    gpu::Device,
     kernel::StepValues,
     ops::{
         Add, BceWithLogitsLoss, ChannelMask, ContrastLoss, Conv2d, L1Loss, L2Normalise, LeakyRelu, Linear,
@@ -14,7 +15,7 @@ use stemwise::{
         normalise_subspaces, slice_batch,
     },
     shape::Shape,
-    tape::{Parameters, Tape, Var},
+    tape::{Parameters, Session, Tape, Var},
 };
 
 /// The largest `‖got − want‖ / ‖want‖` of a tensor. The fixtures are f64 rounded to f32, which is 3e-8 off;
@@ -276,4 +277,46 @@ fn stage(tape: &mut Tape, vars: &[Var], margin: f32) -> Result<Var> {
         loss = tape.push(Add, &[loss, weighted])?;
     }
     Ok(loss)
+}
+
+/// Equation 7 of Hashizume et al. by hand, of a triplet's three members. With the bias 0, `σ(log n) = n / (1 + n)`: a
+/// sub-space of norm n costs `log(1 + 1/n)` where its instrument sounds, and `log(1 + n)` where it does not.
+#[test]
+fn the_norm_loss_of_a_triplet_by_hand() {
+    // anchor, positive, negative: norms by sub-space, of two numbers each, and what sounds
+    let norms = [
+        [1.0, 5.0, 1.0, 3.0, 1.0],
+        [0.5, 10.0, 2.0, 1.0, 1.0],
+        [4.0, 1.0, 1.0, 0.25, 13.0],
+    ];
+    let sounds = [
+        [1.0, 1.0, 0.0, 0.0, 1.0],
+        [0.0, 1.0, 1.0, 1.0, 0.0],
+        [1.0, 0.0, 0.0, 0.0, 1.0],
+    ];
+    // 3-4-5: of length n at 0.6 n and 0.8 n
+    let embedding: Vec<f32> = norms
+        .as_flattened()
+        .iter()
+        .flat_map(|n| [0.6 * n, -0.8 * n])
+        .collect();
+    let costs = norms.as_flattened().iter().zip(sounds.as_flattened());
+    let costs = costs.map(|(&n, &sounds)| (1.0 + if sounds == 1.0 { 1.0 / n } else { n }).ln());
+    let wanted = costs.sum::<f32>() / 15.0;
+    // the first member alone: log 2 · 1.2 · 2 · 4 · 2
+    assert!((2f32 * 1.2 * 2.0 * 4.0 * 2.0).ln() < 15.0 * wanted);
+
+    let mut tape = Tape::new();
+    let f = tape.input("f", [3, 10]);
+    let bias = tape.input("bias", [5]);
+    let sounding = tape.input("sounding", [3, 5]);
+    let loss = norm_loss(&mut tape, f, bias, sounding).unwrap();
+    let mut session = Session::new(&Device::Cpu, &Parameters::default()).unwrap();
+    let mut program = session.compile(&tape, &[loss]).unwrap();
+    let inputs = [&embedding[..], &[0.0; 5], sounds.as_flattened()];
+    session
+        .run(&mut program, &inputs, &StepValues::default())
+        .unwrap();
+    let found = session.read(&mut program, loss).unwrap()[0];
+    assert!((found - wanted).abs() < 1e-6, "{found}, not {wanted}");
 }

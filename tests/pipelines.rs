@@ -23,7 +23,7 @@ use stemwise::{
     train::{
         self, Checkpoint, Network, RunConfig, TrainError,
         pipeline::{Standing, stages},
-        recipe::{Overrides, RECIPES, VARIANTS},
+        recipe::{OWN, Overrides, RECIPES},
     },
 };
 
@@ -128,7 +128,7 @@ fn every_row_of_the_papers_trains() {
         set,
         ..Overrides::default()
     };
-    for (name, _) in RECIPES.iter().filter(|(name, _)| !VARIANTS.contains(name)) {
+    for (name, _) in RECIPES.iter().filter(|(name, _)| !OWN.contains(name)) {
         let stages = stages(name, &overrides, &[Instrument::Drums], &store, &out).unwrap();
         let last = stages.last().unwrap();
         assert_eq!(last.standing().unwrap(), Standing::Done, "{name}");
@@ -139,7 +139,7 @@ fn every_row_of_the_papers_trains() {
             state.step > 0 && state.schedule.start.is_some_and(|scores| scores.loss.is_finite()),
             "{name}"
         );
-        assert_eq!(state.simulated, name.ends_with("-paft"), "{name}");
+        assert_eq!(state.simulated, name.contains("-paft"), "{name}");
         assert_eq!(state.parents.len(), last.config.from.len(), "{name}");
         unchanged(&last.config, &path);
     }

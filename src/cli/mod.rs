@@ -21,6 +21,7 @@ mod recipe;
 mod recipes;
 mod report;
 mod reproduce;
+mod rows;
 mod runs;
 mod search;
 mod separate;

@@ -23,7 +23,7 @@ use crate::{
     train::{
         self,
         pipeline::{Stage, Standing, leave_out, stages},
-        recipe::{Overrides, RECIPES, Task, VARIANTS},
+        recipe::{OWN, Overrides, RECIPES, Task},
     },
 };
 
@@ -91,9 +91,9 @@ pub fn names(name: &str, judged: bool) -> Vec<&str> {
         return vec![name];
     }
     let all = RECIPES.iter().map(|(name, _)| *name);
-    let rows = all.filter(|name| !VARIANTS.contains(name));
+    let rows = all.filter(|name| !OWN.contains(name));
     // without judgements, there is nothing to fine-tune on
-    rows.filter(|name| judged || !name.ends_with("-paft")).collect()
+    rows.filter(|name| judged || !name.contains("-paft")).collect()
 }
 
 /// The stages of several recipes, each once.

@@ -1,6 +1,7 @@
 //! `stemwise reproduce`
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
@@ -18,6 +19,7 @@ use super::{
     pipeline::{Plan, complete, names},
     recipe::RecipeArguments,
     report,
+    rows::{listing, recipes as recipes_of},
     table::titled,
 };
 use crate::{
@@ -25,7 +27,7 @@ use crate::{
     eval::{self, EvaluateOptions, Evaluation, Preset, Score, Setup, What, is_of},
     gpu::Device,
     listening::{Aspect, Criterion, Share},
-    report::ReportOptions,
+    report::{ReportOptions, paper_rows},
     train::{
         pipeline::Stage,
         recipe::{Model, Task},
@@ -61,7 +63,7 @@ pub struct Arguments {
     /// How often PAFT is trained, each time on another division of the judgements
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub paft_runs: u64,
-    /// Length of the segments that are evaluated [default: training.knn_seconds of the row, 10 in the papers]
+    /// Length of the segments that are evaluated [default: the longest training.knn_seconds, 10 in the papers]
     #[arg(long, value_name = "SECONDS")]
     pub seconds: Option<f64>,
     /// Evaluate at most this many pieces [default: all; of fewer than 20, half, so that there are others to mix them with]
@@ -83,6 +85,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         bail!(Misuse(format!("--paft-runs is from 1 to {MOST_PAFT_RUNS}")));
     }
     let judgements = arguments.recipe.judgements.as_deref();
+    let of_papers = paper_rows()?;
     let rows: Vec<&str> = match arguments.rows.is_empty() {
         true => names("all", judgements.is_some()),
         false => arguments.rows.iter().map(String::as_str).collect(),
@@ -107,21 +110,26 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         arguments,
         store: &store,
         pieces,
+        seconds: longest(&stages),
     };
+    let of_tables = recipes_of(&of_papers);
     // what the evaluation would refuse in the end
-    for row in rows_of(stages.clone()) {
+    for row in rows_of(stages.clone(), &of_tables) {
         eval::check(&row.options(&asked))?;
     }
     let evaluations = arguments.out.join("evaluations");
     fs::create_dir_all(&evaluations).with_context(|| format!("cannot create {}", evaluations.display()))?;
-    let rows = rows_of(complete(stages, &device, stop)?);
-    let (total, mut failed) = (rows.len(), Vec::new());
+    let rows = rows_of(complete(stages, &device, stop)?, &of_tables);
+    let (total, mut evaluated_rows, mut failed) = (rows.len(), Vec::new(), Vec::new());
     let mut lines = Vec::new();
     for (at, row) in rows.into_iter().enumerate() {
         let place = format!("[{}/{total}] evaluation of {}", at + 1, row.name);
         let options = row.options(&asked);
         match evaluation(&options, &evaluations.join(&row.name), &device, stop, &place) {
-            Ok(evaluation) => lines.extend(means(&row.name, &evaluation)),
+            Ok(evaluation) => {
+                lines.extend(means(&row.name, &evaluation));
+                evaluated_rows.push(row.name);
+            }
             Err(error) if stop.load(Ordering::Relaxed) => return Err(error),
             // the others do not depend on it
             Err(error) => {
@@ -132,6 +140,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     let header = ["row", "of", "score", "mean", "chance", "untrained"];
     say(titled(&header, lines))?;
+    let asked: Vec<&str> = arguments.rows.iter().map(String::as_str).collect();
+    let asked = (!asked.is_empty()).then_some(&asked[..]);
+    let listed = listing(&of_papers, asked, &evaluated_rows, &failed, judgements.is_some());
+    if !listed.is_empty() {
+        say("")?;
+        say(titled(&["table", "row", "recipe", "here"], listed))?;
+    }
     let options = ReportOptions {
         folders: vec![evaluations, runs],
         out: arguments.out.join("report.html"),
@@ -206,6 +221,14 @@ struct Asked<'a> {
     arguments: &'a Arguments,
     store: &'a Path,
     pieces: Option<usize>,
+    /// Length of segments.
+    seconds: f64,
+}
+
+/// The longest segments that any stage is validated on: 10 s in the papers, where some stages take shorter ones.
+fn longest(stages: &[Stage]) -> f64 {
+    let of = |stage: &Stage| stage.config.recipe.training.knn_seconds;
+    stages.iter().map(of).fold(0.0, f64::max)
 }
 
 /// A row of the tables: the runs of one recipe.
@@ -215,12 +238,12 @@ struct TableRow {
     stages: Vec<Stage>,
 }
 
-/// Stages by recipe and seed. Those that only prepare others are no rows.
-fn rows_of(stages: Vec<Stage>) -> Vec<TableRow> {
+/// Stages by recipe and seed. Those that only prepare others and are in no table are no rows.
+fn rows_of(stages: Vec<Stage>, of_tables: &BTreeSet<&str>) -> Vec<TableRow> {
     let mut rows: Vec<TableRow> = Vec::new();
     for stage in stages {
         let recipe = &stage.config.recipe;
-        if recipe.task == Task::Targets {
+        if recipe.task == Task::Targets && !of_tables.contains(recipe.name.as_str()) {
             continue;
         }
         let with = |row: &TableRow| {
@@ -278,7 +301,7 @@ impl TableRow {
                 pieces: asked.pieces,
                 ..Setup::default()
             },
-            seconds: arguments.seconds.unwrap_or(recipe.training.knn_seconds),
+            seconds: arguments.seconds.unwrap_or(asked.seconds),
             judgements: arguments.recipe.judgements.clone(),
             criteria: self.criteria(),
             untrained: true,

@@ -59,19 +59,31 @@ impl Catalogue {
                 )));
             }
         }
-        let sounds = |i: Instrument| {
-            let pieces = (0..).zip(&pieces);
-            let usable = pieces.filter(|(_, piece)| piece.sounding[i as usize].count() > 0);
-            usable.map(|(index, _)| index).collect()
-        };
         Ok(Self {
             split,
             segment_len,
-            usable: Instrument::ALL.map(sounds),
+            usable: usable(&pieces),
             classes: pieces.iter().map(|p| p.tempo.map(|t| classes.of(t))).collect(),
             class_count: classes.count(),
             pieces,
         })
+    }
+
+    /// The first pieces alone, so many at most.
+    pub fn first(mut self, most: usize) -> Self {
+        self.pieces.truncate(most);
+        self.classes.truncate(most);
+        self.usable = usable(&self.pieces);
+        self
+    }
+
+    /// With segments that begin at multiples of `step` samples alone.
+    pub fn on_grid(mut self, step: u64) -> Self {
+        for piece in &mut self.pieces {
+            piece.sounding = piece.sounding.each_ref().map(|starts| starts.multiples(step));
+        }
+        self.usable = usable(&self.pieces);
+        self
     }
 
     /// The split that the pieces belong to.
@@ -109,4 +121,13 @@ impl Catalogue {
         let piece = self.pieces.get(index as usize);
         piece.is_some_and(|piece| piece.sounding[instrument as usize].contains(start))
     }
+}
+
+/// By instrument: the pieces in which it sounds.
+fn usable(pieces: &[Piece]) -> [Vec<u32>; 5] {
+    Instrument::ALL.map(|i| {
+        let pieces = (0..).zip(pieces);
+        let usable = pieces.filter(|(_, piece)| piece.sounding[i as usize].count() > 0);
+        usable.map(|(index, _)| index).collect()
+    })
 }

@@ -121,6 +121,17 @@ impl SoundingStarts {
         self.count
     }
 
+    /// Those that are multiples of `step`.
+    pub fn multiples(&self, step: u64) -> Self {
+        let of = |range: &Range<u64>| {
+            let first = range.start.next_multiple_of(step);
+            (first..range.end)
+                .step_by(step as usize)
+                .map(|start| start..start + 1)
+        };
+        Self::from_ranges(self.ranges.iter().flat_map(of).collect())
+    }
+
     /// The `index`-th of them, in ascending order.
     pub fn nth(&self, index: u64) -> Option<u64> {
         let after = self.before.partition_point(|&before| before <= index);

@@ -4,7 +4,7 @@
 //! segments in which anything sounds. For each instrument, the score is how likely a segment in which it sounds, by the
 //! rule of the corpus, is given a higher probability than one in which it does not.
 
-use super::{EvalError, Subject, draw};
+use super::{EvalError, Setup, Subject, draw};
 use crate::{
     corpus::{Catalogue, Instrument, Mix},
     metrics::roc_auc,
@@ -23,18 +23,17 @@ pub struct Told {
     pub pieces: usize,
 }
 
-/// On at most `limit` pieces, drawn by `seed`. An instrument that sounds in all segments, or in none, is left out.
+/// An instrument that sounds in all segments, or in none, is left out.
 ///
 /// # Errors
 /// [`EvalError::TooFew`] if all are; what the subject gives.
 pub fn presence(
     subject: &mut dyn Subject,
     catalogue: &Catalogue,
-    limit: Option<usize>,
-    seed: u64,
+    setup: &Setup,
 ) -> Result<Vec<Told>, EvalError> {
     let all = (0..catalogue.pieces().len() as u32).collect();
-    let pieces = draw::some(all, limit, seed);
+    let pieces = draw::some(all, setup.pieces, setup.seed);
     let starts = |&piece: &u32| {
         let starts = draw::grid_of_anything(catalogue, piece).into_iter();
         starts.map(move |start| (piece, start))

@@ -167,12 +167,7 @@ impl Task<'_> {
 
     fn told(&self, listener: &mut Listener<'_>) -> Result<Vec<Score>, EvalError> {
         let catalogue = listener.pieces.catalogue();
-        let told = presence(
-            listener,
-            catalogue,
-            self.options.setup.pieces,
-            self.options.setup.seed,
-        )?;
+        let told = presence(listener, catalogue, &self.options.setup)?;
         let scores = told.into_iter().map(|told| Score {
             n: told.segments as u64,
             pieces: told.pieces,

@@ -27,8 +27,8 @@ mod tests {
         };
         assert_eq!(auc(&[0.1, 0.2, 0.8, 0.9], &[0, 0, 1, 1]), Some(1.0));
         assert_eq!(auc(&[0.9, 0.2], &[0, 1]), Some(0.0));
-        // of six pairs four are right and one is a tie
-        assert_eq!(auc(&[0.3, 0.5, 0.4, 0.5, 0.2], &[1, 1, 0, 0, 0]), Some(4.5 / 6.0));
+        // of six pairs three are right and one is a tie
+        assert_eq!(auc(&[0.3, 0.5, 0.4, 0.5, 0.2], &[1, 1, 0, 0, 0]), Some(3.5 / 6.0));
         assert_eq!(auc(&[0.5; 4], &[0, 1, 1, 0]), Some(0.5));
         assert_eq!(auc(&[0.5, 0.6], &[1, 1]), None);
         assert_eq!(auc(&[], &[]), None);

@@ -31,7 +31,7 @@ use crate::{
     separate::SeparateError,
 };
 
-pub use published::{Counted, PublishedCounts, published_counts};
+pub use published::{Counted, PaperRow, PublishedCounts, paper_rows, published_counts};
 pub use render::report;
 
 /// What is reported, and where to.

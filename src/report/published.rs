@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::ReportError;
 use crate::{
     corpus::Instrument,
-    eval::{Measure, Unit},
+    eval::{Measure, Unit, What},
     listening::{Aspect, Condition, Criterion, Share},
 };
 
@@ -81,6 +81,48 @@ impl Published {
     }
 }
 
+/// A row of a paper's tables, by name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PaperRow {
+    /// As `[I25] Table 2`.
+    pub table: String,
+    /// As the paper has it.
+    pub name: String,
+    /// Name of our recipe; `None` where another program separates the stems.
+    pub recipe: Option<String>,
+    /// Whether it takes judgements.
+    pub judged: bool,
+}
+
+/// All rows of the papers' tables of results, table by table, each once.
+///
+/// # Errors
+/// [`ReportError::Template`] if the table is broken.
+pub fn paper_rows() -> Result<Vec<PaperRow>, ReportError> {
+    let table = table()?;
+    let printed = table.row.into_iter().map(|row| PaperRow {
+        judged: row.measure.what() == What::Agreement,
+        table: row.table,
+        name: row.name,
+        recipe: row.recipe,
+    });
+    let pictures = table.picture.into_iter().map(|row| PaperRow {
+        judged: false,
+        table: row.table,
+        name: row.name,
+        recipe: Some(row.recipe),
+    });
+    let mut rows: Vec<PaperRow> = Vec::new();
+    for row in printed.chain(pictures) {
+        if !rows.contains(&row) {
+            rows.push(row);
+        }
+    }
+    // by table, and within it as it is printed
+    rows.sort_by(|a, b| b.table[..5].cmp(&a.table[..5]).then(a.table.cmp(&b.table)));
+    Ok(rows)
+}
+
 /// How many judgements a paper kept.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -133,7 +175,17 @@ pub(super) fn published() -> Result<Vec<Published>, ReportError> {
 #[derive(Deserialize)]
 struct Table {
     row: Vec<Published>,
+    picture: Vec<Picture>,
     counts: Vec<PublishedCounts>,
+}
+
+/// A row whose numbers are not known.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Picture {
+    table: String,
+    name: String,
+    recipe: String,
 }
 
 fn table() -> Result<Table, ReportError> {
@@ -148,10 +200,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::{
-        eval::What,
-        train::recipe::{RECIPES, VARIANTS},
-    };
+    use crate::train::recipe::{OWN, RECIPES};
 
     #[test]
     fn rows_are_numbers_of_recipes_that_exist() {
@@ -160,7 +209,7 @@ mod tests {
         for row in &rows {
             if let Some(recipe) = &row.recipe {
                 assert!(RECIPES.iter().any(|(name, _)| name == recipe), "{row:?}");
-                assert!(!VARIANTS.contains(&recipe.as_str()), "{row:?} is our own");
+                assert!(!OWN.contains(&recipe.as_str()), "{row:?} is our own");
             }
             let all = [&row.values, &row.sd, &row.half, &row.low, &row.high]
                 .into_iter()
@@ -222,8 +271,8 @@ mod tests {
         }
         let named: BTreeSet<_> = of_name.iter().map(|(paper, name, _)| (paper, name)).collect();
         assert_eq!(named.len(), of_name.len(), "a name stands for two recipes");
-        // and every protocol has some
-        for what in What::ALL {
+        // and every protocol has some, but for our own
+        for what in What::ALL.into_iter().filter(|&what| what != What::Presence) {
             assert!(rows.iter().any(|row| row.measure.what() == what), "{what}");
         }
     }

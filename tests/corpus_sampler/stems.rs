@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn partial_mixes_let_each_instrument_sound_as_long() {
+fn partial_triplets_let_each_instrument_sound_as_long() {
     // Drums in everything, bass with rests, piano in half, guitar in a fifth, residuals mostly alone.
     let mut scores: Vec<_> = (0..20)
         .map(|i| Score::constant(10 * LEN, 100.0, [true, true, i % 2 == 0, i % 5 == 0, i == 10]))
@@ -26,19 +26,17 @@ fn partial_mixes_let_each_instrument_sound_as_long() {
     ] {
         let sampler = sampler(&scores, 2, FRESH);
         let (draws, mut present, mut sizes) = (60_000, [0u32; 5], [0u32; 6]);
+        let leads: Vec<Instrument> = others_or_all(silent).collect();
         for step in 0..draws {
-            let mix = sampler.partial_mix(step, 0).unwrap();
-            let sources: Vec<_> = mix.sources.into_iter().flatten().collect();
-            sizes[sources.len()] += 1;
-            for e in &sources {
-                assert_eq!((e.piece, e.start), (sources[0].piece, sources[0].start));
-                assert!(
-                    scores[e.piece as usize].sounds(e.instrument, e.start),
-                    "{} is silent",
-                    e.instrument
-                );
-                present[e.instrument as usize] += 1;
-            }
+            // every instrument leads as often
+            let lead = leads[step as usize % leads.len()];
+            let Excerpt { piece, start, .. } = sampler.segment(lead, step, 0).unwrap();
+            let kept = sampler.kept(lead, step, 0);
+            assert!(kept[lead as usize]);
+            let sounds = |&i: &Instrument| kept[i as usize] && scores[piece as usize].sounds(i, start);
+            let heard: Vec<Instrument> = Instrument::ALL.into_iter().filter(sounds).collect();
+            sizes[heard.len()] += 1;
+            heard.iter().for_each(|&i| present[i as usize] += 1);
         }
         let counts = others_or_all(silent).map(|i| f64::from(present[i as usize]));
         let counts: Vec<_> = counts.collect();
@@ -50,6 +48,78 @@ fn partial_mixes_let_each_instrument_sound_as_long() {
             sizes[0] == 0 && sizes[1] > 0 && sizes[2] > 0,
             "single stems and mixes: {sizes:?}"
         );
+    }
+}
+
+/// The members of a partial triplet are those of the whole one, all of the same instruments; the additional triplet is of
+/// one of them.
+#[test]
+fn partial_triplets_are_triplets_of_some_stems() {
+    let scores = vec![Score::constant(4 * LEN, 100.0, [true; 5]); 20];
+    let sampler = sampler(&scores, 1, FRESH);
+    let (target, mut additional, mut sizes) = (Instrument::Bass, 0, [0u32; 6]);
+    for step in 0..200 {
+        let kept = sampler.kept(target, step, 0);
+        sizes[kept.iter().filter(|&&kept| kept).count()] += 1;
+        let of = |mix: Mix| Instrument::ALL.map(|i| mix.sources[i as usize].filter(|_| kept[i as usize]));
+        let pairs = [
+            (
+                sampler.triplet(target, step, 0),
+                sampler.partial_triplet(target, step, 0),
+            ),
+            (
+                sampler.pseudo_triplet(target, step, 0),
+                sampler.partial_pseudo_triplet(target, step, 0),
+            ),
+        ];
+        for (whole, partial) in pairs {
+            let (whole, partial) = (whole.unwrap(), partial.unwrap());
+            assert_eq!(partial.condition, target);
+            assert_eq!(partial.anchor.sources, of(whole.anchor));
+            assert_eq!(partial.positive.sources, of(whole.positive));
+            assert_eq!(partial.negative.sources, of(whole.negative));
+            assert!(
+                partial
+                    .additional
+                    .is_none_or(|other| kept[other as usize] && other != target)
+            );
+            additional += usize::from(partial.additional.is_some());
+        }
+    }
+    // whenever something else is kept: it sounds everywhere
+    let alone = sizes[1];
+    assert_eq!(additional as u32, 200 - alone);
+    assert!(alone > 0 && sizes[2..].iter().sum::<u32>() > 100, "{sizes:?}");
+}
+
+/// Whole segments are heard with all that sounds; on a grid they begin at its points alone, and of few pieces only these
+/// are drawn.
+#[test]
+fn segments_can_be_whole_on_a_grid_and_of_few_pieces() {
+    let scores = random_scores(4);
+    let all = catalogue(&scores, 1);
+    let step = LEN / 2;
+    let few = all.clone().on_grid(step).first(5);
+    assert_eq!(few.pieces().len(), 5);
+    for (piece, before) in few.pieces().iter().zip(all.pieces()) {
+        for (starts, before) in piece.sounding.iter().zip(&before.sounding) {
+            let wanted: Vec<u64> = (0..before.count())
+                .filter_map(|i| before.nth(i))
+                .filter(|s| s % step == 0)
+                .collect();
+            let found: Vec<u64> = (0..starts.count()).filter_map(|i| starts.nth(i)).collect();
+            assert_eq!(found, wanted);
+        }
+    }
+    let sampler = Sampler::new(few, FRESH).unwrap();
+    for step_ in 0..300 {
+        let mix = sampler.whole(step_, 0).unwrap();
+        let heard: Vec<Excerpt> = mix.sources.into_iter().flatten().collect();
+        assert!(heard[0].piece < 5 && heard[0].start % step == 0);
+        for i in Instrument::ALL {
+            let sounds = scores[heard[0].piece as usize].sounds(i, heard[0].start);
+            assert_eq!(mix.sources[i as usize].is_some(), sounds);
+        }
     }
 }
 
@@ -202,7 +272,7 @@ fn what_cannot_be_drawn_is_refused() {
         );
     }
     let mute = sampler(&[Score::constant(9 * LEN, 80.0, [false; 5])], 1, FRESH);
-    assert!(mute.partial_mix(0, 0).is_err() && mute.stem_subset(0, 0).is_err());
+    assert!(mute.whole(0, 0).is_err() && mute.stem_subset(0, 0).is_err());
 
     let of = |options| Sampler::new(catalogue(&four, 1), options).map(|_| ());
     assert!(of(SamplerOptions { batch: 0, ..FRESH }).is_err());

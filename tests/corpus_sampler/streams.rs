@@ -6,7 +6,12 @@ use super::*;
 fn any_step_can_be_drawn_alone() {
     let scores = random_scores(5);
     let guitar = Instrument::Guitar;
-    for sampling in [Sampling::Fresh, Sampling::FixedPerEpoch { size: 5000 }] {
+    let size = 5000;
+    for sampling in [
+        Sampling::Fresh,
+        Sampling::FixedPerEpoch { size },
+        Sampling::NewPerEpoch { size },
+    ] {
         let options = SamplerOptions { sampling, ..FRESH };
         let all = |sampler: &Sampler, step: u64| {
             (0..2)
@@ -15,7 +20,7 @@ fn any_step_can_be_drawn_alone() {
                         sampler.segment(guitar, step, index).unwrap(),
                         sampler.triplet(guitar, step, index).unwrap(),
                         sampler.pseudo_triplet(guitar, step, index).unwrap(),
-                        sampler.partial_mix(step, index).unwrap(),
+                        sampler.partial_pseudo_triplet(guitar, step, index).unwrap(),
                         sampler.stem_subset(step, index).unwrap(),
                     )
                 })

@@ -51,9 +51,8 @@ fn a_network_of_all_instruments_is_evaluated() {
     );
     assert!(found.store.is_some() && found.identity.is_some() && !found.simulated);
     assert_eq!(found.runs.len(), 1);
-    // nobody listened, and it does not say what sounds
-    let fits = |what: &What| ![What::Agreement, What::Presence].contains(what);
-    for what in What::ALL.into_iter().filter(fits) {
+    let neither = [What::Agreement, What::Presence];
+    for what in What::ALL.into_iter().filter(|what| !neither.contains(what)) {
         let scores: Vec<_> = found.scores.iter().filter(|score| score.what == what).collect();
         assert!(scores.len() >= 3, "{what}: {scores:?} {:?}", found.left_out);
         assert!(printed.contains(what.title()), "{printed}");

@@ -428,7 +428,7 @@ fn presence_is_what_is_told_where_it_sounds() {
             catalogue: &catalogue,
             wrong,
         };
-        let told = presence(&mut subject, &catalogue, None, 0).unwrap();
+        let told = presence(&mut subject, &catalogue, &Setup::default()).unwrap();
         let [bass] = told[..] else { panic!("{told:?}") };
         assert_eq!(
             (bass.instrument, bass.auc, bass.segments, bass.pieces),
@@ -437,7 +437,7 @@ fn presence_is_what_is_told_where_it_sounds() {
     }
     // a model without presence is refused
     assert!(matches!(
-        presence(&mut Knows::only(true), &catalogue, None, 0),
+        presence(&mut Knows::only(true), &catalogue, &Setup::default()),
         Err(EvalError::Unfit { .. })
     ));
 }

@@ -421,7 +421,7 @@ def write(name, model, loss, samples, blocks, out, *, instrument=None, frozen=()
     worst_grad = max((off(single_grads[k], grads[k]), k) for k in live)
     worst = max((off(single[k], results[k]), k) for k in results)
     config = {"instrument": instrument, "set": SETTINGS + list(settings), "blocks": blocks,
-              "examples": TRIPLETS if blocks[:3] == TRIPLET and "labels" not in inputs else len(heard),
+              "examples": len(heard) // 3 if len(blocks) == 3 else len(heard),
               "inputs": list(inputs)}
     tensors = {k: v.detach().float().contiguous() for k, v in tensors.items()}
     path = os.path.join(out, f"{name}.safetensors")
@@ -465,10 +465,12 @@ def main():
     some = conditions(["bass", "residuals"], ["drums", None], 3)
     write("direct", Direct(3), all_instruments, samples, TRIPLET, out, given=some, settings=size(3))
     others = conditions(["drums", "piano"], ["bass", None], 3)
-    power = {"sounding": powerful(samples.flatten(0, 1))}
-    write("direct-norm", with_norm_loss(Direct(3)), all_instruments, samples, TRIPLET + [PARTIAL], out,
+    # members of some stems only
+    partial = [ANCHOR, POSITIVE, PARTIAL]
+    power = {"sounding": powerful(samples[partial].flatten(0, 1))}
+    write("direct-norm", with_norm_loss(Direct(3)), all_instruments, samples, partial, out,
           given=others | power, settings=size(3))
-    write("h25", with_norm_loss(Hashizume(3)), all_instruments, samples, TRIPLET + [PARTIAL], out,
+    write("h25", with_norm_loss(Hashizume(3)), all_instruments, samples, partial, out,
           given=others | power, settings=size(3))
     write("direct-reconst", Direct(2, reconstruct=True), all_instruments, samples, TRIPLET, out,
           given=conditions(["piano", "bass"], ["guitar", "drums"], 2), settings=size(2) + no_dropout)

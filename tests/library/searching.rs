@@ -211,6 +211,7 @@ fn rankings_are_those_of_the_definition() {
         given: "x".into(),
         hash: library.entries()[n].hash.clone(),
         channel: None,
+        presence: None,
         vectors: rows[n].clone(),
         presence: None,
     };
@@ -266,6 +267,7 @@ fn ten_thousand_files_are_searched_in_no_time() {
             given: "x".into(),
             hash: library.entries()[5].hash.clone(),
             channel: None,
+            presence: None,
             vectors: rows[5].clone(),
             presence: None,
         };

@@ -3,6 +3,7 @@
 mod check;
 mod prepare;
 mod render;
+mod select;
 mod synth;
 mod verify;
 
@@ -31,6 +32,8 @@ pub enum Verb {
     /// Looks at the files and listens to the audio, and believes neither names nor flags. Exit code 0 if nothing needs
     /// to be left out beyond what DIR/exclude.txt lists already, else 1.
     Check(check::Arguments),
+    /// Choose pieces by the rules of the papers; what is dropped goes into a list that everything honours
+    Select(select::Arguments),
     /// Render General MIDI files through SoundFonts; an interrupted corpus is continued
     Render(render::Arguments),
     /// Compose and synthesise a corpus in the Slakh2100 layout; an interrupted one is continued
@@ -43,6 +46,7 @@ pub fn run(verb: Verb) -> anyhow::Result<()> {
     match verb {
         Verb::Prepare(arguments) => prepare::run(&arguments),
         Verb::Check(arguments) => check::run(&arguments),
+        Verb::Select(arguments) => select::run(&arguments),
         Verb::Render(arguments) => render::run(arguments),
         Verb::Synth(arguments) => synth::run(arguments),
         Verb::Verify(arguments) => verify::run(&arguments),

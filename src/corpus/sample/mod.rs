@@ -84,6 +84,20 @@ pub struct Triplet {
     pub negative: Mix,
 }
 
+impl Triplet {
+    /// The same with the stems of some instruments alone. The condition is to be one of them.
+    pub(super) fn only(self, kept: [bool; 5]) -> Self {
+        let of = |mix: Mix| mix.only(|instrument| kept[instrument as usize]);
+        Triplet {
+            additional: self.additional.filter(|&instrument| kept[instrument as usize]),
+            anchor: of(self.anchor),
+            positive: of(self.positive),
+            negative: of(self.negative),
+            ..self
+        }
+    }
+}
+
 /// How a [`Sampler`] draws.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SamplerOptions {
@@ -91,7 +105,7 @@ pub struct SamplerOptions {
     pub seed: u64,
     /// Samples in a batch.
     pub batch: u64,
-    /// A fixed set, or new samples in every batch.
+    /// A fixed set, or new samples in every epoch or batch.
     pub sampling: Sampling,
 }
 

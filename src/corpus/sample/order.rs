@@ -1,4 +1,4 @@
-//! Which sample is where: anew for every batch, or a fixed set in a new order in every epoch.
+//! Which sample is where: anew for every batch or every epoch, or a fixed set in a new order in every epoch.
 
 use crate::corpus::CorpusError;
 
@@ -8,9 +8,14 @@ const ROUNDS: u64 = 6;
 /// Which samples the places of a batch hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sampling {
-    /// The same `size` samples in every epoch, in a new order (5000 in Hashizume et al. 2025). The batches run on
-    /// from one epoch into the next.
+    /// The same `size` samples in every epoch, in a new order (Direct of Imamura et al. 2025). The batches run on from
+    /// one epoch into the next.
     FixedPerEpoch {
+        /// Samples in an epoch.
+        size: u64,
+    },
+    /// `size` samples in every epoch, which no other epoch has (5000 in Hashizume et al. 2025).
+    NewPerEpoch {
         /// Samples in an epoch.
         size: u64,
     },
@@ -22,10 +27,18 @@ impl Sampling {
     /// The number of the sample at place `index` of the batch of `step`.
     pub(super) fn number(self, seed: u64, step: u64, index: u64, batch: u64) -> u64 {
         let position = step.wrapping_mul(batch).wrapping_add(index);
+        let shuffled = |size: u64| {
+            let epoch = position / size;
+            (
+                epoch,
+                permute(position % size, size, mix(mix(seed).wrapping_add(epoch))),
+            )
+        };
         match self {
-            Sampling::FixedPerEpoch { size } => {
-                let epoch = position / size;
-                permute(position % size, size, mix(mix(seed).wrapping_add(epoch)))
+            Sampling::FixedPerEpoch { size } => shuffled(size).1,
+            Sampling::NewPerEpoch { size } => {
+                let (epoch, place) = shuffled(size);
+                epoch.wrapping_mul(size).wrapping_add(place)
             }
             Sampling::Fresh => position,
         }
@@ -33,7 +46,9 @@ impl Sampling {
 
     pub(super) fn check(self) -> Result<(), CorpusError> {
         match self {
-            Sampling::FixedPerEpoch { size: 0 } => Err(CorpusError::invalid("an epoch of no samples")),
+            Sampling::FixedPerEpoch { size: 0 } | Sampling::NewPerEpoch { size: 0 } => {
+                Err(CorpusError::invalid("an epoch of no samples"))
+            }
             _ => Ok(()),
         }
     }
@@ -94,6 +109,20 @@ mod tests {
         }
         let huge = u64::MAX;
         assert!(permute(huge - 1, huge, 5) < huge);
+    }
+
+    /// Every epoch is all of its own samples, once each, and none of another's.
+    #[test]
+    fn a_new_set_for_every_epoch() {
+        let (size, batch) = (21, 4);
+        let number =
+            |place: u64| Sampling::NewPerEpoch { size }.number(5, place / batch, place % batch, batch);
+        for epoch in 0..3 {
+            let mut numbers: Vec<u64> = (epoch * size..(epoch + 1) * size).map(number).collect();
+            assert_ne!(numbers[0], epoch * size, "in their order");
+            numbers.sort_unstable();
+            assert!(numbers.into_iter().eq(epoch * size..(epoch + 1) * size));
+        }
     }
 
     /// All permutations of a small set are as likely, and any place of a large one.

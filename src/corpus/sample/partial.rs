@@ -1,8 +1,8 @@
-//! Mixes of some stems only, in which every instrument sounds for as long.
+//! Triplets of some stems only, in which every instrument sounds for as long.
 
 use rayon::prelude::*;
 
-use super::{Excerpt, Mix, Sampler, Stream};
+use super::{Random, Sampler, Stream, Triplet};
 use crate::corpus::{Catalogue, CorpusError, Instrument, SoundingStarts};
 
 /// How often the instrument that sounds beside others least joins the others, of the times it sounds.
@@ -11,8 +11,6 @@ const JOINS: f64 = 0.5;
 /// How often the instruments sound together.
 #[derive(Clone, Debug)]
 pub(super) struct Companions {
-    /// The instruments that sound anywhere.
-    leads: Vec<Instrument>,
     /// By instrument: the probability with which it is kept where it sounds in another's segment.
     joins: [f64; 5],
 }
@@ -56,38 +54,49 @@ impl Companions {
             .fold(f64::INFINITY, f64::min);
         let join = |beside: f64| if beside > 0.0 { JOINS * least / beside } else { 0.0 };
         Self {
-            leads,
             joins: beside.map(join),
         }
     }
 }
 
 impl Sampler {
-    /// A mix of some stems of one segment, for the norm loss of Hashizume et al. 2025. All stems in it sound, and
-    /// each instrument that sounds anywhere in the split is in as large a share of such mixes.
+    /// The instruments that a triplet for `lead` is made of, for the norm loss of Hashizume et al. 2025: where every
+    /// instrument leads as often, each one that sounds anywhere in the split sounds in as large a share of triplets.
     ///
-    /// One instrument, each as likely, leads: the segment is as of [`Sampler::segment`]. Of the others that sound
-    /// there, each joins with a probability inverse to how often it sounds in the segments that others lead; the
-    /// one that does so least joins half the time.
+    /// Each other instrument joins with a probability inverse to how often it sounds in the segments that others lead;
+    /// the one that does so least joins half the time.
+    pub fn kept(&self, lead: Instrument, step: u64, index: u64) -> [bool; 5] {
+        let number = self.number(step, index);
+        let mut random = Random::new(Stream::Partial, Some(lead), self.options.seed, number);
+        let mut kept = self
+            .companions
+            .joins
+            .map(|probability| random.chance(probability));
+        kept[lead as usize] = true;
+        kept
+    }
+
+    /// [`Sampler::triplet`] with the instruments alone that are [`kept`](Self::kept).
     ///
     /// # Errors
-    /// [`CorpusError::Invalid`] if nothing sounds anywhere.
-    pub fn partial_mix(&self, step: u64, index: u64) -> Result<Mix, CorpusError> {
-        let mut random = self.random(Stream::Partial, None, step, index);
-        let leads = &self.companions.leads;
-        let drawn = (!leads.is_empty()).then(|| {
-            let lead = random.one_of(leads);
-            let piece = random.one_of(self.catalogue.usable(lead));
-            let Excerpt { start, .. } = self.excerpt(lead, piece, &mut random)?;
-            let joins = self
-                .companions
-                .joins
-                .map(|probability| random.chance(probability));
-            Some(
-                Mix::of_piece(piece, start)
-                    .only(|i| i == lead || joins[i as usize] && self.catalogue.sounds(piece, i, start)),
-            )
-        });
-        drawn.flatten().ok_or_else(|| self.nowhere("no instrument"))
+    /// As [`Sampler::triplet`].
+    pub fn partial_triplet(&self, target: Instrument, step: u64, index: u64) -> Result<Triplet, CorpusError> {
+        let kept = self.kept(target, step, index);
+        Ok(self.triplet(target, step, index)?.only(kept))
+    }
+
+    /// [`Sampler::pseudo_triplet`] with the instruments alone that are [`kept`](Self::kept). The additional triplet is
+    /// of one of them.
+    ///
+    /// # Errors
+    /// As [`Sampler::pseudo_triplet`].
+    pub fn partial_pseudo_triplet(
+        &self,
+        target: Instrument,
+        step: u64,
+        index: u64,
+    ) -> Result<Triplet, CorpusError> {
+        let kept = self.kept(target, step, index);
+        Ok(self.pseudo_triplet_of(kept, target, step, index)?.only(kept))
     }
 }

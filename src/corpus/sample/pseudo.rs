@@ -103,13 +103,30 @@ impl Sampler {
     /// # Errors
     /// [`CorpusError::Invalid`] if no tempo class has the four pieces.
     pub fn pseudo_triplet(&self, target: Instrument, step: u64, index: u64) -> Result<Triplet, CorpusError> {
+        self.pseudo_triplet_of([true; 5], target, step, index)
+    }
+
+    /// The same with an additional triplet of one of the instruments that are `kept`.
+    pub(super) fn pseudo_triplet_of(
+        &self,
+        kept: [bool; 5],
+        target: Instrument,
+        step: u64,
+        index: u64,
+    ) -> Result<Triplet, CorpusError> {
         let mut random = self.random(Stream::Pseudo, Some(target), step, index);
         let parts = &self.casting.parts[target as usize];
-        let drawn = (!parts.targets.is_empty()).then(|| self.cast(target, parts, &mut random));
+        let drawn = (!parts.targets.is_empty()).then(|| self.cast(kept, target, parts, &mut random));
         drawn.flatten().ok_or_else(|| self.miscast(target, parts))
     }
 
-    fn cast(&self, target: Instrument, parts: &Parts, random: &mut Random) -> Option<Triplet> {
+    fn cast(
+        &self,
+        kept: [bool; 5],
+        target: Instrument,
+        parts: &Parts,
+        random: &mut Random,
+    ) -> Option<Triplet> {
         let (c, class) = random.one_of(&parts.targets);
         let cast = &parts.casts[class];
         let d = random.other(&cast.target, &[c]);
@@ -126,7 +143,11 @@ impl Sampler {
 
         let shared = Instrument::ALL.into_iter().filter(|&other| {
             let sounds = |piece, start| self.catalogue.sounds(piece, other, start);
-            other != target && sounds(a, a_first) && sounds(a, a_other) && sounds(b, b_start)
+            other != target
+                && kept[other as usize]
+                && sounds(a, a_first)
+                && sounds(a, a_other)
+                && sounds(b, b_start)
         });
         let shared: Vec<_> = shared.collect();
         let additional = (!shared.is_empty()).then(|| random.one_of(&shared));

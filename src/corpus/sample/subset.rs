@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{Mix, Sampler, Stream};
+use super::{Mix, Random, Sampler, Stream};
 use crate::corpus::{Catalogue, CorpusError, Instrument, SoundingStarts};
 
 /// Where at least one instrument sounds.
@@ -29,6 +29,25 @@ impl Anything {
 }
 
 impl Sampler {
+    /// A whole segment, for the pre-training of Hashizume et al. 2025: every piece and every place at which anything
+    /// sounds is as likely. What does not sound is left out.
+    ///
+    /// # Errors
+    /// [`CorpusError::Invalid`] if nothing sounds anywhere.
+    pub fn whole(&self, step: u64, index: u64) -> Result<Mix, CorpusError> {
+        let mut random = self.random(Stream::Subset, None, step, index);
+        let drawn = self.anywhere(&mut random);
+        let (piece, start) = drawn.ok_or_else(|| self.nowhere("no instrument"))?;
+        Ok(Mix::of_piece(piece, start).only(|i| self.catalogue.sounds(piece, i, start)))
+    }
+
+    /// A piece and a place in it at which anything sounds.
+    fn anywhere(&self, random: &mut Random) -> Option<(u32, u64)> {
+        let Anything { starts, pieces } = &self.anything;
+        let piece = (!pieces.is_empty()).then(|| random.one_of(pieces))?;
+        Some((piece, random.start(&starts[piece as usize])?))
+    }
+
     /// A mix of some stems of one segment, for the pre-training of Direct: of the instruments that sound there,
     /// every non-empty subset is as likely: 31 of all five. Every piece and every place at which anything sounds is
     /// as likely.
@@ -37,10 +56,7 @@ impl Sampler {
     /// [`CorpusError::Invalid`] if nothing sounds anywhere.
     pub fn stem_subset(&self, step: u64, index: u64) -> Result<Mix, CorpusError> {
         let mut random = self.random(Stream::Subset, None, step, index);
-        let Anything { starts, pieces } = &self.anything;
-        let drawn = (!pieces.is_empty()).then(|| {
-            let piece = random.one_of(pieces);
-            let start = random.start(&starts[piece as usize])?;
+        let drawn = self.anywhere(&mut random).map(|(piece, start)| {
             let sounding = Instrument::ALL
                 .into_iter()
                 .filter(|&i| self.catalogue.sounds(piece, i, start));
@@ -53,8 +69,8 @@ impl Sampler {
                     .position(|&s| s == i)
                     .is_some_and(|bit| subset >> bit & 1 == 1)
             };
-            Some(Mix::of_piece(piece, start).only(kept))
+            Mix::of_piece(piece, start).only(kept)
         });
-        drawn.flatten().ok_or_else(|| self.nowhere("no instrument"))
+        drawn.ok_or_else(|| self.nowhere("no instrument"))
     }
 }

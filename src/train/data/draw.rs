@@ -38,8 +38,10 @@ pub(crate) struct Sampled {
     task: Task,
     triplets: Triplets,
     additional: bool,
-    /// Whether partial mixes follow.
+    /// Whether triplets are made of some stems only.
     partial: bool,
+    /// Whether targets are learned from some stems, too.
+    subsets: bool,
     train: Sampler,
     validation: Sampler,
     /// By instrument: whether there are targets for it.
@@ -63,6 +65,7 @@ impl Sampled {
             triplets: recipe.data.triplets,
             additional: recipe.data.additional,
             partial: recipe.loss.norm > 0.0,
+            subsets: recipe.data.subsets,
             train,
             validation,
             taught,
@@ -113,7 +116,10 @@ impl Sampled {
                 single(Mix::of_piece(piece, start))
             }
             (Task::Targets, _) => {
-                let mut mix = sampler.stem_subset(step, index)?;
+                let mut mix = match self.subsets {
+                    true => sampler.stem_subset(step, index)?,
+                    false => sampler.whole(step, index)?,
+                };
                 let sources = mix.sources.iter_mut().zip(self.taught);
                 sources
                     .filter(|(_, taught)| !taught)
@@ -125,15 +131,24 @@ impl Sampled {
                 return Err(TrainError::setting("task", "contrast has no single examples"));
             }
             (Task::Triplets | Task::Judgements, Triplets::Normal) => {
-                self.triplet(set, sampler.triplet(condition, step, index)?, step, index)?
+                let draw = if self.partial {
+                    Sampler::partial_triplet
+                } else {
+                    Sampler::triplet
+                };
+                self.triplet(set, draw(sampler, condition, step, index)?)
             }
             (Task::Triplets | Task::Judgements, Triplets::Pseudo) => {
-                self.triplet(set, sampler.pseudo_triplet(condition, step, index)?, step, index)?
+                let draw = match self.partial {
+                    true => Sampler::partial_pseudo_triplet,
+                    false => Sampler::pseudo_triplet,
+                };
+                self.triplet(set, draw(sampler, condition, step, index)?)
             }
         })
     }
 
-    fn triplet(&self, set: usize, triplet: Triplet, step: u64, index: u64) -> Result<Example, TrainError> {
+    fn triplet(&self, set: usize, triplet: Triplet) -> Example {
         let Triplet {
             condition,
             additional,
@@ -141,14 +156,10 @@ impl Sampled {
             positive,
             negative,
         } = triplet;
-        let mut items = triplet_items([anchor, positive, negative], set);
-        if self.partial {
-            items.push(Item::of_mix(self.sampler(set).partial_mix(step, index)?, set));
-        }
-        Ok(Example {
+        Example {
             additional: additional.filter(|_| self.additional),
-            ..Example::of(condition, items)
-        })
+            ..Example::of(condition, triplet_items([anchor, positive, negative], set))
+        }
     }
 }
 

@@ -231,14 +231,12 @@ mod tests {
         let (b, d, len) = (2, 10, 11_025);
 
         let item = |piece: u32, start| Item::of_mix(Mix::of_piece(piece, start), 0);
+        // members of some stems only
         let mut partial = item(1, 30_000);
         partial.stems[2] = None;
         let example = |condition, additional, at: u64| Example {
             additional,
-            ..Example::of(
-                condition,
-                vec![item(0, at), item(1, at), item(1, at + 5_000), partial],
-            )
+            ..Example::of(condition, vec![item(0, at), partial, item(1, at + 5_000)])
         };
         let examples = [
             example(Instrument::Bass, Some(Instrument::Residuals), 10_000),

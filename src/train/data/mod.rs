@@ -169,6 +169,9 @@ fn sampled(
         batch: training.batch as u64,
         sampling: match recipe.data.sampling {
             Sampling::Fresh => corpus::Sampling::Fresh,
+            Sampling::Epoch => corpus::Sampling::NewPerEpoch {
+                size: recipe.data.set as u64,
+            },
             Sampling::Fixed => corpus::Sampling::FixedPerEpoch {
                 size: recipe.data.set as u64,
             },
@@ -180,7 +183,15 @@ fn sampled(
         sampling: corpus::Sampling::Fresh,
         ..options
     };
-    let train = Sampler::new(sets[0].catalogue().clone(), options)?;
+    let mut catalogue = sets[TRAIN].catalogue().clone();
+    if recipe.data.limit > 0 {
+        catalogue = catalogue.first(recipe.data.limit);
+    }
+    let step = (recipe.data.grid * recipe.segment_samples() as f64).round() as u64;
+    if step > 0 {
+        catalogue = catalogue.on_grid(step);
+    }
+    let train = Sampler::new(catalogue, options)?;
     let validation = Sampler::new(sets[1].catalogue().clone(), fixed)?;
     let taught = Instrument::ALL.map(|instrument| {
         let taught = parents.iter().any(|parent| parent.instrument == Some(instrument));

@@ -61,7 +61,7 @@ pub struct EmbeddingStep {
 #[derive(Clone)]
 pub(crate) struct Inputs {
     /// What is heard, in 16 bits, `[items, sources, samples]` ([`Tape::pcm16`]). The items are one block for each role:
-    /// all anchors, all positives, all negatives, and for the norm loss one mix of some stems for each.
+    /// all anchors, all positives, all negatives.
     pub heard: Var,
     /// The others.
     pub fed: Vec<(Var, Feed)>,
@@ -76,7 +76,7 @@ pub(crate) type Feed = fn(&Batch<'_>) -> Vec<f32>;
 pub(crate) fn items_per_example(recipe: &Recipe) -> usize {
     match recipe.task {
         Task::Separation | Task::Targets | Task::Contrast => 1,
-        Task::Triplets | Task::Judgements => TRIPLET + usize::from(recipe.loss.norm > 0.0),
+        Task::Triplets | Task::Judgements => TRIPLET,
     }
 }
 

@@ -137,24 +137,33 @@ pub struct Data {
     pub additional: bool,
     /// When they are drawn.
     pub sampling: Sampling,
-    /// Samples of a fixed set.
+    /// Samples of a fixed set, or of an epoch's own.
     pub set: usize,
+    /// Where training segments may begin: at multiples of this share of a segment; 0: anywhere.
+    #[serde(default)]
+    pub grid: f64,
+    /// Training pieces at most, the first ones; 0: all.
+    #[serde(default)]
+    pub limit: usize,
+    /// Whether targets are learned from mixes of some stems too, or from whole segments alone.
+    #[serde(default = "subsets")]
+    pub subsets: bool,
     /// What judged segments are heard in.
     pub stems: Stems,
     /// What stays together when three in ten judgements are held out.
     pub split: SplitBy,
-    /// Pieces that the stems of one batch come from, for contrast.
-    #[serde(default = "pieces")]
-    pub pieces: usize,
-    /// For contrast, by how many decibels a stem is made louder or softer at most.
-    #[serde(default = "gain")]
-    pub gain: f32,
     /// In what respect judgements are learned.
     #[serde(default)]
     pub aspect: Aspect,
     /// How many listeners must agree about an item.
     #[serde(default)]
     pub share: Share,
+    /// Pieces that the stems of one batch come from, for contrast.
+    #[serde(default = "pieces")]
+    pub pieces: usize,
+    /// For contrast, by how many decibels a stem is made louder or softer at most.
+    #[serde(default = "gain")]
+    pub gain: f32,
     /// File of judgements, for tasks that learn from them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judgements: Option<std::path::PathBuf>,
@@ -168,6 +177,11 @@ impl Data {
             share: self.share,
         }
     }
+}
+
+/// Of files that do not say it.
+fn subsets() -> bool {
+    true
 }
 
 /// Of files that do not say it.
@@ -191,6 +205,8 @@ pub enum Triplets {
 pub enum Sampling {
     /// Anew for every batch: "DA" of Imamura et al. 2025.
     Fresh,
+    /// For every epoch a set of its own.
+    Epoch,
     /// Once: every epoch has the same samples, in another order.
     Fixed,
 }

@@ -157,20 +157,8 @@ pub fn transpose(g: &Geometry, small: &[f32], w: &[f32], bias: &[f32], big: &mut
                 }
                 for (i, c) in cs.enumerate() {
                     let bias = bias.get(c).copied().unwrap_or(0.0);
-                    for (m, n) in strip.samples.clone().enumerate() {
-                        let of_phase =
-                            |b: usize| &sums[(b * Correlate::BLOCK + i) * pitch + m * lines.sample()..];
-                        for (y, p) in strip.rows.clone().enumerate() {
-                            let row = (stride_h * p + a).checked_sub(g.padding[0]);
-                            let Some(row) = row.filter(|&row| row < h) else {
-                                continue;
-                            };
-                            // SAFETY: a task alone has these samples and rows.
-                            let out = unsafe { out.part(((n * g.big_channels + c) * h + row) * wide, wide) };
-                            let phase = |b: usize| &of_phase(b)[y * lines.pitch..][..lines.pitch];
-                            interleave(out, phase, stride_w, g.padding[1], bias);
-                        }
-                    }
+                    let phase = |b: usize| &sums[(b * Correlate::BLOCK + i) * pitch..][..pitch];
+                    paste_rows(&lines, phase, a, bias, c, &out);
                 }
             }
         });
