@@ -213,7 +213,6 @@ fn rankings_are_those_of_the_definition() {
         channel: None,
         presence: None,
         vectors: rows[n].clone(),
-        presence: None,
     };
     type Focus<'a> = (&'a [(Instrument, f64)], [f64; 5]);
     let focuses: [Focus; 4] = [
@@ -269,7 +268,6 @@ fn ten_thousand_files_are_searched_in_no_time() {
             channel: None,
             presence: None,
             vectors: rows[5].clone(),
-            presence: None,
         };
         let searching = Instant::now();
         let found = search(&library, &[query], &[(Instrument::Drums, 1.0)], 10, FOLD);
