@@ -20,6 +20,10 @@ use tempfile::TempDir;
 use walkdir::WalkDir;
 
 const CLOSE: f64 = 1e-4;
+
+/// Biases in front of a batch norm have a gradient of rounding alone, which Adam makes steps of the learning rate of,
+/// 0.02 here; running statistics, which validation normalises with, follow them slowly.
+const VALIDATED: f64 = 5e-3;
 /// In dB: songs are separated in longer windows since, which moves scores by up to 0.05 dB. Training moved these networks
 /// by more than a decibel.
 const SEPARATED: f64 = 0.1;
@@ -170,11 +174,13 @@ fn a_run_goes_on() {
     assert_eq!(kept, lines(&fixture("runs/drums/metrics.jsonl")));
     for (now, before) in new.iter().zip(&before) {
         assert_eq!(now["step"], before["step"]);
-        let loss = ["loss", "validation_loss"]
-            .into_iter()
-            .find(|key| before.get(key).is_some());
-        let loss = loss.unwrap();
-        same(&now[loss], &before[loss]);
+        match before.get("loss") {
+            Some(loss) => same(&now["loss"], loss),
+            None => {
+                let [now, before] = [now, before].map(|line| line["validation_loss"].as_f64().unwrap());
+                within(now, before, VALIDATED);
+            }
+        }
     }
 }
 
