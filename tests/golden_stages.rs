@@ -358,13 +358,13 @@ fn the_network_of_hashizume_with_the_norm_loss() {
 }
 
 #[test]
-fn the_network_of_hashizume_without_the_norm_loss() {
-    follow("h25-triplets");
+fn contrast() {
+    follow("contrast");
 }
 
 #[test]
-fn contrast() {
-    follow("contrast");
+fn the_network_of_hashizume_without_the_norm_loss() {
+    follow("h25-triplets");
 }
 
 /// Of a whole flat buffer, what a tensor has there.

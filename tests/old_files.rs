@@ -14,14 +14,16 @@ use common::program::{command, done};
 use serde_json::Value;
 use stemwise::{
     corpus::{Instrument, Store},
-    eval::{Evaluation, markdown},
+    eval::{Average, Evaluation, Measure, Ratio, markdown},
 };
 use tempfile::TempDir;
 use walkdir::WalkDir;
 
 const CLOSE: f64 = 1e-4;
-/// In dB: songs are separated in longer windows since, which moves scores by 0.03 dB.
-const SEPARATED: f64 = 0.05;
+/// In dB: songs are separated in longer windows since, which moves scores by up to 0.05 dB. Training moved these networks
+/// by more than a decibel.
+const SEPARATED: f64 = 0.1;
+const LEARNT: f64 = 1.0;
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -124,6 +126,7 @@ fn runs_score_as_they_did() {
         "sdr",
         "--seconds",
         "4.096",
+        "--untrained",
     ];
     run(
         &folder,
@@ -138,6 +141,10 @@ fn runs_score_as_they_did() {
             (before.instrument, &before.measure, before.n)
         );
         within(now.value, before.value, SEPARATED);
+        if now.measure == Measure::Separated(Ratio::Sdr, Average::Medians) {
+            let untrained = now.untrained.unwrap();
+            assert!((before.value - untrained).abs() > LEARNT, "{untrained}");
+        }
         assert_eq!(now.chance.is_some(), before.chance.is_some());
         close(now.chance.unwrap_or(0.0), before.chance.unwrap_or(0.0));
     }
@@ -150,7 +157,7 @@ fn runs_score_as_they_did() {
 #[test]
 fn a_run_goes_on() {
     let folder = copied();
-    run(&folder, &["train", "--resume", "runs/drums", "--epochs", "2"]);
+    run(&folder, &["train", "--resume", "runs/drums", "--epochs", "7"]);
     let lines = |path: &Path| -> Vec<Value> {
         let text = fs::read_to_string(path).unwrap();
         text.lines()

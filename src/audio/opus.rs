@@ -131,3 +131,46 @@ impl AudioDecoder for Opus {
         self.decoded.as_generic_audio_buffer_ref()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A header of `version` for so many channels; 312 frames are skipped, the gain is 6 dB.
+    fn head(version: u8, channels: u8, rest: &[u8]) -> Vec<u8> {
+        let (skipped, gain) = match version {
+            0 => (312u16.to_be_bytes(), (6 * 256i16).to_be_bytes()),
+            _ => (312u16.to_le_bytes(), (6 * 256i16).to_le_bytes()),
+        };
+        let rate = 48_000u32.to_le_bytes();
+        [
+            b"OpusHead",
+            &[version, channels][..],
+            &skipped,
+            &rate,
+            &gain,
+            rest,
+        ]
+        .concat()
+    }
+
+    #[test]
+    fn headers_of_ogg_and_mp4() {
+        for (version, skipped) in [(1, 312), (0, 0)] {
+            let head = Head::read(&head(version, 2, &[0])).unwrap();
+            assert_eq!((head.skipped, head.layout.nb_channels), (skipped, 2));
+            assert!((head.gain - 1.9953).abs() < 1e-4, "{}", head.gain);
+        }
+        let surround = [1, 4, 2, 0, 4, 1, 2, 3, 5];
+        assert_eq!(Head::read(&head(1, 6, &surround)).unwrap().layout.nb_streams, 4);
+        let others = [1, 4, 2, 0, 1, 4, 2, 3, 5];
+        assert!(
+            Head::read(&head(1, 6, &others)).is_none(),
+            "channels in another order"
+        );
+        assert!(Head::read(&head(1, 3, &[255, 3, 0, 0, 1, 2])).is_none());
+        for cut in 0..19 {
+            assert!(Head::read(&head(1, 2, &[0])[..cut]).is_none());
+        }
+    }
+}

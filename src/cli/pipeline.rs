@@ -23,7 +23,7 @@ use crate::{
     train::{
         self,
         pipeline::{Stage, Standing, leave_out, stages},
-        recipe::{OWN, Overrides, RECIPES, Task},
+        recipe::{Overrides, RECIPES, Task, VARIANTS},
     },
 };
 
@@ -91,7 +91,7 @@ pub fn names(name: &str, judged: bool) -> Vec<&str> {
         return vec![name];
     }
     let all = RECIPES.iter().map(|(name, _)| *name);
-    let rows = all.filter(|name| !OWN.contains(name));
+    let rows = all.filter(|name| !VARIANTS.contains(name));
     // without judgements, there is nothing to fine-tune on
     rows.filter(|name| judged || !name.contains("-paft")).collect()
 }

@@ -42,7 +42,7 @@ mod tests {
     use super::*;
     use crate::{
         report::paper_rows,
-        train::recipe::{OWN, RECIPES},
+        train::recipe::{RECIPES, VARIANTS},
     };
 
     /// Every recipe but our own is a row, or what rows build on.
@@ -53,7 +53,7 @@ mod tests {
         let others: Vec<&str> = RECIPES
             .iter()
             .map(|(name, _)| *name)
-            .filter(|name| !of_rows.contains(name) && !OWN.contains(name))
+            .filter(|name| !of_rows.contains(name) && !VARIANTS.contains(name))
             .collect();
         assert_eq!(others, ["separator", "direct-pretraining"]);
         let tables: BTreeSet<&str> = rows.iter().map(|row| row.table.as_str()).collect();

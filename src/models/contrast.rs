@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    nn::{Build, LinearLayer, LogMel, LogMelConfig, Record},
+    nn::{BatchNorm2d, Build, LinearLayer, LogMel, LogMelConfig, Record},
     ops::normalise_subspaces,
     tape::Var,
 };
@@ -19,6 +19,9 @@ pub struct ContrastConfig {
     /// Output channels of the encoder's layers. The last is a multiple of 5, and the number of dimensions of the
     /// embedding as well.
     pub channels: [usize; 6],
+    /// Whether a batch norm stands between the embedding and its normalisation, so that what all mixes have in common
+    /// does not count.
+    pub centred: bool,
     /// What stands in front.
     pub log_mel: LogMelConfig,
 }
@@ -30,6 +33,7 @@ pub struct ContrastNetwork {
     log_mel: LogMel,
     encoder: Encoder,
     head: Head,
+    centre: Option<BatchNorm2d>,
     presence: LinearLayer,
 }
 
@@ -49,7 +53,11 @@ impl ContrastNetwork {
     /// [`Error::Shape`] if the last channels cannot be divided among the instruments; if the names are taken, or the
     /// mel filters cannot be made.
     pub fn new(config: &ContrastConfig, build: &mut Build<'_>) -> Result<Self> {
-        let ContrastConfig { channels, log_mel } = config;
+        let ContrastConfig {
+            channels,
+            centred,
+            log_mel,
+        } = config;
         let dimensions = channels[5];
         if !dimensions.is_multiple_of(SUBSPACES) {
             let message = format!(
@@ -62,6 +70,10 @@ impl ContrastNetwork {
             log_mel: LogMel::new(log_mel)?,
             encoder: Encoder::new(channels, Last::Bare, build)?,
             head: Head::new(flat, dimensions, build)?,
+            centre: match centred {
+                true => Some(BatchNorm2d::new(&mut build.at("centre"), dimensions)?),
+                false => None,
+            },
             presence: LinearLayer::new(&mut build.at("presence"), [flat[0] * flat[1], SUBSPACES])?,
         })
     }
@@ -75,7 +87,10 @@ impl ContrastNetwork {
         let mels = self.log_mel.record(at.tape, magnitude)?;
         let encoded = self.encoder.record(at, mels)?;
         let features = Head::features(at, encoded.bottleneck()?)?;
-        let embedding = self.head.of_features(at, features)?;
+        let mut embedding = self.head.of_features(at, features)?;
+        if let Some(centre) = &self.centre {
+            embedding = centre.record(at, embedding)?;
+        }
         let embedding = normalise_subspaces(at.tape, embedding, SUBSPACES)?;
         at.tape.set_scope("presence");
         let presence = self.presence.record(at, features)?;

@@ -181,7 +181,7 @@ fn biased(dispatch: Dispatch, inputs: usize) -> Dispatch {
 }
 
 /// `out[c] = f(c)`, in parallel where each channel has enough to sum.
-fn parallel_channels<T: crate::tape::Real>(out: &mut [T], per_channel: usize, f: impl Fn(usize) -> T + Sync) {
+fn parallel_channels<T: Send>(out: &mut [T], per_channel: usize, f: impl Fn(usize) -> T + Sync) {
     use rayon::prelude::*;
     const ENOUGH: usize = 1 << 13;
     if out.len() * per_channel < ENOUGH {

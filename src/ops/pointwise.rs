@@ -147,9 +147,14 @@ pointwise! {
     }
 }
 
+/// The slope of a leaky ReLU at `x`: a choice of two numbers, of which the compiler makes vectors.
+fn slope_at<T: Real>(slope: T, x: T) -> T {
+    if x > T::zero() { T::one() } else { slope }
+}
+
 /// The formula of [`LeakyRelu`].
 pub(super) fn leaky_relu<T: Real>(slope: T, x: T) -> T {
-    if x > T::zero() { x } else { slope * x }
+    x * slope_at(slope, x)
 }
 
 pointwise! {
@@ -177,7 +182,7 @@ pointwise! {
 
 pointwise! {
     LeakyReluGradient.slope, "leaky_relu_gradient", By::Four,
-    |y, dy| if y > T::zero() { dy } else { slope * dy },
+    |y, dy| slope_at(slope, y) * dy,
     "select(params.slope * dy, dy, y > Elements(0.0))";
 
     /// Flat in `y` almost everywhere.
@@ -200,7 +205,7 @@ pointwise! {
 
 pointwise! {
     LeakyReluGradientOfSum.slope, "add + leaky_relu_gradient", By::Four,
-    |y, dy, dz| if y > T::zero() { dy + dz } else { slope * (dy + dz) },
+    |y, dy, dz| slope_at(slope, y) * (dy + dz),
     "select(params.slope * (dy + dz), dy + dz, y > Elements(0.0))";
 
     fn cases() -> Vec<Case> {

@@ -76,11 +76,23 @@ pub fn shape<const N: usize>(op: &'static str, given: &[Shape]) -> Result<Shape>
     Ok(shapes[0])
 }
 
+/// Elements of a block.
+const BLOCK: usize = 16;
+
 pub fn map<T: Real, const N: usize>(io: Cpu<'_, T>, f: impl Fn([T; N]) -> T + Sync) {
     for_chunks(io.output, |start, chunk| {
         let inputs: [&[T]; N] = array::from_fn(|n| &io.inputs[n][start..start + chunk.len()]);
-        for (i, out) in chunk.iter_mut().enumerate() {
-            *out = f(inputs.map(|input| input[i]));
+        // blocks of a length that the compiler knows become vectors
+        let (blocks, rest) = chunk.as_chunks_mut::<BLOCK>();
+        let first = blocks.len() * BLOCK;
+        for (b, block) in blocks.iter_mut().enumerate() {
+            let inputs: [&[T; BLOCK]; N] = inputs.map(|input| &input.as_chunks().0[b]);
+            for (i, out) in block.iter_mut().enumerate() {
+                *out = f(inputs.map(|input| input[i]));
+            }
+        }
+        for (i, out) in rest.iter_mut().enumerate() {
+            *out = f(inputs.map(|input| input[first + i]));
         }
     });
 }

@@ -27,12 +27,19 @@ pub trait Real: Float + NumAssign + Sum + Default + Debug + Send + Sync + 'stati
     #[doc(hidden)]
     fn signal(samples: &mut [Self], bin: impl FnMut(usize) -> Complex<Self>);
 
+    /// The same slice, if these are f32: for code that is written for the `cpu` device alone.
+    #[doc(hidden)]
+    fn as_f32(values: &[Self]) -> Option<&[f32]>;
+
+    #[doc(hidden)]
+    fn as_f32_mut(values: &mut [Self]) -> Option<&mut [f32]>;
+
     #[doc(hidden)]
     fn scratch() -> &'static LocalKey<RefCell<Vec<Vec<Self>>>>;
 }
 
 macro_rules! real {
-    ($type:ty, $run:ident, $scratch:ident, $ffts:ident) => {
+    ($type:ty, $run:ident, $scratch:ident, $ffts:ident, $single:expr, $single_mut:expr) => {
         thread_local! {
             static $scratch: RefCell<Vec<Vec<$type>>> = const { RefCell::new(Vec::new()) };
             // planning costs more than a transform: a thread keeps its plans
@@ -64,6 +71,14 @@ macro_rules! real {
                 Fft::of(&$ffts, samples.len(), |fft| fft.inverse(bin, samples));
             }
 
+            fn as_f32(values: &[Self]) -> Option<&[f32]> {
+                $single(values)
+            }
+
+            fn as_f32_mut(values: &mut [Self]) -> Option<&mut [f32]> {
+                $single_mut(values)
+            }
+
             fn scratch() -> &'static LocalKey<RefCell<Vec<Vec<Self>>>> {
                 &$scratch
             }
@@ -71,8 +86,8 @@ macro_rules! real {
     };
 }
 
-real!(f32, cpu_f32, SCRATCH_F32, FFTS_F32);
-real!(f64, cpu_f64, SCRATCH_F64, FFTS_F64);
+real!(f32, cpu_f32, SCRATCH_F32, FFTS_F32, Some, Some);
+real!(f64, cpu_f64, SCRATCH_F64, FFTS_F64, |_| None, |_| None);
 
 /// Calls `body` with `len` numbers of working memory that this thread keeps from call to call, so that a
 /// replay allocates nothing. Their values are whatever was left there.

@@ -51,8 +51,9 @@ fn a_network_of_all_instruments_is_evaluated() {
     );
     assert!(found.store.is_some() && found.identity.is_some() && !found.simulated);
     assert_eq!(found.runs.len(), 1);
-    let neither = [What::Agreement, What::Presence];
-    for what in What::ALL.into_iter().filter(|what| !neither.contains(what)) {
+    // nobody listened, and it does not say what sounds
+    let fits = |what: &What| ![What::Agreement, What::Presence].contains(what);
+    for what in What::ALL.into_iter().filter(fits) {
         let scores: Vec<_> = found.scores.iter().filter(|score| score.what == what).collect();
         assert!(scores.len() >= 3, "{what}: {scores:?} {:?}", found.left_out);
         assert!(printed.contains(what.title()), "{printed}");
@@ -123,6 +124,26 @@ fn a_network_of_all_instruments_is_evaluated() {
         assert_eq!((score.n, score.pieces), (a.n + b.n, a.pieces + b.pieces));
         assert_eq!((score.interval, a.spread), (None, None));
     }
+}
+
+/// Vectors of length one say nothing by their length; what sounds is said beside them.
+#[test]
+fn presence_is_evaluated_and_lengths_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(folder.path(), 5);
+    let run = folder.path().join("run");
+    untrained(&run, &small("contrast", None, &[]), |_, _| {});
+    let text = done(&evaluate(
+        &[&run],
+        &store,
+        &["--what", "presence", "--seconds", "0.5"],
+    ));
+    assert!(
+        text.contains("area under the ROC curve") && text.contains("50.00 %"),
+        "{text}"
+    );
+    let refusal = evaluate(&[&run], &store, &["--what", "identification"]);
+    refused(&refusal, 2, &["identification", "have a length", "contrast"]);
 }
 
 /// A mask of ones gives back the mix, which is what chance is.

@@ -371,3 +371,73 @@ fn what_is_missing_is_named() {
     let text = message(mes_normal(&mut subject, &few, Instrument::Bass, &setup(Some(1), 0)).unwrap_err());
     assert!(text.contains("two pieces"), "{text}");
 }
+
+/// Says what the corpus says, or the contrary.
+struct Listens<'a> {
+    catalogue: &'a Catalogue,
+    wrong: bool,
+}
+
+impl Subject for Listens<'_> {
+    fn describe(&mut self, _: Instrument, _: &[Mix]) -> Result<Vec<f32>, EvalError> {
+        unreachable!("presence takes no vectors")
+    }
+
+    fn describe_all(&mut self, _: &[Mix]) -> Result<Vec<f32>, EvalError> {
+        unreachable!("presence takes no vectors")
+    }
+
+    fn presence(&mut self, mixes: &[Mix]) -> Result<Vec<f32>, EvalError> {
+        let told = |mix: &Mix| {
+            mix.sources.map(|source| {
+                let Excerpt {
+                    piece,
+                    instrument,
+                    start,
+                } = source.unwrap();
+                let sounds = self.catalogue.sounds(piece, instrument, start);
+                if sounds != self.wrong { 0.7 } else { 0.6 }
+            })
+        };
+        Ok(mixes.iter().flat_map(told).collect())
+    }
+}
+
+#[test]
+fn presence_is_what_is_told_where_it_sounds() {
+    // drums everywhere, bass in the first half of each piece, nothing else
+    let frames = 6 * LEN;
+    let sounding = |len: usize| SoundingStarts::find(&noise(len), LEN);
+    let piece = |id| Piece {
+        id,
+        work: None,
+        frames: frames as u64,
+        tempo: None,
+        sounding: [
+            sounding(frames),
+            sounding(frames / 2),
+            Default::default(),
+            Default::default(),
+            Default::default(),
+        ],
+    };
+    let classes = TempoClasses::new(&[90.0, 90.0], 1).unwrap();
+    let catalogue = Catalogue::new(Split::Test, vec![piece(1), piece(2)], LEN, &classes).unwrap();
+    for (wrong, auc) in [(false, 1.0), (true, 0.0)] {
+        let mut subject = Listens {
+            catalogue: &catalogue,
+            wrong,
+        };
+        let told = presence(&mut subject, &catalogue, &setup(None, 0)).unwrap();
+        let [bass] = told[..] else { panic!("{told:?}") };
+        assert_eq!(
+            (bass.instrument, bass.auc, bass.segments, bass.pieces),
+            (Instrument::Bass, auc, 12, 2)
+        );
+    }
+    // a model without presence is refused
+    assert!(matches!(
+        presence(&mut Knows::only(true), &catalogue, &setup(None, 0)),
+        Err(EvalError::Unfit { .. })
+    ));
+}

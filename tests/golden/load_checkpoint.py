@@ -30,6 +30,7 @@ def model(recipe, weights):
         "extractor": lambda: stages.Extractor(dimensions),
         "cascade": lambda: stages.Cascade(dimensions),
         "direct": lambda: stages.Direct(dimensions, recipe["network"]["decoders"]),
+        "contrast": lambda: stages.Contrast(dimensions),
     }[recipe["model"]]()
 
 
@@ -50,7 +51,7 @@ def main():
     given = given if isinstance(given, tuple) else (given,)
     for name, values in expected.items():
         if name == "embedding":
-            got = given[0]
+            got = given[0].flatten(1)
         else:
             # stems are estimates; where the mix is 0, so are they, whatever the mask
             stem = int(name.split(".")[1])

@@ -236,10 +236,12 @@ class Contrast(nn.Module):
         self.encoder = encoder(channels, bare=True)
         features = channels[-1] * halved(MELS)
         self.linear, self.presence = nn.Linear(features, channels[-1]), nn.Linear(features, 5)
+        self.centre = nn.BatchNorm1d(channels[-1])
 
     def forward(self, magnitude):
         features = encode(self.encoder, self.log_mel(magnitude))[-1].mean(3).flatten(1)
-        return F.normalize(self.linear(features).unflatten(1, (5, -1)), dim=2), self.presence(features)
+        embedding = self.centre(self.linear(features))
+        return F.normalize(embedding.unflatten(1, (5, -1)), dim=2), self.presence(features)
 
 
 # ---- losses

@@ -211,8 +211,8 @@ fn rankings_are_those_of_the_definition() {
         given: "x".into(),
         hash: library.entries()[n].hash.clone(),
         channel: None,
-        presence: None,
         vectors: rows[n].clone(),
+        presence: None,
     };
     type Focus<'a> = (&'a [(Instrument, f64)], [f64; 5]);
     let focuses: [Focus; 4] = [
@@ -266,8 +266,8 @@ fn ten_thousand_files_are_searched_in_no_time() {
             given: "x".into(),
             hash: library.entries()[5].hash.clone(),
             channel: None,
-            presence: None,
             vectors: rows[5].clone(),
+            presence: None,
         };
         let searching = Instant::now();
         let found = search(&library, &[query], &[(Instrument::Drums, 1.0)], 10, FOLD);
@@ -289,4 +289,91 @@ fn ten_thousand_files_are_searched_in_no_time() {
         "10,000 files of 5 x 128 numbers: opened in {opened:?}, searched in {searched:?}, the whole command {command:?}"
     );
     assert!(command < Duration::from_millis(100), "{command:?}");
+}
+
+/// With a focus, what lacks its instrument is no match, however near it is; what says nothing of presence lacks nothing.
+#[test]
+fn what_lacks_an_instrument_of_the_focus_is_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("library");
+    let mut writer = Writer::open(&root, &header(2)).unwrap();
+    let presence = [
+        Some([0.9, 0.9, 0.9, 0.9, 0.9]),
+        Some([0.49, 0.9, 0.9, 0.9, 0.9]),
+        Some([0.5, 0.1, 0.9, 0.9, 0.9]),
+        None,
+    ];
+    for (n, presence) in presence.into_iter().enumerate() {
+        let file = FileInfo {
+            path: format!("/{n}").into(),
+            relative: n.to_string().into(),
+            size: 3,
+            modified: 4,
+            changed: None,
+            inode: None,
+        };
+        let content = Content {
+            hash: n.to_string(),
+            seconds: 1.0,
+            channel: None,
+            presence,
+        };
+        writer.add(file, content, Some(&[n as f32; 10])).unwrap();
+    }
+    writer.finish().unwrap();
+    let library = Library::open(&root).unwrap();
+    let query = Query {
+        given: "q".into(),
+        hash: "q".into(),
+        channel: None,
+        vectors: vec![1.0; 10],
+        presence: None,
+    };
+    for (focus, found, lacking) in [
+        (vec![], vec!["1", "0", "2", "3"], vec![]),
+        (vec![(Instrument::Drums, 1.0)], vec!["0", "2", "3"], vec!["1"]),
+        (
+            vec![(Instrument::Drums, 1.0), (Instrument::Bass, 0.5)],
+            vec!["0", "3"],
+            vec!["1", "2"],
+        ),
+    ] {
+        let searched = search(&library, std::slice::from_ref(&query), &focus, 10, 0.0);
+        let matches = names(searched.matches.iter().map(|near| near.entry));
+        assert_eq!(
+            (matches, names(searched.lacking)),
+            (
+                found.iter().map(ToString::to_string).collect(),
+                lacking.iter().map(ToString::to_string).collect()
+            )
+        );
+    }
+}
+
+/// A model that says what sounds gives it to every file, and a query that is not in the library has it, too.
+#[test]
+fn files_have_the_presence_that_their_model_tells() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = music(folder.path(), 3);
+    let run = untrained(
+        &folder.path().join("model"),
+        &small("contrast", None, &[]),
+        |_, _| {},
+    );
+    let mut describer = load(std::slice::from_ref(&run));
+    let path = folder.path().join("library");
+    embed_with(&mut describer, &[root.clone()], &path, OPTIONS);
+    let library = Library::open(&path).unwrap();
+    assert_eq!(library.entries().len(), 3);
+    for entry in library.entries() {
+        let presence = entry.presence.unwrap();
+        assert!(presence.iter().all(|p| (0.0..=1.0).contains(p)), "{presence:?}");
+    }
+    let copy = folder.path().join("another.wav");
+    let mut samples = song(0, 2.0);
+    samples.truncate(samples.len() - 1);
+    wav(&copy, RATE, &samples);
+    let mut queries = Queries::new(&library, |_: &Header| Ok(load(std::slice::from_ref(&run))));
+    let query = queries.find(&copy).unwrap();
+    assert!(query.presence.is_some() && query.vectors.len() == library.header().width());
 }

@@ -37,25 +37,51 @@ fn rows<T>(shape: Channels, x: &[T], channel: usize) -> impl Iterator<Item = &[T
     (0..batch).map(move |n| &x[(n * channels + channel) * inner..][..inner])
 }
 
-pub fn statistics<T: Real>(shape: Channels, x: &[T], out: &mut [T]) {
-    let count = T::of((shape.batch * shape.inner) as f64);
-    let (means, variances) = out.split_at_mut(shape.channels);
-    let per_channel = shape.batch * shape.inner;
-    parallel_channels(means, per_channel, |c| {
+/// The chunks of one channel: each is read more than once while it is in the cache.
+fn chunks<T>(shape: Channels, x: &[T], channel: usize) -> impl Iterator<Item = &[T]> {
+    rows(shape, x, channel).flat_map(|row| row.chunks(CHUNK))
+}
+
+/// Of some values: their number, their mean and the sum of squared distances from it.
+#[derive(Clone, Copy, Default)]
+struct Moments<T> {
+    count: T,
+    mean: T,
+    squares: T,
+}
+
+impl<T: Real> Moments<T> {
+    fn of(values: &[T]) -> Self {
+        let count = T::of(values.len() as f64);
         // as a distance from the first value: a constant has that mean, and no variance, exactly
-        let first = x[c * shape.inner];
-        let distances = rows(shape, x, c).map(|row| parallel::sum_slice(row, |v| v - first));
-        first + distances.sum::<T>() / count
+        let first = values[0];
+        let mean = first + parallel::sum_slice(values, |v| v - first) / count;
+        let squares = parallel::sum_slice(values, |v| (v - mean) * (v - mean));
+        Moments { count, mean, squares }
+    }
+
+    /// Those of all values of both (Chan, Golub and LeVeque).
+    fn with(self, other: Self) -> Self {
+        let count = self.count + other.count;
+        let (distance, share) = (other.mean - self.mean, other.count / count);
+        Moments {
+            count,
+            mean: self.mean + distance * share,
+            squares: self.squares + other.squares + distance * distance * self.count * share,
+        }
+    }
+}
+
+pub fn statistics<T: Real>(shape: Channels, x: &[T], out: &mut [T]) {
+    let mut moments = vec![Moments::default(); shape.channels];
+    parallel_channels(&mut moments, shape.batch * shape.inner, |c| {
+        let all = chunks(shape, x, c).map(Moments::of).reduce(Moments::with);
+        all.unwrap_or_default()
     });
-    let means = &*means;
-    parallel_channels(variances, per_channel, |c| {
-        let mean = means[c];
-        let square = |v: T| (v - mean) * (v - mean);
-        rows(shape, x, c)
-            .map(|row| parallel::sum_slice(row, square))
-            .sum::<T>()
-            / count
-    });
+    let (means, variances) = out.split_at_mut(shape.channels);
+    for ((moments, mean), variance) in moments.iter().zip(means).zip(variances) {
+        (*mean, *variance) = (moments.mean, moments.squares / moments.count);
+    }
 }
 
 /// `activate` is what becomes of every normalised value.
@@ -80,21 +106,22 @@ pub fn normalise<T: Real>(
 
 pub fn sums<T: Real>(shape: Channels, x: &[T], dy: &[T], statistics: &[T], epsilon: T, out: &mut [T]) {
     let (means, variances) = statistics.split_at(shape.channels);
-    let (first, second) = out.split_at_mut(shape.channels);
-    let per_channel = shape.batch * shape.inner;
-    parallel_channels(first, per_channel, |c| {
-        rows(shape, dy, c)
-            .map(|row| parallel::sum_slice(row, |v| v))
-            .sum()
-    });
-    parallel_channels(second, per_channel, |c| {
+    let mut both = vec![[T::zero(); 2]; shape.channels];
+    parallel_channels(&mut both, shape.batch * shape.inner, |c| {
         let mean = means[c];
-        let pairs = rows(shape, x, c).zip(rows(shape, dy, c));
-        let sum: T = pairs
-            .map(|(x, dy)| parallel::sum_pairs(x, dy, |x, dy| dy * (x - mean)))
-            .sum();
-        sum / (variances[c] + epsilon).sqrt()
+        let pairs = chunks(shape, x, c).zip(chunks(shape, dy, c));
+        pairs.fold([T::zero(); 2], |[first, second], (x, dy)| {
+            [
+                first + parallel::sum_slice(dy, |v| v),
+                second + parallel::sum_pairs(x, dy, |x, dy| dy * (x - mean)),
+            ]
+        })
     });
+    let (first, second) = out.split_at_mut(shape.channels);
+    for (c, [sum, product]) in both.into_iter().enumerate() {
+        first[c] = sum;
+        second[c] = product / (variances[c] + epsilon).sqrt();
+    }
 }
 
 pub fn input_gradient<T: Real>(

@@ -201,9 +201,9 @@ mod tests {
             .collect();
         let piece = |id| Piece {
             id,
+            work: None,
             frames: loud.len() as u64,
             tempo: Some(100.0),
-            work: None,
             sounding: std::array::from_fn(|_| SoundingStarts::find(&loud, LEN)),
         };
         let classes = TempoClasses::new(&[100.0], 1).unwrap();

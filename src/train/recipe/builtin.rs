@@ -45,8 +45,8 @@ pub const RECIPES: &[(&str, &str)] = files!["":
     "contrast",
 ];
 
-/// The recipes that are no row of any paper's table.
-pub const OWN: &[&str] = &["cascade-scratch", "direct-norm", "direct-paft", "contrast"];
+/// Recipes that are no row of any paper's table: variants of our own.
+pub const VARIANTS: &[&str] = &["contrast", "cascade-scratch", "direct-norm", "direct-paft"];
 
 /// Names and texts of the presets, from the smallest up.
 pub const PRESETS: &[(&str, &str)] = files!["presets/": "tiny", "small", "paper"];

@@ -57,7 +57,7 @@ impl Recipe {
         within("data.set", data.set as f64, 1.0, 1e8)?;
         within("data.grid", data.grid, 0.0, 1.0)?;
         within("data.limit", data.limit as f64, 0.0, 1e9)?;
-        within("data.pieces", data.pieces as f64, 2.0, 1e6)?;
+        within("data.pieces", data.pieces as f64, 2.0, 65_535.0)?;
         within("data.gain", data.gain.into(), 0.0, 40.0)?;
         within("loss.temperature", loss.temperature.into(), 1e-3, 1e3)?;
         within("loss.presence", loss.presence.into(), 0.0, 1e6)?;

@@ -10,7 +10,7 @@ mod networks;
 mod resolve;
 mod settings;
 
-pub use builtin::{OWN, PRESETS, RECIPES};
+pub use builtin::{PRESETS, RECIPES, VARIANTS};
 pub(super) use check::updates;
 pub(super) use keys::{misfit, no_toml};
 pub use resolve::{Overrides, resolve};

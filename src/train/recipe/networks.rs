@@ -68,6 +68,7 @@ impl Recipe {
         let DirectConfig { channels, .. } = self.direct();
         ContrastConfig {
             channels,
+            centred: self.network.centred,
             log_mel: self.front_end.log_mel(),
         }
     }

@@ -119,6 +119,9 @@ pub struct NetworkSettings {
     pub last: Last,
     /// Whether Direct has its reconstruction decoders.
     pub decoders: bool,
+    /// Whether contrast's vectors pass a batch norm before they are brought to length one.
+    #[serde(default)]
+    pub centred: bool,
 }
 
 /// What the network hears.

@@ -126,7 +126,9 @@ fn card(
     if let Some(least) = state.schedule.least {
         line("Least validation loss", &least.to_string());
     }
-    line("Trained on", &run.config.corpus.display().to_string());
+    let corpora = [&run.config.corpus].into_iter().chain(&run.config.renderings);
+    let corpora: Vec<String> = corpora.map(|corpus| corpus.display().to_string()).collect();
+    line("Trained on", &corpora.join(", "));
     if let Some(start) = run
         .record()?
         .and_then(|record| record.starts.into_iter().next_back())

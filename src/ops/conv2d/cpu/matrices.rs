@@ -1,24 +1,24 @@
 //! Convolution as im2col and matrix products, over panels of columns that stay in the cache.
 //!
 //! A column is one pixel of the small image; its rows are the taps `(c, r, s)` of the big image that it
-//! sees. Tasks depend on the shapes alone, never on the number of threads, and each adds in a fixed order.
+//! sees.
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::Geometry;
+use super::{Shared, TASKS, blocks};
 use crate::{
-    ops::linear::{Layout, gemm},
+    ops::{
+        conv2d::Geometry,
+        linear::{Layout, gemm},
+    },
     tape::{Real, with_scratch},
 };
 
 /// Elements of a panel of columns: fits a core's second-level cache, with room for the result.
 const PANEL: usize = 96 * 1024;
 const MOST_COLUMNS: usize = 2048;
-
-/// Tasks that an operation should be cut into at least, where it can.
-const TASKS: usize = 8;
 
 /// Columns that are worked on together: pixels of one sample, or all pixels of several.
 #[derive(Debug, Clone)]
@@ -85,34 +85,6 @@ impl Group {
             &scratch[..channels * columns],
             Layout::row_major(channels, columns),
         )
-    }
-}
-
-/// Cuts `0..len` into blocks of `size`.
-fn blocks(len: usize, size: usize) -> impl Iterator<Item = Range<usize>> + Clone {
-    (0..len)
-        .step_by(size)
-        .map(move |start| start..len.min(start + size))
-}
-
-/// A slice that tasks write disjoint parts of.
-struct Shared<T>(*mut T, usize);
-
-// SAFETY: only `part` gives access, and its callers keep the parts disjoint.
-unsafe impl<T: Send> Sync for Shared<T> {}
-
-impl<T> Shared<T> {
-    fn new(slice: &mut [T]) -> Self {
-        Shared(slice.as_mut_ptr(), slice.len())
-    }
-
-    /// # Safety
-    /// No two parts that are alive at one time may overlap.
-    #[expect(clippy::mut_from_ref, reason = "the point of it; see Safety")]
-    unsafe fn part(&self, start: usize, len: usize) -> &mut [T] {
-        assert!(start + len <= self.1);
-        // SAFETY: inside the slice (asserted), and alone by the caller's word.
-        unsafe { std::slice::from_raw_parts_mut(self.0.add(start), len) }
     }
 }
 
