@@ -105,7 +105,7 @@ fn segments_can_be_whole_on_a_grid_and_of_few_pieces() {
         for (starts, before) in piece.sounding.iter().zip(&before.sounding) {
             let wanted: Vec<u64> = (0..before.count())
                 .filter_map(|i| before.nth(i))
-                .filter(|s| s % step == 0)
+                .filter(|s| s.is_multiple_of(step))
                 .collect();
             let found: Vec<u64> = (0..starts.count()).filter_map(|i| starts.nth(i)).collect();
             assert_eq!(found, wanted);
@@ -115,7 +115,7 @@ fn segments_can_be_whole_on_a_grid_and_of_few_pieces() {
     for step_ in 0..300 {
         let mix = sampler.whole(step_, 0).unwrap();
         let heard: Vec<Excerpt> = mix.sources.into_iter().flatten().collect();
-        assert!(heard[0].piece < 5 && heard[0].start % step == 0);
+        assert!(heard[0].piece < 5 && heard[0].start.is_multiple_of(step));
         for i in Instrument::ALL {
             let sounds = scores[heard[0].piece as usize].sounds(i, heard[0].start);
             assert_eq!(mix.sources[i as usize].is_some(), sounds);
