@@ -276,9 +276,12 @@ fn table_1() {
     );
 }
 
+/// What is to be counted: each item's instrument, whether the samples share a rest, and its answers by aspect.
+type Expected = Vec<(&'static str, bool, [Answers; 4])>;
+
 /// Answers in the public format to 40 items, asked in two experiments, of which the second names the samples the other
 /// way round; and what is to be counted of them.
-fn generated() -> (TempDir, Judgements, Vec<(&'static str, bool, [Answers; 4])>) {
+fn generated() -> (TempDir, Judgements, Expected) {
     let (mut state, mut rows, mut all) = (7u32, Vec::new(), Vec::new());
     let mut below = |end: u32| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

@@ -362,7 +362,7 @@ fn files_have_the_presence_that_their_model_tells() {
     );
     let mut describer = load(std::slice::from_ref(&run));
     let path = folder.path().join("library");
-    embed_with(&mut describer, &[root.clone()], &path, OPTIONS);
+    embed_with(&mut describer, std::slice::from_ref(&root), &path, OPTIONS);
     let library = Library::open(&path).unwrap();
     assert_eq!(library.entries().len(), 3);
     for entry in library.entries() {

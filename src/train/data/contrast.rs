@@ -110,7 +110,7 @@ impl Works {
         };
         // where some have no name, that of the others tells nothing
         let named = all().all(|(.., work)| work.is_some());
-        let mut works: BTreeMap<(Option<String>, u32), Vec<(usize, u32)>> = BTreeMap::new();
+        let mut works: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for (set, index, id, work) in all() {
             let key = if named { (work, 0) } else { (None, id) };
             works.entry(key).or_default().push((set, index));
