@@ -2,11 +2,11 @@
 //!
 //! Listeners heard a reference and two samples, and said which is more alike. Items count about which they agree
 //! ([`Criterion`]): on the whole, strictly more than 75 % of the answers, in Table 5 of Imamura et al. 2025; in one
-//! respect, at least 80 %, in Table 6 of Hashizume et al. 2025. The model chooses the sample whose vector is nearer to the reference's in
-//! the instrument's sub-space, and the score is the share of *responses* that chose the same, with its 95 % interval
-//! (Clopper and Pearson). All-Diff (three pieces) and One-Shared (one sample is of the
-//! reference's piece) are told apart. Beside the score stand the ceiling, always the side of the majority, and for
-//! One-Shared the trivial rule, always the sample of the reference's own piece; chance is one in two.
+//! respect, at least 80 %, in Table 6 of Hashizume et al. 2025. The model chooses the sample whose vector is nearer to
+//! the reference's in the instrument's sub-space, and the score is the share of *responses* that chose the same, with
+//! its 95 % interval (Clopper and Pearson). All-Diff (three pieces) and One-Shared (one sample is of the reference's
+//! piece) are told apart. Beside the score stand the ceiling, always the side of the majority, and for One-Shared the
+//! trivial rule, always the sample of the reference's own piece; chance is one in two.
 //!
 //! Models of clean stems hear the stem that was judged, others the piece that it was judged in. Of a table that a run
 //! was trained on, only the part is asked that was held out.

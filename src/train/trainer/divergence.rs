@@ -12,8 +12,8 @@ use crate::{
     },
 };
 
-/// Goes back to a checkpoint, repeats the updates up to that which gave step `step`, of `steps` in all, and then runs that one on the
-/// processor, looking at what every operation gives. `None` if all numbers are finite there.
+/// Goes back to a checkpoint, repeats the updates up to that which gave step `step`, of `steps` in all, and then runs
+/// that one on the processor, looking at what every operation gives. `None` if all numbers are finite there.
 pub(crate) fn in_training(
     engine: &mut Engine,
     data: &Data,

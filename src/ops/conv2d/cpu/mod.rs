@@ -72,3 +72,75 @@ impl<T> Shared<T> {
         unsafe { std::slice::from_raw_parts_mut(self.0.add(start), len) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::uniform;
+
+    /// Images that are cut into strips of several samples, and of some rows of one, both with a rest.
+    fn geometries() -> [Geometry; 4] {
+        let of =
+            |batch, [big_channels, small_channels]: [usize; 2], big: [usize; 2], kernel, stride, padding| {
+                let small = |axis: usize| (big[axis] + 2 * padding - kernel) / stride + 1;
+                Geometry {
+                    batch,
+                    big_channels,
+                    small_channels,
+                    big,
+                    small: [small(0), small(1)],
+                    kernel: [kernel; 2],
+                    stride: [stride; 2],
+                    padding: [padding; 2],
+                }
+            };
+        [
+            of(19, [3, 7], [9, 6], 5, 2, 2),
+            of(2, [4, 5], [611, 41], 5, 2, 2),
+            of(18, [2, 3], [7, 12], 3, 1, 1),
+            of(1, [9, 2], [403, 30], 4, 3, 1),
+        ]
+    }
+
+    fn noise(stream: u32, len: usize) -> Vec<f32> {
+        (0..len as u32)
+            .map(|i| 2.0 * uniform([3, 4], 0, stream, i) - 1.0)
+            .collect()
+    }
+
+    /// Sums of `terms` products of numbers below 1 err by less than as many roundings.
+    fn close(found: &[f32], wanted: &[f64], terms: usize) {
+        let most = terms as f64 * f64::from(f32::EPSILON);
+        for (i, (&found, &wanted)) in found.iter().zip(wanted).enumerate() {
+            let error = (f64::from(found) - wanted).abs();
+            assert!(error < most, "{i}: {found}, not {wanted}");
+        }
+    }
+
+    #[test]
+    fn strips_of_many_samples_and_of_few_rows_are_those_of_matrices() {
+        for g in geometries() {
+            let big = noise(0, g.batch * g.big_channels * g.big_plane());
+            let small = noise(1, g.batch * g.small_channels * g.small_plane());
+            let w = noise(2, g.small_channels * g.big_channels * g.taps());
+            let bias = noise(3, g.small_channels.max(g.big_channels));
+            let wide = |x: &[f32]| x.iter().map(|&x| f64::from(x)).collect::<Vec<f64>>();
+            let [big64, small64, w64, bias64] = [&big, &small, &w, &bias].map(|x| wide(x));
+
+            let (mut found, mut wanted) = (vec![f32::NAN; small.len()], vec![0.0; small.len()]);
+            direct::forward(&g, &big, &w, &bias, &mut found);
+            matrices::forward(&g, &big64, &w64, &bias64, &mut wanted);
+            close(&found, &wanted, g.big_channels * g.taps() + 1);
+
+            let (mut found, mut wanted) = (vec![f32::NAN; big.len()], vec![0.0; big.len()]);
+            direct::transpose(&g, &small, &w, &bias, &mut found);
+            matrices::transpose(&g, &small64, &w64, &bias64, &mut wanted);
+            close(&found, &wanted, g.small_channels * g.taps() + 1);
+
+            let (mut found, mut wanted) = (vec![f32::NAN; w.len()], vec![0.0; w.len()]);
+            direct::weight_gradient(&g, &big, &small, &mut found);
+            matrices::weight_gradient(&g, &big64, &small64, &mut wanted);
+            close(&found, &wanted, g.batch * g.small_plane());
+        }
+    }
+}
