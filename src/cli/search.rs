@@ -84,14 +84,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         if let Some(channel) = query.channel {
             note(cancelled(&query.given, channel));
         }
-    }
-    for (query, instrument) in queries
-        .iter()
-        .flat_map(|q| focus.iter().map(move |&(i, _)| (q, i)))
-    {
-        if query.lacks(instrument) {
+        for (instrument, _) in focus.iter().filter(|(instrument, _)| query.lacks(*instrument)) {
             note(format!(
-                "{instrument} hardly sound in {}: what is found is like it in nothing that can be heard",
+                "there is hardly any {instrument} in {}: what is found is like it in nothing that can be heard",
                 name(&query.given)
             ));
         }
@@ -184,7 +179,7 @@ fn show(library: &Library, found: &Found<'_>) -> anyhow::Result<()> {
     }
     if !found.lacking.is_empty() {
         say(format!(
-            "left out, as an instrument of the focus hardly sounds in them: {} files",
+            "left out, as there is hardly any of an instrument of the focus in them: {} files",
             found.lacking.len()
         ))?;
     }

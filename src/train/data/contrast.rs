@@ -160,38 +160,17 @@ mod tests {
 
     use super::*;
     use crate::{
-        corpus::{Corpus, PieceOptions, Source, Split},
-        generate::synth::{SynthOptions, synthesise},
+        corpus::Split,
         train::{
-            data::draw::TRAIN,
+            data::{draw::TRAIN, tests::synthesised},
             recipe::{Overrides, resolve},
         },
     };
 
     /// Three pieces in two renderings, and one piece to validate on.
     fn contrasts(seed: u64) -> (Contrasts, Vec<Pieces>) {
-        let folder = tempfile::tempdir().unwrap();
-        let options = SynthOptions {
-            seed: 2,
-            train: 3,
-            validation: 1,
-            test: 1,
-            seconds: 6.0,
-        };
-        synthesise(folder.path(), &options, &|_, _| {}).unwrap();
-        let source = Source::Folder(Corpus::open(folder.path()).unwrap());
-        let options = PieceOptions {
-            segment_len: 11_025,
-            rate: 44_100,
-            memory: 1 << 30,
-        };
-        let classes = source.tempo_classes().unwrap();
-        let pieces = |split| source.pieces(split, &options, &classes, &|_, _| {}).unwrap();
-        let sets = vec![
-            pieces(Split::Train),
-            pieces(Split::Validation),
-            pieces(Split::Train),
-        ];
+        let splits = [Split::Train, Split::Validation, Split::Train];
+        let sets = synthesised([3, 1, 1], 11_025, &splits);
         let set = [
             "data.segment_seconds=0.25",
             "data.pieces=2",

@@ -190,37 +190,21 @@ pub(crate) fn triplet_items(mixes: [Mix; TRIPLET], set: usize) -> Vec<Item> {
 mod tests {
     use super::*;
     use crate::{
-        corpus::{Corpus, PieceOptions, Source, Split},
-        generate::synth::{SynthOptions, synthesise},
+        corpus::Split,
         gpu::Device,
         kernel::StepValues,
         ops::Mixdown,
         tape::{Copy, Session},
-        train::recipe::{Overrides, resolve},
+        train::{
+            data::tests::synthesised,
+            recipe::{Overrides, resolve},
+        },
     };
 
     /// Roles lie one block behind the other, instruments in their order; masks, weights and what sounds beside them.
     #[test]
     fn every_input_is_where_the_step_reads_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let options = SynthOptions {
-            seed: 2,
-            train: 2,
-            validation: 1,
-            test: 1,
-            seconds: 6.0,
-        };
-        synthesise(folder.path(), &options, &|_, _| {}).unwrap();
-        let source = Source::Folder(Corpus::open(folder.path()).unwrap());
-        let options = PieceOptions {
-            segment_len: 11_025,
-            rate: 44_100,
-            memory: 1 << 30,
-        };
-        let classes = source.tempo_classes().unwrap();
-        let sets = [source
-            .pieces(Split::Train, &options, &classes, &|_, _| {})
-            .unwrap()];
+        let sets = synthesised([2, 1, 1], 11_025, &[Split::Train]);
         let set = [
             "network.dimensions=2",
             "network.width=0.05",

@@ -304,9 +304,11 @@ fn whole(stem: Stem) -> Item {
 mod tests {
     use super::*;
     use crate::{
-        corpus::{Corpus, PieceOptions, Source, Split},
-        generate::synth::{SynthOptions, synthesise},
-        train::recipe::{Overrides, resolve},
+        corpus::Split,
+        train::{
+            data::tests::synthesised,
+            recipe::{Overrides, resolve},
+        },
     };
 
     fn recipe(stems: &str) -> Recipe {
@@ -323,24 +325,8 @@ mod tests {
     /// what the recipe says, anew in every epoch.
     #[test]
     fn judged_stems_are_heard_in_their_roles() {
-        let folder = tempfile::tempdir().unwrap();
-        let options = SynthOptions {
-            seed: 2,
-            train: 6,
-            validation: 6,
-            test: 3,
-            seconds: 6.0,
-        };
-        synthesise(folder.path(), &options, &|_, _| {}).unwrap();
-        let source = Source::Folder(Corpus::open(folder.path()).unwrap());
-        let classes = source.tempo_classes().unwrap();
-        let options = PieceOptions {
-            segment_len: 22_050,
-            rate: 44_100,
-            memory: 1 << 30,
-        };
-        let pieces = |split| source.pieces(split, &options, &classes, &|_, _| {}).unwrap();
-        let sets = [Split::Train, Split::Validation, Split::Test].map(pieces);
+        let splits = [Split::Train, Split::Validation, Split::Test];
+        let sets = synthesised([6, 6, 3], 22_050, &splits);
         let id = |set: usize, piece: usize| sets[set].catalogue().pieces()[piece].id;
         // a second of each, at half the rate that the recipe works at
         let clip = |track, start: u64| Clip {

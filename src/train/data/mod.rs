@@ -17,9 +17,12 @@ use contrast::Contrasts;
 use draw::{Draw, Sampled, TRAIN, VALIDATION};
 use judged::{Judged, Lesson};
 
+use std::path::Path;
+
 use crate::{
     corpus::{
-        self, Catalogue, Instrument, Mix, PieceOptions, Pieces, Sampler, SamplerOptions, Source, Split,
+        self, Catalogue, CorpusError, Instrument, Mix, PieceOptions, Pieces, Sampler, SamplerOptions, Source,
+        Split, TempoClasses,
     },
     train::{
         Event, Observer, Parent, RunConfig, TrainError,
@@ -59,37 +62,25 @@ pub(crate) struct Segment {
 impl Data {
     pub fn open(config: &RunConfig, parents: &[Parent], observer: Observer<'_>) -> Result<Self, TrainError> {
         let recipe = &config.recipe;
-        let source = Source::open(&config.corpus)?;
-        if let Source::Folder(corpus) = &source {
-            observer(Event::Undecoded { root: corpus.root() });
-        }
-        let classes = source.tempo_classes()?;
-        let pieces = |split, segment_len, memory| {
-            let options = PieceOptions {
-                segment_len,
-                rate: recipe.front_end.sample_rate,
-                memory,
-            };
-            source.pieces(split, &options, &classes, &|done, total| {
-                observer(Event::Decoded { done, total })
-            })
-        };
-        let len = recipe.segment_samples();
-        let mut sets = vec![
-            pieces(Split::Train, len, AUDIO_MEMORY / 2)?,
-            pieces(Split::Validation, len, AUDIO_MEMORY / 4)?,
-        ];
         if !config.renderings.is_empty() && recipe.task != Task::Contrast {
             let message = "only contrast takes several renderings of the same pieces: give one corpus";
             return Err(TrainError::setting("--corpus", message));
         }
-        let mut hash = source.hash().map(str::to_string);
+        let corpus = RunCorpus::open(&config.corpus, recipe, observer)?;
+        let pieces = |split, segment_len, memory| corpus.pieces(split, segment_len, memory);
+        let len = recipe.segment_samples();
+        let of_training = AUDIO_MEMORY / 2 / (1 + config.renderings.len() as u64);
+        let mut sets = vec![
+            pieces(Split::Train, len, of_training)?,
+            pieces(Split::Validation, len, AUDIO_MEMORY / 4)?,
+        ];
+        let mut hash = corpus.source.hash().map(str::to_string);
         let mut train = vec![TRAIN];
         for root in &config.renderings {
-            let other = Source::open(root)?;
+            let other = RunCorpus::open(root, recipe, observer)?;
             train.push(sets.len());
-            sets.push(training_pieces(&other, recipe, observer)?);
-            hash = joined(hash, other.hash());
+            sets.push(other.pieces(Split::Train, len, of_training)?);
+            hash = joined(hash, other.source.hash());
         }
         let draw: Box<dyn Draw> = match recipe.task {
             Task::Contrast => {
@@ -141,15 +132,38 @@ impl Data {
     }
 }
 
-/// The training pieces of a further rendering.
-fn training_pieces(source: &Source, recipe: &Recipe, observer: Observer<'_>) -> Result<Pieces, TrainError> {
-    let options = PieceOptions {
-        segment_len: recipe.segment_samples(),
-        rate: recipe.front_end.sample_rate,
-        memory: AUDIO_MEMORY / 2,
-    };
-    let progress = |done, total| observer(Event::Decoded { done, total });
-    Ok(source.pieces(Split::Train, &options, &source.tempo_classes()?, &progress)?)
+/// A corpus that a run hears.
+struct RunCorpus<'a> {
+    source: Source,
+    classes: TempoClasses,
+    rate: u32,
+    observer: Observer<'a>,
+}
+
+impl<'a> RunCorpus<'a> {
+    fn open(root: &Path, recipe: &Recipe, observer: Observer<'a>) -> Result<Self, TrainError> {
+        let source = Source::open(root)?;
+        if let Source::Folder(corpus) = &source {
+            observer(Event::Undecoded { root: corpus.root() });
+        }
+        Ok(RunCorpus {
+            classes: source.tempo_classes()?,
+            source,
+            rate: recipe.front_end.sample_rate,
+            observer,
+        })
+    }
+
+    /// Its pieces of a split, of which at most `memory` bytes are kept decoded.
+    fn pieces(&self, split: Split, segment_len: usize, memory: u64) -> Result<Pieces, CorpusError> {
+        let options = PieceOptions {
+            segment_len,
+            rate: self.rate,
+            memory,
+        };
+        let progress = |done, total| (self.observer)(Event::Decoded { done, total });
+        self.source.pieces(split, &options, &self.classes, &progress)
+    }
 }
 
 /// The hash of several stores: none if one of them has none.
@@ -235,5 +249,40 @@ impl KnnData {
             return Err(TrainError::setting("training.knn_seconds", message));
         }
         Ok(KnnData { pieces, segments })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        corpus::Corpus,
+        generate::synth::{SynthOptions, synthesise},
+    };
+
+    /// Pieces of 6 s at 44.1 kHz, so many in each split, for segments of `segment_len` samples.
+    pub fn synthesised(
+        [train, validation, test]: [u32; 3],
+        segment_len: usize,
+        splits: &[Split],
+    ) -> Vec<Pieces> {
+        let folder = tempfile::tempdir().unwrap();
+        let options = SynthOptions {
+            seed: 2,
+            train,
+            validation,
+            test,
+            seconds: 6.0,
+        };
+        synthesise(folder.path(), &options, &|_, _| {}).unwrap();
+        let source = Source::Folder(Corpus::open(folder.path()).unwrap());
+        let classes = source.tempo_classes().unwrap();
+        let options = PieceOptions {
+            segment_len,
+            rate: 44_100,
+            memory: 1 << 30,
+        };
+        let pieces = |&split| source.pieces(split, &options, &classes, &|_, _| {}).unwrap();
+        splits.iter().map(pieces).collect()
     }
 }
