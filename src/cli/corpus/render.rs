@@ -25,7 +25,7 @@ pub struct Arguments {
     /// New folder for the corpus
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Decides which SoundFont plays which stem
+    /// Decides which SoundFont plays which stem, and how pieces are arranged
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Cut every piece here
@@ -46,6 +46,9 @@ pub struct Arguments {
     /// At most this many pieces
     #[arg(long, value_name = "N")]
     pieces: Option<usize>,
+    /// Let other instruments play, and in another key: of one collection, every seed makes new pieces to learn from
+    #[arg(long)]
+    arrange: bool,
 }
 
 fn shares(text: &str) -> Result<[u32; 3], String> {
@@ -64,6 +67,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         effects: arguments.effects,
         require: arguments.require,
         pieces: arguments.pieces,
+        arrange: arguments.arrange,
     };
     let stop = interrupt::flag()?;
     let (reading, rendering) = (bar::counter("files read"), bar::counter("tracks"));

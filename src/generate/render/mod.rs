@@ -11,6 +11,7 @@
 //!
 //! Memory: each thread holds one piece, 4 bytes a sample and stem (a piece of 4 minutes and 12 stems: 0.5 GB).
 
+mod arrange;
 mod collection;
 mod find;
 mod font;
@@ -30,6 +31,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use self::{
+    arrange::arrange,
     collection::{Collection, Entry},
     font::{Font, choose},
     perform::{Failed, Stage},
@@ -44,7 +46,7 @@ use crate::{
 /// How to render a collection.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RenderOptions {
-    /// Decides which SoundFont plays which stem.
+    /// Decides which SoundFont plays which stem, and how pieces are arranged.
     pub seed: u64,
     /// Where a piece is cut, 1 to 3600 seconds.
     pub seconds: f64,
@@ -58,6 +60,10 @@ pub struct RenderOptions {
     pub require: Vec<Instrument>,
     /// At most so many pieces: the first by path.
     pub pieces: Option<usize>,
+    /// Whether every piece is played by other instruments and in another key, drawn by the seed: a new piece to
+    /// learn from, known by the `UUID` of the old one.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub arrange: bool,
 }
 
 impl Default for RenderOptions {
@@ -71,6 +77,7 @@ impl Default for RenderOptions {
             effects: false,
             require: Vec::new(),
             pieces: None,
+            arrange: false,
         }
     }
 }
@@ -322,8 +329,22 @@ impl Studio<'_> {
             self.note(entry, "it changed while it was rendered".into(), true);
             return Ok(Outcome::Skipped);
         };
-        match self.stems(entry, &piece) {
-            Ok(stems) => self.write(entry, &piece, &stems),
+        if !self.options.arrange {
+            return self.render(entry, &piece);
+        }
+        let arranged = arrange(&bytes, self.options.seed, entry.content);
+        match arranged.as_deref().map_err(String::clone).and_then(Piece::parse) {
+            Ok(piece) => self.render(entry, &piece),
+            Err(reason) => {
+                self.note(entry, reason, true);
+                Ok(Outcome::Skipped)
+            }
+        }
+    }
+
+    fn render(&self, entry: &Entry, piece: &Piece) -> Result<Outcome, CorpusError> {
+        match self.stems(entry, piece) {
+            Ok(stems) => self.write(entry, piece, &stems),
             Err(Failed::Stopped) => Ok(Outcome::Stopped),
             Err(Failed::Unplayable(reason)) => {
                 self.note(entry, reason, true);
