@@ -218,3 +218,46 @@ fn pieces_are_chosen_by_instrument_and_number() {
     assert_eq!(summary.notices[0].message, "it has no drums");
     assert_eq!(metadata(&workshop.tracks()[0]).lmd_midi_dir, "b.mid");
 }
+
+/// Of one collection, another corpus for every seed, in which training knows the pieces again.
+#[test]
+fn arranged_pieces_are_played_by_others_and_keep_their_names() {
+    let mut plain = Workshop::new(&[("a.mid", band(1)), ("b.mid", band(2))]);
+    plain.render();
+    let uuids = |workshop: &Workshop| -> Vec<String> {
+        workshop
+            .tracks()
+            .iter()
+            .map(|track| metadata(track).uuid)
+            .collect()
+    };
+    let names = uuids(&plain);
+    let plain_bytes = contents(&plain.root());
+    plain.options.arrange = true;
+    let error = plain.try_render(&plain.root()).unwrap_err().to_string();
+    assert!(error.contains("other options"), "{error}");
+    let mut seen = std::collections::BTreeSet::from([plain_bytes]);
+    for seed in [1, 2] {
+        let mut arranged = Workshop::new(&[("a.mid", band(1)), ("b.mid", band(2))]);
+        (arranged.options.seed, arranged.options.arrange) = (seed, true);
+        assert_eq!(arranged.render().written, 2);
+        assert_eq!(uuids(&arranged), names);
+        for track in arranged.tracks() {
+            let of = |program: u16| Instrument::of_program(program);
+            let stems = track.stems().unwrap().present;
+            let mut instruments: Vec<_> = stems.iter().map(|stem| of(stem.metadata.program_num)).collect();
+            instruments.dedup();
+            instruments.sort_unstable();
+            instruments.dedup();
+            // the basses stay basses, what was a piano is the first that takes its turn
+            assert_eq!(
+                instruments,
+                [Instrument::Drums, Instrument::Bass, Instrument::Piano]
+            );
+        }
+        assert!(
+            seen.insert(contents(&arranged.root())),
+            "seed {seed} is another corpus"
+        );
+    }
+}
