@@ -301,11 +301,14 @@ impl Op for MultiplyChannels {
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
         let Channels { channels, inner, .. } = io.shape(0).channels();
         let [x, a, ..] = io.inputs;
-        io.output.par_chunks_exact_mut(inner).enumerate().for_each(|(row, out)| {
-            let (x, a) = (&x[row * inner..][..inner], &a[row / channels * inner..][..inner]);
-            let each = out.iter_mut().zip(x).zip(a);
-            each.for_each(|((out, &x), &a)| *out = x * a);
-        });
+        io.output
+            .par_chunks_exact_mut(inner)
+            .enumerate()
+            .for_each(|(row, out)| {
+                let (x, a) = (&x[row * inner..][..inner], &a[row / channels * inner..][..inner]);
+                let each = out.iter_mut().zip(x).zip(a);
+                each.for_each(|((out, &x), &a)| *out = x * a);
+            });
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {

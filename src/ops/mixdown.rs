@@ -73,7 +73,9 @@ impl Rows {
             _ => dispatch,
         };
         let len = io.inputs[0][2];
-        dispatch.params([len, self.sources, self.first, self.count]).into()
+        dispatch
+            .params([len, self.sources, self.first, self.count])
+            .into()
     }
 }
 

@@ -6,8 +6,8 @@ use crate::{
     models::SUBSPACES,
     nn::{self, Mode},
     ops::{
-        ConcatChannels, L1Loss, L2Normalise, Mixdown, MseLoss, Multiply, Record, Scale, Sigmoid, StftOutput,
-        TripletLoss, concat_batch, norm_loss, slice_batch, stft,
+        ConcatChannels, L1Loss, L2Normalise, Mixdown, MseLoss, Multiply, Record, Reshape, Scale, Sigmoid,
+        Sources, StftOutput, TripletLoss, concat_batch, norm_loss, slice_batch, stft,
     },
     optim::Adam,
     shape::Shape,
@@ -210,19 +210,19 @@ impl Network {
             fed: Vec::new(),
             listens: false,
         };
-        let heard = match recipe.task {
-            Task::Contrast => {
-                let gains = tape.input("gains", [items, self.sources()]);
-                inputs.fed.push((gains, |batch| batch.gains()));
-                self.mix(&mut tape, &[sources, gains])?
-            }
-            _ => self.mix(&mut tape, &[sources])?,
-        };
+        let mut sources = vec![sources];
+        if recipe.changes_gains() {
+            let gains = tape.input("gains", [items, self.sources()]);
+            inputs.fed.push((gains, |batch| batch.gains()));
+            sources.push(gains);
+        }
+        let heard = self.mix(&mut tape, &sources)?;
         let mut record = Recording {
             network: self,
             tape: &mut tape,
             mode,
             examples,
+            sources,
             heard,
             inputs,
             terms: Vec::new(),
@@ -259,12 +259,13 @@ impl Network {
     /// The magnitude of what an item's stems, of which gains may follow, sound like together. `[items, 1, bins, frames]`
     fn mix(&self, tape: &mut Tape, sources: &[Var]) -> Result<Var, TrainError> {
         let count = self.sources();
-        self.magnitude(tape, sources, Mixdown { first: 0, count })
+        tape.set_scope("front end");
+        let samples = tape.push(Mixdown { first: 0, count }, sources)?;
+        self.magnitude(tape, samples)
     }
 
-    fn magnitude(&self, tape: &mut Tape, sources: &[Var], mixdown: Mixdown) -> Result<Var, TrainError> {
-        tape.set_scope("front end");
-        let samples = tape.push(mixdown, sources)?;
+    /// `[items, 1, samples] → [items, 1, bins, frames]`
+    fn magnitude(&self, tape: &mut Tape, samples: Var) -> Result<Var, TrainError> {
         let front_end = &self.recipe.front_end;
         let (size, hop) = (front_end.stft_size, front_end.stft_hop);
         Ok(stft(tape, samples, size, hop, StftOutput::Magnitude)?)
@@ -276,6 +277,8 @@ pub(super) struct Recording<'a> {
     pub tape: &'a mut Tape,
     pub mode: Mode,
     pub examples: usize,
+    /// What is heard, and its gains, if they change.
+    sources: Vec<Var>,
     /// Magnitude of the mix, or of the stem. `[items, 1, bins, frames]`
     pub heard: Var,
     inputs: Inputs,
@@ -288,7 +291,22 @@ impl Recording<'_> {
             first: instrument,
             count: 1,
         };
-        self.network.magnitude(self.tape, &[self.inputs.heard], one)
+        self.tape.set_scope("front end");
+        let samples = self.tape.push(one, &self.sources)?;
+        self.network.magnitude(self.tape, samples)
+    }
+
+    /// The magnitudes of all stems, each as loud as in the mix. `[items, 5, bins, frames]`
+    fn stems(&mut self) -> Result<Var, TrainError> {
+        self.tape.set_scope("front end");
+        let samples = self.tape.push(Sources, &self.sources)?;
+        let [items, stems, len] = [0, 1, 2].map(|i| self.tape.shape(samples).map(|shape| shape[i]));
+        let (items, stems, len) = (items?, stems?, len?);
+        let each = self.tape.push(Reshape::to([items * stems, 1, len]), &[samples])?;
+        let magnitude = self.network.magnitude(self.tape, each)?;
+        let shape = self.tape.shape(magnitude)?;
+        let together = Reshape::to([items, stems, shape[2], shape[3]]);
+        Ok(self.tape.push(together, &[magnitude])?)
     }
 
     /// Where a network is recorded that trains, or not.
@@ -303,17 +321,35 @@ impl Recording<'_> {
         var
     }
 
-    /// `mean |estimate − stem|`
+    /// `mean |estimate − stem|`, for all instruments the sum of it.
     fn separation(&mut self) -> Result<(), TrainError> {
         let (heard, mode) = (self.heard, self.network.mode(Part::Separator, self.mode));
-        let Nets::Separator(net) = &self.network.nets else {
-            return Err(TrainError::setting(
+        match &self.network.nets {
+            Nets::Separator(net) => {
+                let separated = net.record(&mut self.at(mode), heard)?;
+                self.l1(separated.estimate, self.network.recipe.instrument, 1.0)
+            }
+            Nets::JointSeparator(net) => {
+                let estimates = net.record(&mut self.at(mode), heard)?.estimates;
+                self.l1_of_all(estimates)
+            }
+            _ => Err(TrainError::setting(
                 "task",
                 "only a separator learns from separation",
-            ));
-        };
-        let separated = net.record(&mut self.at(mode), heard)?;
-        self.l1(separated.estimate, self.network.recipe.instrument, 1.0)
+            )),
+        }
+    }
+
+    /// Adds the L1 between estimates `[items, 5, bins, frames]` and all stems, each averaged, and summed over the
+    /// instruments, as five separators have it together.
+    fn l1_of_all(&mut self, estimates: Var) -> Result<(), TrainError> {
+        let stems = self.stems()?;
+        self.tape.set_scope("loss");
+        let mean = self.tape.push(L1Loss, &[estimates, stems])?;
+        let factor = SUBSPACES as f32;
+        let sum = self.tape.push(Scale { factor }, &[mean])?;
+        self.add("l1", 1.0, sum);
+        Ok(())
     }
 
     /// Adds the L1 between an estimate and an instrument's stem.
