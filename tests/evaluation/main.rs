@@ -26,7 +26,7 @@ use stemwise::{
     },
     generate::synth::{SynthOptions, synthesise},
     listening::{Condition, Criterion, Share},
-    metrics::{Embeddings, Ties, nearest_others},
+    metrics::{Average, Embeddings, Ties, nearest_others},
 };
 
 /// A store with a test split, or without.
