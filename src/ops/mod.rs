@@ -56,7 +56,7 @@ pub use pointwise::{
 pub use pool::{MaxPool2d, MaxPool2dGradient};
 pub use record::Record;
 pub use reduce::{Mean, NotFinite, Spread, SquaredNorm, Sum};
-pub use softmax::{ChannelSoftmax, ChannelSoftmaxGradient};
+pub use softmax::{ChannelSoftmax, ChannelSoftmaxGradient, ChannelSoftmaxMaskGradient};
 pub use standardise::{Standardise, StandardiseGradient, standardise};
 pub use stft::{InverseStft, Stft, StftOutput, inverse_stft, stft};
 pub use time::{MeanTime, SpreadTime};
@@ -110,6 +110,7 @@ registry![
     MultiplyChannels,
     ChannelSoftmax,
     ChannelSoftmaxGradient,
+    ChannelSoftmaxMaskGradient,
     MeanTime,
     SpreadTime,
     Reshape,

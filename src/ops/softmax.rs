@@ -1,14 +1,16 @@
 //! Softmax over channels: shares of one whole, as the masks of several sources of a mix.
 
+use std::any::Any;
+
 use rayon::prelude::*;
 
-use super::{channels, inputs, same};
+use super::{MultiplyChannels, channels, fusion::fused, inputs, same};
 use crate::{
     error::Result,
     kernel::{Dispatch, Kernels, Shader, Slot, at_once, flat_grid},
     shader,
     shape::{Channels, Shape},
-    tape::{Case, Class, Cpu, Gradient, Io, Op, Real, Trusted, Values},
+    tape::{Case, Class, Cpu, Fused, Gradient, Io, Op, Real, Trusted, Values},
 };
 
 /// `exp(x_c) / Σ_k exp(x_k)` over the channels of each place: numbers in [0, 1] that add up to one.
@@ -20,6 +22,11 @@ pub struct ChannelSoftmax;
 /// `y [N, C, …], dy [N, C, …] → [N, C, …]`
 #[derive(Debug, Clone)]
 pub struct ChannelSoftmaxGradient;
+
+/// [`ChannelSoftmaxGradient`] of masks that are laid on `a`, the mix: of `a · dy`.
+/// `y [N, C, …], dy [N, C, …], a [N, 1, …] → [N, C, …]`
+#[derive(Debug, Clone)]
+pub struct ChannelSoftmaxMaskGradient;
 
 /// Places that the processor takes at once: what it keeps of them, and all channels of them, stay in its first cache.
 const BLOCK: usize = 512;
@@ -38,8 +45,36 @@ fn by_blocks<T: Real>(
     });
 }
 
+/// `out = y (dy − Σ y dy)` of each place, where `dy` is what comes from above times the only channel of `a`, if there is one.
+fn gradient<T: Real>(io: Cpu<'_, T>, upstream: impl Fn(T, T) -> T + Sync) {
+    let sizes = io.shape(0).channels();
+    let ([y, dy, a, ..], inner) = (io.inputs, sizes.inner);
+    // without one it is not read
+    let a = if a.is_empty() { y } else { a };
+    by_blocks(io.output, sizes, |item, out, places| {
+        let mut mean = [T::zero(); BLOCK];
+        let a = &a[item / sizes.channels..][places.clone()];
+        let of = |c: usize| {
+            let at = item + c * inner + places.start..item + c * inner + places.end;
+            let dy = dy[at.clone()].iter().zip(a).map(|(&dy, &a)| upstream(dy, a));
+            y[at].iter().zip(dy)
+        };
+        for c in 0..sizes.channels {
+            mean.iter_mut()
+                .zip(of(c))
+                .for_each(|(mean, (&y, dy))| *mean += y * dy);
+        }
+        for c in 0..sizes.channels {
+            let out = out[c * inner..][places.clone()].iter_mut();
+            out.zip(of(c))
+                .zip(&mean)
+                .for_each(|((out, (&y, dy)), &mean)| *out = y * (dy - mean));
+        }
+    });
+}
+
 /// One invocation takes all channels of a place.
-fn by_places(io: &Io<'_>, shader: Shader) -> Kernels {
+fn by_places(io: &Io<'_>, shader: Shader) -> Dispatch {
     let Channels {
         batch,
         channels,
@@ -50,7 +85,6 @@ fn by_places(io: &Io<'_>, shader: Shader) -> Kernels {
     Dispatch::new(shader, io.bindings(Slot::Output), flat_grid(places))
         .elements(each)
         .params([places, channels, inner / each])
-        .into()
 }
 
 /// Odd sizes, one place, one of fours, and more than one block.
@@ -105,7 +139,7 @@ impl Op for ChannelSoftmax {
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
-        by_places(io, shader!("softmax/softmax"))
+        by_places(io, shader!("softmax/softmax")).into()
     }
 
     fn cases() -> Vec<Case> {
@@ -133,6 +167,10 @@ impl Op for ChannelSoftmaxGradient {
         Ok(y)
     }
 
+    fn absorb(&self, input: usize, producer: &dyn Any) -> Option<Fused> {
+        fused(self, input, producer)
+    }
+
     /// Linear in `dy`, and of itself the transpose. In `y` it is not: no second derivative.
     fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
         if at.wants(0) {
@@ -142,25 +180,11 @@ impl Op for ChannelSoftmaxGradient {
     }
 
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
-        let sizes = io.shape(0).channels();
-        let ([y, dy, ..], inner) = (io.inputs, sizes.inner);
-        by_blocks(io.output, sizes, |item, out, places| {
-            let mut mean = [T::zero(); BLOCK];
-            let at = |c: usize| item + c * inner + places.start..item + c * inner + places.end;
-            for c in 0..sizes.channels {
-                let each = mean.iter_mut().zip(&y[at(c)]).zip(&dy[at(c)]);
-                each.for_each(|((mean, &y), &dy)| *mean += y * dy);
-            }
-            for c in 0..sizes.channels {
-                let out = &mut out[c * inner..][places.clone()];
-                let each = out.iter_mut().zip(&y[at(c)]).zip(&dy[at(c)]).zip(&mean);
-                each.for_each(|(((out, &y), &dy), &mean)| *out = y * (dy - mean));
-            }
-        });
+        gradient(io, |dy, _| dy);
     }
 
     fn gpu(&self, io: &Io<'_>) -> Kernels {
-        by_places(io, shader!("softmax/gradient"))
+        by_places(io, shader!("softmax/gradient")).into()
     }
 
     fn cases() -> Vec<Case> {
@@ -170,5 +194,36 @@ impl Op for ChannelSoftmaxGradient {
                 .differentiable(&[1])
         };
         shapes().map(case).to_vec()
+    }
+}
+
+impl Op for ChannelSoftmaxMaskGradient {
+    const NAME: &'static str = "channel_softmax_mask_gradient";
+    const TRUSTED: Option<Trusted<Self>> = Trusted::OWN;
+
+    fn shape(&self, given: &[Shape]) -> Result<Shape> {
+        let [y, dy, a] = inputs(Self::NAME, given)?;
+        ChannelSoftmaxGradient.shape(&[y, dy])?;
+        MultiplyChannels.shape(&[dy, a])
+    }
+
+    fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
+        gradient(io, |dy, a| dy * a);
+    }
+
+    fn gpu(&self, io: &Io<'_>) -> Kernels {
+        by_places(io, shader!("softmax/gradient"))
+            .define("MASK", "")
+            .into()
+    }
+
+    fn cases() -> Vec<Case> {
+        let case = |[n, c, f, t]: [usize; 4]| {
+            let shapes = [c, c, 1].map(|c| Shape::from([n, c, f, t]));
+            Case::new(Class::Elementwise, ChannelSoftmaxMaskGradient, shapes)
+                .fill(0, Values::Uniform(0.0, 1.0))
+                .differentiable(&[])
+        };
+        [[2, 5, 7, 3], [3, 2, 1, 8], [2, 5, 9, 60]].map(case).to_vec()
     }
 }

@@ -4,6 +4,7 @@
 mod contrast;
 mod objective;
 mod parents;
+mod separation;
 
 pub use objective::{EmbeddingStep, LossPart, LossStep};
 pub(crate) use objective::{Inputs, LOSS_SLOT, SCALE_SLOT, TRIPLET, items_per_example};

@@ -6,8 +6,8 @@ use crate::{
     models::SUBSPACES,
     nn::{self, Mode},
     ops::{
-        ConcatChannels, L1Loss, L2Normalise, Mixdown, MseLoss, Multiply, Record, Reshape, Scale, Sigmoid,
-        Sources, StftOutput, TripletLoss, concat_batch, norm_loss, slice_batch, stft,
+        ConcatChannels, L1Loss, L2Normalise, Mixdown, MseLoss, Multiply, Record, Scale, Sigmoid, StftOutput,
+        TripletLoss, concat_batch, norm_loss, slice_batch, stft,
     },
     optim::Adam,
     shape::Shape,
@@ -265,7 +265,7 @@ impl Network {
     }
 
     /// `[items, 1, samples] → [items, 1, bins, frames]`
-    fn magnitude(&self, tape: &mut Tape, samples: Var) -> Result<Var, TrainError> {
+    pub(super) fn magnitude(&self, tape: &mut Tape, samples: Var) -> Result<Var, TrainError> {
         let front_end = &self.recipe.front_end;
         let (size, hop) = (front_end.stft_size, front_end.stft_hop);
         Ok(stft(tape, samples, size, hop, StftOutput::Magnitude)?)
@@ -278,7 +278,7 @@ pub(super) struct Recording<'a> {
     pub mode: Mode,
     pub examples: usize,
     /// What is heard, and its gains, if they change.
-    sources: Vec<Var>,
+    pub sources: Vec<Var>,
     /// Magnitude of the mix, or of the stem. `[items, 1, bins, frames]`
     pub heard: Var,
     inputs: Inputs,
@@ -296,21 +296,8 @@ impl Recording<'_> {
         self.network.magnitude(self.tape, samples)
     }
 
-    /// The magnitudes of all stems, each as loud as in the mix. `[items, 5, bins, frames]`
-    fn stems(&mut self) -> Result<Var, TrainError> {
-        self.tape.set_scope("front end");
-        let samples = self.tape.push(Sources, &self.sources)?;
-        let [items, stems, len] = [0, 1, 2].map(|i| self.tape.shape(samples).map(|shape| shape[i]));
-        let (items, stems, len) = (items?, stems?, len?);
-        let each = self.tape.push(Reshape::to([items * stems, 1, len]), &[samples])?;
-        let magnitude = self.network.magnitude(self.tape, each)?;
-        let shape = self.tape.shape(magnitude)?;
-        let together = Reshape::to([items, stems, shape[2], shape[3]]);
-        Ok(self.tape.push(together, &[magnitude])?)
-    }
-
     /// Where a network is recorded that trains, or not.
-    fn at(&mut self, mode: Mode) -> nn::Record<'_> {
+    pub(super) fn at(&mut self, mode: Mode) -> nn::Record<'_> {
         nn::Record::new(self.tape, &self.network.parameters, mode)
     }
 
@@ -321,39 +308,13 @@ impl Recording<'_> {
         var
     }
 
-    /// `mean |estimate − stem|`, for all instruments the sum of it.
-    fn separation(&mut self) -> Result<(), TrainError> {
-        let (heard, mode) = (self.heard, self.network.mode(Part::Separator, self.mode));
-        match &self.network.nets {
-            Nets::Separator(net) => {
-                let separated = net.record(&mut self.at(mode), heard)?;
-                self.l1(separated.estimate, self.network.recipe.instrument, 1.0)
-            }
-            Nets::JointSeparator(net) => {
-                let estimates = net.record(&mut self.at(mode), heard)?.estimates;
-                self.l1_of_all(estimates)
-            }
-            _ => Err(TrainError::setting(
-                "task",
-                "only a separator learns from separation",
-            )),
-        }
-    }
-
-    /// Adds the L1 between estimates `[items, 5, bins, frames]` and all stems, each averaged, and summed over the
-    /// instruments, as five separators have it together.
-    fn l1_of_all(&mut self, estimates: Var) -> Result<(), TrainError> {
-        let stems = self.stems()?;
-        self.tape.set_scope("loss");
-        let mean = self.tape.push(L1Loss, &[estimates, stems])?;
-        let factor = SUBSPACES as f32;
-        let sum = self.tape.push(Scale { factor }, &[mean])?;
-        self.add("l1", 1.0, sum);
-        Ok(())
-    }
-
     /// Adds the L1 between an estimate and an instrument's stem.
-    fn l1(&mut self, estimate: Var, instrument: Option<Instrument>, weight: f32) -> Result<(), TrainError> {
+    pub(super) fn l1(
+        &mut self,
+        estimate: Var,
+        instrument: Option<Instrument>,
+        weight: f32,
+    ) -> Result<(), TrainError> {
         let stem = self.stem(instrument.map_or(0, |instrument| instrument as usize))?;
         self.tape.set_scope("loss");
         let l1 = self.tape.push(L1Loss, &[estimate, stem])?;

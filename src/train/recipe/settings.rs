@@ -410,7 +410,7 @@ impl Recipe {
         self.task == Task::Contrast || self.model == Model::JointSeparator
     }
 
-    /// Whether it trains on the pieces of several corpora: of others, the validation loss tells nothing.
+    /// Whether it can train on the pieces of several corpora.
     pub(crate) fn takes_several_corpora(&self) -> bool {
         matches!(self.model, Model::Contrast | Model::JointSeparator)
     }
