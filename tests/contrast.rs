@@ -1,4 +1,4 @@
-//! Our own recipe: what it refuses, that it resumes, what it gives, and that it learns.
+//! Our own recipes: what they refuse, that they resume, what they give, and that they learn.
 
 mod common;
 
@@ -10,18 +10,20 @@ use std::{
 
 use common::{corpus, small, train};
 use stemwise::{
-    corpus::Split,
+    corpus::{Instrument, Split},
     describe::{Describer, Heard},
     eval::{EvaluateOptions, Preset, Score, Setup, What, evaluate},
     generate::synth::{SynthOptions, synthesise},
     gpu::{Device, Gpu, adapters},
+    kernel::StepValues,
+    tape::Session,
     train::{
-        self as training, Event, RunConfig,
+        self as training, Event, Network, RunConfig,
         recipe::{Overrides, resolve},
     },
 };
 
-fn config(corpus: &Path, set: &[&str]) -> RunConfig {
+fn config(name: &str, corpus: &Path, set: &[&str]) -> RunConfig {
     let own = [
         "training.batch=6",
         "training.epoch=24",
@@ -32,9 +34,12 @@ fn config(corpus: &Path, set: &[&str]) -> RunConfig {
         corpus: corpus.into(),
         renderings: Vec::new(),
         from: Vec::new(),
-        recipe: small("contrast", None, &[&own, set].concat()),
+        recipe: small(name, None, &[&own, set].concat()),
     }
 }
+
+/// Those that train on several corpora.
+const OWN: [&str; 2] = ["contrast", "separator-joint"];
 
 #[test]
 fn parts_of_a_batch_are_refused() {
@@ -60,12 +65,18 @@ fn parts_of_a_batch_are_refused() {
         .unwrap_err()
         .to_string();
     assert!(message.contains("cannot learn"), "{message}");
+    let remixed = resolve(
+        "separator",
+        &Overrides::set(&["data.remix=0.5"]).of(Some(Instrument::Bass)),
+    );
+    let message = remixed.unwrap_err().to_string();
+    assert!(message.contains("data.remix"), "{message}");
 }
 
 /// 12 steps are 4 steps, a stop, and 8 more, bit for bit, on a learning rate that never stays.
-fn resumes_exactly(device: &Device) {
+fn resumes_exactly(name: &str, device: &Device) {
     let folder = tempfile::tempdir().unwrap();
-    let mut config = config(&corpus(folder.path()), &[]);
+    let mut config = config(name, &corpus(folder.path()), &[]);
     // the corpus once more, as if it were another rendering
     config.renderings.push(config.corpus.clone());
     let [whole, parts] = ["whole", "parts"].map(|name| folder.path().join(name));
@@ -80,15 +91,15 @@ fn resumes_exactly(device: &Device) {
     assert!(outcome.interrupted && outcome.step == 4, "{outcome:?}");
     let outcome = training::resume(&parts, None, device, &AtomicBool::new(false), &|_| {}).unwrap();
     assert_eq!((outcome.step, outcome.interrupted), (12, false));
-    for name in ["last.safetensors", "best.safetensors"] {
-        let read = |run: &Path| fs::read(run.join(name)).unwrap();
-        assert!(read(&whole) == read(&parts), "{name} of a resumed run");
+    for file in ["last.safetensors", "best.safetensors"] {
+        let read = |run: &Path| fs::read(run.join(file)).unwrap();
+        assert!(read(&whole) == read(&parts), "{file} of a resumed run of {name}");
     }
 }
 
 #[test]
 fn resumes_exactly_on_the_cpu() {
-    resumes_exactly(&Device::Cpu);
+    OWN.iter().for_each(|name| resumes_exactly(name, &Device::Cpu));
 }
 
 fn losses(run: &Path) -> Vec<f64> {
@@ -107,9 +118,15 @@ fn a_software_gpu_resumes_exactly_and_trains_as_the_cpu_does() {
         return;
     };
     let device = &Device::Gpu(Gpu::open(adapter).unwrap());
-    resumes_exactly(device);
+    OWN.iter().for_each(|name| resumes_exactly(name, device));
+    for name in OWN {
+        trains_as_the_cpu_does(name, device);
+    }
+}
+
+fn trains_as_the_cpu_does(name: &str, device: &Device) {
     let folder = tempfile::tempdir().unwrap();
-    let config = config(&corpus(folder.path()), &["training.learning_rate=1e-4"]);
+    let config = config(name, &corpus(folder.path()), &["training.learning_rate=1e-4"]);
     let [cpu, gpu] = ["cpu", "gpu"].map(|name| folder.path().join(name));
     train(&cpu, &config, &Device::Cpu).unwrap();
     train(&gpu, &config, device).unwrap();
@@ -118,17 +135,46 @@ fn a_software_gpu_resumes_exactly_and_trains_as_the_cpu_does() {
     for (step, (a, b)) in cpu.iter().zip(&gpu).enumerate() {
         // the first is one forward pass in 32 bits; by Adam's signs of small gradients they then drift apart
         let most = if step == 0 { 1e-5 } else { 1e-2 };
-        assert!((a - b).abs() <= most * a.abs(), "step {step}: {a} {b}");
+        assert!((a - b).abs() <= most * a.abs(), "{name}, step {step}: {a} {b}");
     }
 }
 
 #[test]
-fn only_contrast_takes_several_corpora() {
+fn other_recipes_take_one_corpus() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = common::config(&corpus(folder.path()));
     config.renderings.push(config.corpus.clone());
     let error = train(&folder.path().join("run"), &config, &Device::Cpu).unwrap_err();
     assert!(error.to_string().contains("give one corpus"), "{error}");
+}
+
+/// Masks are shares of one whole, whatever is heard.
+#[test]
+fn masks_of_all_instruments_add_up_to_one() {
+    let recipe = small("separator-joint", None, &[]);
+    assert_eq!(recipe.separates(), Instrument::ALL);
+    let network = Network::new(&recipe).unwrap();
+    let (tape, masks) = network.separation_step(2, 37).unwrap();
+    let mut session = Session::new(&Device::Cpu, &network.parameters).unwrap();
+    let mut program = session.compile(&tape, &masks).unwrap();
+    let len = 2 * recipe.front_end.bins() * 37;
+    let magnitude: Vec<f32> = common::noise(len).iter().map(|x| 4.0 * x.abs()).collect();
+    session
+        .run(&mut program, &[&magnitude], &StepValues::default())
+        .unwrap();
+    let masks: Vec<Vec<f32>> = masks
+        .iter()
+        .map(|&mask| session.read(&mut program, mask).unwrap())
+        .collect();
+    assert!(masks.len() == 5 && masks.iter().all(|mask| mask.len() == len));
+    let mut sums = vec![0.0f32; len];
+    for mask in &masks {
+        assert!(mask.iter().all(|share| (0.0..=1.0).contains(share)));
+        sums.iter_mut().zip(mask).for_each(|(sum, share)| *sum += share);
+    }
+    // five roundings
+    assert!(sums.iter().all(|sum| (sum - 1.0).abs() < 1e-6));
+    assert!(masks[0] != masks[1]);
 }
 
 /// What tells the instruments of the pieces that it learned on apart is found: the untrained network has 0.19, this one
@@ -193,7 +239,7 @@ fn it_learns_what_only_the_instrument_tells() {
 #[test]
 fn vectors_have_length_one() {
     let folder = tempfile::tempdir().unwrap();
-    let recipe = config(folder.path(), &[]).recipe;
+    let recipe = config("contrast", folder.path(), &[]).recipe;
     let run = common::untrained(&folder.path().join("run"), &recipe, |_, _| {});
     let mut describer = Describer::load(&[run], &Device::Cpu).unwrap();
     let samples = recipe.segment_samples();

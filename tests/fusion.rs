@@ -11,8 +11,8 @@ use stemwise::{
     kernel::Traits,
     nn::Mode,
     ops::{
-        Add, BatchNorm, BatchStatistics, Copy, Dropout, LeakyRelu, Multiply, Reshape, Sigmoid, Sum,
-        TripletLoss, UpdateRunningStatistic,
+        Add, BatchNorm, BatchStatistics, ChannelSoftmax, Copy, Dropout, LeakyRelu, Multiply,
+        MultiplyChannels, Reshape, Sigmoid, Sum, TripletLoss, UpdateRunningStatistic,
     },
     optim::Adam,
     shape::Shape,
@@ -222,6 +222,22 @@ fn a_mask_is_one_pass_where_nothing_else_needs_it() {
             assert_eq!(recorded.outputs.len(), 2);
             recorded.check(&format!("gradient of a mask of {shape:?}"), 1);
         }
+    }
+}
+
+/// The gradient of the masks is never in memory, only that of what they are made of.
+#[test]
+fn masks_that_add_up_to_one_have_their_gradient_in_one_pass() {
+    for shape in SHAPES {
+        let mut recorded = Recorded::new();
+        let x = recorded.input(shape);
+        let a = recorded.input([shape[0], 1, shape[2], shape[3]]);
+        let masks = recorded.tape.push(ChannelSoftmax, &[x]).unwrap();
+        let estimates = recorded.tape.push(MultiplyChannels, &[masks, a]).unwrap();
+        let loss = recorded.weighted_sum(estimates);
+        let dx = recorded.tape.gradients(loss, &[x]).unwrap()[0].unwrap();
+        recorded.outputs = vec![dx];
+        recorded.check(&format!("gradient of masks of {shape:?}"), 1);
     }
 }
 

@@ -23,8 +23,9 @@ use stemwise::{
 
 /// The fixtures, and the recipes that minimise what each was made for. Recipes of one row differ in what they start
 /// from and in what they hear, not in what they do with it.
-const STAGES: [(&str, &[&str]); 13] = [
+const STAGES: [(&str, &[&str]); 14] = [
     ("separator", &["separator"]),
+    ("separator-joint", &["separator-joint"]),
     ("clean", &["clean", "clean-paft"]),
     (
         "cascade",
@@ -360,6 +361,11 @@ fn the_network_of_hashizume_with_the_norm_loss() {
 #[test]
 fn the_network_of_hashizume_without_the_norm_loss() {
     follow("h25-triplets");
+}
+
+#[test]
+fn one_separator_for_all() {
+    follow("separator-joint");
 }
 
 #[test]

@@ -29,6 +29,7 @@ fn checkpoints_load_in_pytorch() {
     let folder = tempfile::tempdir().unwrap();
     for name in [
         "separator",
+        "separator-joint",
         "clean",
         "cascade-ft",
         "direct",
@@ -36,7 +37,7 @@ fn checkpoints_load_in_pytorch() {
         "h25",
         "contrast",
     ] {
-        let of_one = !name.starts_with("direct") && !["h25", "contrast"].contains(&name);
+        let of_one = !name.starts_with("direct") && !["separator-joint", "h25", "contrast"].contains(&name);
         let recipe = small(name, of_one.then_some(Instrument::Bass), &["front_end.mels=40"]);
         // weights that no initialisation gives, so that nothing agrees by chance
         let run = common::untrained(&folder.path().join(name), &recipe, |_, values| {

@@ -23,8 +23,8 @@ pub struct Arguments {
         conflicts_with = "resume"
     )]
     name: Option<String>,
-    /// Corpus in the Slakh2100 layout, or a store of one; for contrast several, of which the first is validated on:
-    /// renderings of the same pieces, or others
+    /// Corpus in the Slakh2100 layout, or a store of one; for contrast and separator-joint several, of which the
+    /// first is validated on: renderings of the same pieces, or others
     #[arg(
         long,
         value_name = "DIR",

@@ -161,7 +161,9 @@ pub(super) fn protocols(asked: &[What], judged: bool, runs: &[Run]) -> Result<Ve
             let needs = match what {
                 What::MesNormal => "takes runs that describe",
                 What::MesPseudo | What::Leak => "takes runs that describe mixes",
-                What::Sdr => "takes runs that separate: separators, cascades, or direct with decoders",
+                What::Sdr => {
+                    "takes runs that separate: separators, cascades, separator-joint, or direct with decoders"
+                }
                 What::Identification => "takes a run of all instruments whose vectors have a length",
                 What::Correlation => "takes a run of all instruments",
                 What::Presence => "takes a run that says which instruments sound: contrast",

@@ -1,4 +1,4 @@
-//! The way up of a U-Net: transposed convolutions that see the skip of their size, and a mask in the end.
+//! The way up of a U-Net: transposed convolutions that see the skip of their size, and the logits of masks in the end.
 
 use super::encoder::{Encoded, SLOPE};
 use crate::{
@@ -16,7 +16,7 @@ const DROPPING: usize = 3;
 /// layer of the same size.
 #[derive(Debug, Clone)]
 pub struct Decoder {
-    /// The last has no norm: it ends in a sigmoid.
+    /// The last has no norm: it gives logits.
     layers: Vec<(ConvTranspose2dLayer, Option<BatchNorm2d>)>,
     dropout: f32,
     /// Random numbers of its dropout: of several decoders, each has its own.
@@ -33,17 +33,23 @@ pub struct Separated {
 }
 
 impl Decoder {
-    /// Adds the parameters under `decoder.0.deconv.weight` and so on. `channels` are the encoder's; `index`
-    /// tells the decoders of one network apart.
+    /// Adds the parameters under `decoder.0.deconv.weight` and so on. `channels` are the encoder's, `outputs` those of
+    /// the last layer; `index` tells the decoders of one network apart.
     ///
     /// # Errors
     /// If the names are taken.
-    pub fn new(channels: &[usize], dropout: f32, index: u32, build: &mut Build<'_>) -> Result<Self> {
+    pub fn new(
+        channels: &[usize],
+        outputs: usize,
+        dropout: f32,
+        index: u32,
+        build: &mut Build<'_>,
+    ) -> Result<Self> {
         let mut layers = Vec::with_capacity(channels.len());
-        // one up for each down; the last gives the mask's one channel
+        // one up for each down
         for i in 0..channels.len() {
             let skip = channels.len() - 1 - i;
-            let output = if skip == 0 { 1 } else { channels[skip - 1] };
+            let output = if skip == 0 { outputs } else { channels[skip - 1] };
             let input = if i == 0 {
                 channels[skip]
             } else {
@@ -62,8 +68,8 @@ impl Decoder {
         })
     }
 
-    /// Records it on a bottleneck, which need not be the encoder's own, and the encoder's other layers. `magnitude`
-    /// is what the mask is laid on. `scope` stands in front of the layers' names.
+    /// Records it on a bottleneck, which need not be the encoder's own, and the encoder's other layers, up to what masks
+    /// are made of. `scope` stands in front of the layers' names. `[N, outputs, F, T]`
     ///
     /// # Errors
     /// [`Error::Shape`](crate::Error::Shape) for an encoder of another size.
@@ -72,9 +78,8 @@ impl Decoder {
         at: &mut Record<'_>,
         bottleneck: Var,
         encoded: &Encoded,
-        magnitude: Var,
         scope: &str,
-    ) -> Result<Separated> {
+    ) -> Result<Var> {
         let mut x = bottleneck;
         let skips = encoded.layers.iter().rev().skip(1).map(Some);
         let skips = std::iter::once(None).chain(skips);
@@ -97,8 +102,16 @@ impl Decoder {
                 x = at.push(dropout, &[x])?;
             }
         }
+        Ok(x)
+    }
+}
+
+impl Separated {
+    /// Records the mask of logits `[N, 1, F, T]`, each in itself, and lays it on a magnitude. `scope` is as
+    /// [`Decoder::record`] was given it.
+    pub(super) fn record(at: &mut Record<'_>, logits: Var, magnitude: Var, scope: &str) -> Result<Self> {
         at.tape.set_scope(&format!("{scope}mask"));
-        let mask = at.push(Sigmoid, &[x])?;
+        let mask = at.push(Sigmoid, &[logits])?;
         let estimate = at.push(Multiply, &[mask, magnitude])?;
         Ok(Separated { mask, estimate })
     }

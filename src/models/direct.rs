@@ -90,7 +90,7 @@ impl Direct {
         let mut build = build.with(decoders);
         let decoder = |i: usize| {
             let build = &mut build.at(format_args!("decoders.{i}"));
-            Decoder::new(&channels, dropout, i as u32, build)
+            Decoder::new(&channels, 1, dropout, i as u32, build)
         };
         let decoders = (0..count).map(decoder).collect::<Result<_>>()?;
         Ok(Direct {
@@ -141,7 +141,8 @@ impl Direct {
         let encoded = &described.encoded;
         let bottleneck = at.push(self.mask(instrument), &[encoded.bottleneck()?])?;
         let scope = format!("{instrument} ");
-        decoder.record(at, bottleneck, encoded, magnitude, &scope)
+        let logits = decoder.record(at, bottleneck, encoded, &scope)?;
+        Separated::record(at, logits, magnitude, &scope)
     }
 
     fn mask(&self, instrument: usize) -> ChannelMask {

@@ -7,6 +7,7 @@ mod encoder;
 mod extractor;
 mod hashizume;
 mod head;
+mod joint;
 mod separator;
 
 pub use contrast::{ContrastConfig, ContrastNetwork, Contrasted};
@@ -15,6 +16,7 @@ pub use direct::{Described, Direct, DirectConfig, SUBSPACES};
 pub use encoder::{Encoded, Encoder, Last};
 pub use extractor::{Extractor, ExtractorConfig};
 pub use hashizume::{HashizumeConfig, HashizumeNetwork};
+pub use joint::{JointSeparator, Shares};
 pub use separator::{Separator, SeparatorConfig};
 
 #[cfg(test)]

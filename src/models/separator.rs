@@ -63,7 +63,7 @@ impl Separator {
         let SeparatorConfig { channels, dropout } = config;
         Ok(Separator {
             encoder: Encoder::new(channels, Last::Activated, build)?,
-            decoder: Decoder::new(channels, *dropout, 0, build)?,
+            decoder: Decoder::new(channels, 1, *dropout, 0, build)?,
         })
     }
 
@@ -75,6 +75,7 @@ impl Separator {
     pub fn record(&self, at: &mut Record<'_>, magnitude: Var) -> Result<Separated> {
         let encoded = self.encoder.record(at, magnitude)?;
         let bottleneck = encoded.bottleneck()?;
-        self.decoder.record(at, bottleneck, &encoded, magnitude, "")
+        let logits = self.decoder.record(at, bottleneck, &encoded, "")?;
+        Separated::record(at, logits, magnitude, "")
     }
 }

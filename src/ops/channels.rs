@@ -1,5 +1,7 @@
 //! Concatenating, cutting, masking and summing channels.
 
+use rayon::prelude::*;
+
 use super::{channels, inputs, parallel, reduce::Reduction};
 use crate::{
     error::{Error, Result},
@@ -40,6 +42,11 @@ pub struct ChannelMask {
     /// Channels that are kept.
     pub count: usize,
 }
+
+/// Every channel of `x` times the only one of `a`, element by element: masks of one spectrogram. The second has no
+/// gradient. `x [N, C, …], a [N, 1, …] → [N, C, …]`
+#[derive(Debug, Clone)]
+pub struct MultiplyChannels;
 
 /// The sum over everything but the channels: a bias's gradient. `[N, C, …] → [C]`
 #[derive(Debug, Clone)]
@@ -265,6 +272,63 @@ impl Op for ChannelMask {
         );
         let one = Case::new(Class::Elementwise, ChannelMask { start: 5, count: 5 }, [[3, 25]]);
         vec![three, one]
+    }
+}
+
+impl Op for MultiplyChannels {
+    const NAME: &'static str = "multiply_channels";
+    const TRUSTED: Option<Trusted<Self>> = Trusted::OWN;
+
+    fn shape(&self, given: &[Shape]) -> Result<Shape> {
+        let [x, a] = inputs(Self::NAME, given)?;
+        let (of, one) = (channels(Self::NAME, x)?, channels(Self::NAME, a)?);
+        match (one.batch, one.channels, one.inner) == (of.batch, 1, of.inner) {
+            true => Ok(x),
+            false => Err(Error::shape(
+                Self::NAME,
+                format!("needs one channel of the others' size, but was given [{a}] for [{x}]"),
+            )),
+        }
+    }
+
+    fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
+        if at.wants(1) {
+            return at.none();
+        }
+        at.give(0, MultiplyChannels, &[at.upstream(), at.input(1)])
+    }
+
+    fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
+        let Channels { channels, inner, .. } = io.shape(0).channels();
+        let [x, a, ..] = io.inputs;
+        io.output
+            .par_chunks_exact_mut(inner)
+            .enumerate()
+            .for_each(|(row, out)| {
+                let (x, a) = (&x[row * inner..][..inner], &a[row / channels * inner..][..inner]);
+                let each = out.iter_mut().zip(x).zip(a);
+                each.for_each(|((out, &x), &a)| *out = x * a);
+            });
+    }
+
+    fn gpu(&self, io: &Io<'_>) -> Kernels {
+        let Channels { channels, inner, .. } = io.output.channels();
+        let each = at_once(&[inner]);
+        io.flat_by(shader!("channels/multiply"), each)
+            .params([channels, inner / each])
+            .into()
+    }
+
+    fn may_narrow(&self, inputs: &[bool]) -> bool {
+        inputs[0]
+    }
+
+    fn cases() -> Vec<Case> {
+        let case = |n, c, inner: [usize; 2]| {
+            let shapes = [c, 1].map(|c| Shape::from([n, c, inner[0], inner[1]]));
+            Case::new(Class::Elementwise, MultiplyChannels, shapes).differentiable(&[0])
+        };
+        vec![case(2, 5, [7, 3]), case(3, 1, [5, 1]), case(1, 3, [33, 4])]
     }
 }
 

@@ -3,8 +3,9 @@
 use std::any::Any;
 
 use super::{
-    Add, BatchNorm, BatchNormActivation, LeakyRelu, LeakyReluGradient, LeakyReluGradientOfSum, Multiply,
-    Sigmoid, SigmoidGradient, SigmoidMask, SigmoidMaskGradient,
+    Add, BatchNorm, BatchNormActivation, ChannelSoftmaxGradient, ChannelSoftmaxMaskGradient, LeakyRelu,
+    LeakyReluGradient, LeakyReluGradientOfSum, Multiply, MultiplyChannels, Sigmoid, SigmoidGradient,
+    SigmoidMask, SigmoidMaskGradient,
 };
 use crate::tape::{
     Fused,
@@ -14,7 +15,7 @@ use crate::tape::{
 /// What fuses a reader with the producer of its n-th input, if they are the pair that it is for.
 type Pair = fn(&dyn Any, usize, &dyn Any) -> Option<Fused>;
 
-const PAIRS: [Pair; 4] = [
+const PAIRS: [Pair; 5] = [
     |reader, _, producer| {
         let activation = reader.downcast_ref::<LeakyRelu>()?.clone();
         let norm = producer.downcast_ref::<BatchNorm>()?.clone();
@@ -37,6 +38,16 @@ const PAIRS: [Pair; 4] = [
         producer.downcast_ref::<Multiply>().filter(|_| input == 1)?;
         Some(Fused::new(
             SigmoidMaskGradient,
+            [Own(0), Absorbed(0), Absorbed(1)],
+        ))
+    },
+    |reader, input, producer| {
+        reader.downcast_ref::<ChannelSoftmaxGradient>()?;
+        producer
+            .downcast_ref::<MultiplyChannels>()
+            .filter(|_| input == 1)?;
+        Some(Fused::new(
+            ChannelSoftmaxMaskGradient,
             [Own(0), Absorbed(0), Absorbed(1)],
         ))
     },

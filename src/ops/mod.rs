@@ -21,6 +21,7 @@ mod pool;
 mod record;
 pub mod recorded;
 mod reduce;
+mod softmax;
 mod standardise;
 mod stft;
 mod tile;
@@ -36,7 +37,7 @@ pub use batch_norm::{
     BatchNorm, BatchNormActivation, BatchNormInputGradient, BatchNormSums, BatchStatistics,
     UpdateRunningStatistic,
 };
-pub use channels::{ChannelMask, ChannelSum, ConcatChannels, PadChannels, SliceChannels};
+pub use channels::{ChannelMask, ChannelSum, ConcatChannels, MultiplyChannels, PadChannels, SliceChannels};
 pub use contrast::{ContrastLoss, ContrastLossGradient};
 pub use conv2d::{Conv2d, Conv2dWeightGradient, ConvTranspose2d};
 pub use dropout::Dropout;
@@ -44,7 +45,7 @@ pub use filterbank::{Filterbank, filterbank};
 pub use linear::{Linear, MatMul};
 pub use loss::{BceWithLogitsLoss, L1Loss, Loss, LossGradient, MseLoss};
 pub use loss_scale::UpdateLossScale;
-pub use mixdown::Mixdown;
+pub use mixdown::{Mixdown, Sources};
 pub use norm::{
     L2Normalise, L2NormaliseGradient, NormLogits, NormLogitsGradient, norm_loss, normalise_subspaces,
 };
@@ -55,6 +56,7 @@ pub use pointwise::{
 pub use pool::{MaxPool2d, MaxPool2dGradient};
 pub use record::Record;
 pub use reduce::{Mean, NotFinite, Spread, SquaredNorm, Sum};
+pub use softmax::{ChannelSoftmax, ChannelSoftmaxGradient, ChannelSoftmaxMaskGradient};
 pub use standardise::{Standardise, StandardiseGradient, standardise};
 pub use stft::{InverseStft, Stft, StftOutput, inverse_stft, stft};
 pub use time::{MeanTime, SpreadTime};
@@ -91,6 +93,7 @@ registry![
     Multiply,
     Scale,
     Mixdown,
+    Sources,
     LeakyRelu,
     LeakyReluGradient,
     LeakyReluGradientOfSum,
@@ -104,6 +107,10 @@ registry![
     PadChannels,
     ChannelMask,
     ChannelSum,
+    MultiplyChannels,
+    ChannelSoftmax,
+    ChannelSoftmaxGradient,
+    ChannelSoftmaxMaskGradient,
     MeanTime,
     SpreadTime,
     Reshape,

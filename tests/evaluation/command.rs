@@ -172,6 +172,38 @@ fn separation_is_judged_beside_the_mix() {
     }
 }
 
+/// One mask of ones and four of zeros: one instrument is given the mix, the others silence.
+#[test]
+fn one_network_separates_all_instruments() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(folder.path(), 2);
+    let run = folder.path().join("run");
+    untrained(
+        &run,
+        &small("separator-joint", None, &[]),
+        |name, values| match name {
+            "decoder.5.deconv.weight" => values.fill(0.0),
+            "decoder.5.deconv.bias" => values.copy_from_slice(&[0.0, 40.0, 0.0, 0.0, 0.0]),
+            _ => {}
+        },
+    );
+    let out = folder.path().join("out");
+    done(&evaluate(&[&run], &store, &["--out", out.to_str().unwrap()]));
+    let found = read(&out);
+    assert!(found.scores.iter().all(|score| score.what == What::Sdr));
+    let medians = Measure::Separated(Ratio::Sdr, Average::Medians);
+    let scores: Vec<_> = found.scores.iter().filter(|s| s.measure == medians).collect();
+    assert_eq!(scores.len(), 5);
+    for score in scores {
+        let expected = match score.instrument {
+            Instrument::Bass => score.chance.unwrap(),
+            _ => 0.0,
+        };
+        // as above
+        assert!((score.value - expected).abs() < 1e-3, "{score:?}");
+    }
+}
+
 /// A pipeline from the corpus to the table, with judgements; and what does not go together.
 #[test]
 fn a_trained_pipeline_is_evaluated() {

@@ -21,8 +21,8 @@ use common::{
 use stemwise::{
     corpus::{Catalogue, Excerpt, Instrument, Mix, Piece, SoundingStarts, Split, TempoClasses},
     eval::{
-        EvalError, Evaluation, Heldout, K, Measure, Point, Preset, Ratio, Setup, Subject, What, correlation,
-        identification, leak, mes_normal, mes_pseudo, presence,
+        Average, EvalError, Evaluation, Heldout, K, Measure, Point, Preset, Ratio, Setup, Subject, What,
+        correlation, identification, leak, mes_normal, mes_pseudo, presence,
     },
     generate::synth::{SynthOptions, synthesise},
     listening::{Condition, Criterion, Share},

@@ -27,6 +27,7 @@ def model(recipe, weights):
     stages.CHANNELS = [weights[f"{prefix}encoder.{i}.conv.bias"].numel() for i in range(6)]
     return {
         "separator": lambda: stages.Separator(),
+        "joint-separator": lambda: stages.JointSeparator(),
         "extractor": lambda: stages.Extractor(dimensions),
         "cascade": lambda: stages.Cascade(dimensions),
         "direct": lambda: stages.Direct(dimensions, recipe["network"]["decoders"]),
@@ -56,7 +57,7 @@ def main():
             # stems are estimates; where the mix is 0, so are they, whatever the mask
             stem = int(name.split(".")[1])
             stems = given[1] if len(given) == 2 else given[0]
-            got = stems[stem] if isinstance(stems, list) else stems
+            got = stems[stem] if isinstance(stems, list) else stems[:, stem : stem + 1]
             values = values * magnitude
         error = ((got - values).norm() / values.norm()).item()
         print(f"{name} {error:.1e}", end="  ")

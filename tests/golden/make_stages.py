@@ -129,9 +129,9 @@ def halved(n, times=6):
 class Decoder(nn.Module):
     """Five deconvolutions with norm, one without; all but the first see the encoder's layer of their size."""
 
-    def __init__(self, channels):
+    def __init__(self, channels, outputs=1):
         super().__init__()
-        wide, narrow = channels[::-1], channels[-2::-1] + [1]
+        wide, narrow = channels[::-1], channels[-2::-1] + [outputs]
         self.decoder = nn.ModuleList(
             DecoderBlock(i if k == 0 else 2 * i, o, 0.0, last=k == len(channels) - 1)
             for k, (i, o) in enumerate(zip(wide, narrow))
@@ -144,17 +144,30 @@ class Decoder(nn.Module):
             if k > 0:
                 x = torch.cat([x, targets[k - 1]], dim=1)
             x = block(x, target.shape[2:])
-        return torch.sigmoid(x) * magnitude
+        return self.masks(x) * magnitude
+
+    def masks(self, logits):
+        return torch.sigmoid(logits)
 
 
 class Separator(Decoder):
-    def __init__(self):
-        super().__init__(CHANNELS)
+    def __init__(self, outputs=1):
+        super().__init__(CHANNELS, outputs)
         self.encoder = encoder(CHANNELS, bare=False)
 
     def forward(self, magnitude):
         layers = encode(self.encoder, magnitude)
         return super().forward(layers[-1], layers, magnitude)
+
+
+class JointSeparator(Separator):
+    """The masks of all instruments add up to one."""
+
+    def __init__(self):
+        super().__init__(5)
+
+    def masks(self, logits):
+        return torch.softmax(logits, dim=1)
 
 
 class Extractor(nn.Module):
@@ -297,6 +310,13 @@ def separation(instrument):
         estimate = model(magnitude(samples, dtype))
         return F.l1_loss(estimate, stem(samples, instrument, dtype)), {}
     return loss
+
+
+def joint_separation(model, inputs, samples, dtype):
+    heard = samples * inputs["gains"][:, :, None]
+    estimates = model(magnitude(heard, dtype))
+    l1 = [F.l1_loss(estimates[:, c : c + 1], stem(heard, name, dtype)) for c, name in enumerate(INSTRUMENTS)]
+    return sum(l1), {}
 
 
 def clean(instrument):
@@ -483,8 +503,10 @@ def main():
     gains = 10 ** (torch.rand(8, 5) * 0.6 - 0.3)
     given = {"gains": gains, "labels": labels, "sounding": (labels >= 0).float()}
     write("contrast", Contrast(3), contrast, samples, TRIPLET + [PARTIAL], out, given=given, settings=size(3))
-    # [H25]'s ablations
+    # [H25]'s ablations; what comes later draws its numbers later
     write("h25-triplets", Hashizume(3), all_instruments, samples, TRIPLET, out, given=others, settings=size(3))
+    write("separator-joint", JointSeparator(), joint_separation, samples, [PARTIAL, ANCHOR], out,
+          given={"gains": 10 ** (torch.rand(4, 5) * 0.6 - 0.3)})
 
 
 if __name__ == "__main__":

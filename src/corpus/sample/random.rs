@@ -21,6 +21,7 @@ pub(crate) enum Stream {
     OtherAccompaniment,
     ContrastPieces,
     ContrastMix,
+    SeparatedMix,
 }
 
 /// The random numbers of one sample.
@@ -44,6 +45,11 @@ impl Random {
     /// A uniform number in (−1, 1).
     pub fn sway(&mut self) -> f64 {
         2.0 * self.0.random::<f64>() - 1.0
+    }
+
+    /// A factor that makes sound louder or softer, by `decibels` at most.
+    pub fn gain(&mut self, decibels: f64) -> f32 {
+        10f64.powf(decibels * self.sway() / 20.0) as f32
     }
 
     /// So many different numbers below `end`, in any order; all of them if there are no more.

@@ -1,13 +1,12 @@
 //! Batches for contrast: mixes whose every stem is of one of a few pieces.
 
-use std::collections::BTreeMap;
-
 use super::{
     draw::{Draw, VALIDATION},
     example::{Example, Item, Stem},
+    works::{Rendering, Works},
 };
 use crate::{
-    corpus::{Catalogue, CorpusError, Excerpt, Instrument, Pieces, Random, SoundingStarts, Stream},
+    corpus::{CorpusError, Excerpt, Instrument, Pieces, Random, Stream},
     train::{TrainError, recipe::Recipe},
 };
 
@@ -22,14 +21,6 @@ pub(crate) struct Contrasts {
     gain: f64,
     train: Works,
     validation: Works,
-}
-
-/// The pieces to draw from.
-struct Works {
-    /// By the numbers of their sets.
-    catalogues: BTreeMap<usize, Catalogue>,
-    /// All renderings of each piece: set, and index in its catalogue. A batch holds one of them.
-    works: Vec<Vec<(usize, u32)>>,
 }
 
 impl Contrasts {
@@ -54,7 +45,7 @@ impl Contrasts {
         };
         let mut told = Vec::new();
         for instrument in Instrument::ALL {
-            if contrasts.train.having(instrument) < 2 {
+            if contrasts.train.having(instrument).len() < 2 {
                 let message =
                     format!("{instrument} sounds in fewer than two pieces: none can be told from another");
                 told.push((instrument, TrainError::from(CorpusError::invalid(message))));
@@ -69,15 +60,23 @@ impl Contrasts {
         Ok(contrasts)
     }
 
+    /// The pieces of a batch, each in one rendering. An item's label is a piece's place here.
+    fn pieces(&self, works: &Works, seed: u64, step: u64) -> Vec<Rendering> {
+        let mut random = Random::new(Stream::ContrastPieces, None, seed, step);
+        let drawn = random.several(works.works().len(), self.pieces);
+        let pieces = drawn.into_iter();
+        pieces.map(|work| random.one_of(&works.works()[work])).collect()
+    }
+
     fn example(&self, works: &Works, seed: u64, step: u64, index: u64) -> Example {
-        let pieces = works.draw(self.pieces, seed, step);
+        let pieces = self.pieces(works, seed, step);
         let number = step.wrapping_mul(self.batch as u64).wrapping_add(index);
         let mut random = Random::new(Stream::ContrastMix, None, seed, number);
         let mut example = Example::of(Instrument::Drums, vec![Item { stems: [None; 5] }]);
         for instrument in Instrument::ALL {
             let label = random.below(pieces.len() as u64) as usize;
             let (set, piece) = pieces[label];
-            let gain = 10f64.powf(self.gain * random.sway() / 20.0) as f32;
+            let gain = random.gain(self.gain);
             let Some(start) = random.start(works.starts(pieces[label], instrument)) else {
                 continue;
             };
@@ -90,54 +89,6 @@ impl Contrasts {
             example.labels[instrument as usize] = Some(label as u16);
         }
         example
-    }
-}
-
-impl Works {
-    fn new(sets: &[Pieces], own: &[usize]) -> Self {
-        let catalogues: BTreeMap<usize, Catalogue> = own
-            .iter()
-            .map(|&set| (set, sets[set].catalogue().clone()))
-            .collect();
-        let all = || {
-            let pieces = |(&set, catalogue): (&usize, &Catalogue)| -> Vec<_> {
-                let pieces = (0..).zip(catalogue.pieces());
-                pieces
-                    .map(|(index, piece)| (set, index, piece.id, piece.work.clone()))
-                    .collect()
-            };
-            catalogues.iter().flat_map(pieces)
-        };
-        // where some have no name, that of the others tells nothing
-        let named = all().all(|(.., work)| work.is_some());
-        let mut works: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for (set, index, id, work) in all() {
-            let key = if named { (work, 0) } else { (None, id) };
-            works.entry(key).or_default().push((set, index));
-        }
-        let works = works.into_values().collect();
-        Works { catalogues, works }
-    }
-
-    /// The pieces of a batch, each in one rendering. An item's label is a piece's place here.
-    fn draw(&self, count: usize, seed: u64, step: u64) -> Vec<(usize, u32)> {
-        let mut random = Random::new(Stream::ContrastPieces, None, seed, step);
-        let works = random.several(self.works.len(), count);
-        works
-            .into_iter()
-            .map(|work| random.one_of(&self.works[work]))
-            .collect()
-    }
-
-    fn starts(&self, (set, piece): (usize, u32), instrument: Instrument) -> &SoundingStarts {
-        &self.catalogues[&set].pieces()[piece as usize].sounding[instrument as usize]
-    }
-
-    /// How many pieces there are in which an instrument sounds.
-    fn having(&self, instrument: Instrument) -> usize {
-        let sounds = |&rendering: &(usize, u32)| self.starts(rendering, instrument).count() > 0;
-        let works = self.works.iter();
-        works.filter(|renderings| renderings.iter().any(sounds)).count()
     }
 }
 
@@ -156,7 +107,7 @@ impl Draw for Contrasts {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
+    use std::collections::{BTreeMap, HashSet};
 
     use super::*;
     use crate::{
@@ -186,11 +137,11 @@ mod tests {
     #[test]
     fn labels_say_which_piece_a_stem_is_of_and_no_batch_holds_two_renderings_of_one() {
         let (contrasts, sets) = contrasts(5);
-        assert_eq!(contrasts.train.works.len(), 3);
+        assert_eq!(contrasts.train.works().len(), 3);
         assert!(
             contrasts
                 .train
-                .works
+                .works()
                 .iter()
                 .all(|renderings| renderings.len() == 2)
         );

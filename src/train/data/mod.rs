@@ -1,4 +1,4 @@
-//! What a run hears: its pieces, which examples are drawn from them (`draw`, `contrast`, `judged`), and how a batch is
+//! What a run hears: its pieces, which examples are drawn from them (`draw`, `contrast`, `mixes`, `judged`), and how a batch is
 //! written into the memory that the device takes it from (`example`, `loader`). It knows a step's inputs by their
 //! handles, and nothing of the loop. Start reading at [`Data::open`].
 
@@ -8,6 +8,8 @@ mod example;
 mod judged;
 pub mod loader;
 mod micro;
+mod mixes;
+mod works;
 
 pub(crate) use example::{Batch, Example, Item, Writer};
 pub(crate) use judged::{JudgementTable, judgements_hash};
@@ -16,6 +18,7 @@ pub(crate) use micro::MicroBatches;
 use contrast::Contrasts;
 use draw::{Draw, Sampled, TRAIN, VALIDATION};
 use judged::{Judged, Lesson};
+use mixes::Mixes;
 
 use std::path::Path;
 
@@ -26,7 +29,7 @@ use crate::{
     },
     train::{
         Event, Observer, Parent, RunConfig, TrainError,
-        recipe::{Best, Recipe, Sampling, Task},
+        recipe::{Best, Model, Recipe, Sampling, Task},
     },
 };
 
@@ -62,8 +65,8 @@ pub(crate) struct Segment {
 impl Data {
     pub fn open(config: &RunConfig, parents: &[Parent], observer: Observer<'_>) -> Result<Self, TrainError> {
         let recipe = &config.recipe;
-        if !config.renderings.is_empty() && recipe.task != Task::Contrast {
-            let message = "only contrast takes several renderings of the same pieces: give one corpus";
+        if !config.renderings.is_empty() && !recipe.takes_several_corpora() {
+            let message = "only contrast and separator-joint train on several: give one corpus";
             return Err(TrainError::setting("--corpus", message));
         }
         let corpus = RunCorpus::open(&config.corpus, recipe, observer)?;
@@ -82,10 +85,11 @@ impl Data {
             sets.push(other.pieces(Split::Train, len, of_training)?);
             hash = joined(hash, other.source.hash());
         }
+        let missing = |instrument, error: &TrainError| observer(Event::LeftOut { instrument, error });
         let draw: Box<dyn Draw> = match recipe.task {
-            Task::Contrast => {
-                let missing = |instrument, error: &TrainError| observer(Event::LeftOut { instrument, error });
-                Box::new(Contrasts::new(recipe, &sets, &train, &missing)?)
+            Task::Contrast => Box::new(Contrasts::new(recipe, &sets, &train, &missing)?),
+            Task::Separation if recipe.model == Model::JointSeparator => {
+                Box::new(Mixes::new(recipe, &sets, &train, &missing)?)
             }
             Task::Judgements => {
                 let lesson = Lesson::read(recipe)?;

@@ -4,6 +4,7 @@
 mod contrast;
 mod objective;
 mod parents;
+mod separation;
 
 pub use objective::{EmbeddingStep, LossPart, LossStep};
 pub(crate) use objective::{Inputs, LOSS_SLOT, SCALE_SLOT, TRIPLET, items_per_example};
@@ -11,8 +12,9 @@ pub use parents::Parent;
 
 use crate::{
     corpus::Instrument,
-    models::{ContrastNetwork, Direct, Extractor, HashizumeNetwork, SUBSPACES, Separator},
+    models::{ContrastNetwork, Direct, Extractor, HashizumeNetwork, JointSeparator, SUBSPACES, Separator},
     nn::{Build, Mode, Record},
+    ops::SliceChannels,
     tape::{ParameterId, Parameters, Role, Tape, Var},
     train::{
         TrainError,
@@ -39,6 +41,7 @@ pub struct Network {
 
 pub(crate) enum Nets {
     Separator(Separator),
+    JointSeparator(JointSeparator),
     Extractor(Extractor),
     Cascade(Separator, Extractor),
     Direct(Direct),
@@ -112,6 +115,10 @@ impl Network {
             Model::Separator => {
                 let build = &mut build.with(role(Part::Separator));
                 Nets::Separator(Separator::new(&recipe.separator(), build)?)
+            }
+            Model::JointSeparator => {
+                let build = &mut build.with(role(Part::Separator));
+                Nets::JointSeparator(JointSeparator::new(&recipe.separator(), build)?)
             }
             Model::Extractor => {
                 let build = &mut build.with(role(Part::Extractor));
@@ -208,7 +215,7 @@ impl Network {
         let at = &mut Record::new(tape, &self.parameters, mode);
         let mut presence = None;
         let embedding = match &self.nets {
-            Nets::Separator(_) => {
+            Nets::Separator(_) | Nets::JointSeparator(_) => {
                 return Err(TrainError::setting(
                     "model",
                     "a separator does not describe what it hears",
@@ -252,6 +259,11 @@ impl Network {
             Nets::Separator(net) | Nets::Cascade(net, _) => {
                 vec![net.record(at, mix)?.mask]
             }
+            Nets::JointSeparator(net) => {
+                let masks = net.record(at, mix)?.masks;
+                let mask = |start| at.push(SliceChannels { start, count: 1 }, &[masks]);
+                (0..SUBSPACES).map(mask).collect::<crate::Result<_>>()?
+            }
             Nets::Direct(net) if self.recipe.network.decoders => {
                 let described = net.record(at, mix)?;
                 let mask = |i| Ok(net.reconstruct(at, &described, mix, i)?.mask);
@@ -274,7 +286,7 @@ pub(crate) fn home(model: Model, name: &str) -> (Home, &str) {
         return (Home::Own, name);
     }
     let part = match model {
-        Model::Separator => Part::Separator,
+        Model::Separator | Model::JointSeparator => Part::Separator,
         Model::Extractor => Part::Extractor,
         Model::Cascade => match (name.strip_prefix("separator."), name.strip_prefix("extractor.")) {
             (Some(rest), _) => return (Home::Part(Part::Separator), rest),

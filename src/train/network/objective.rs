@@ -210,19 +210,19 @@ impl Network {
             fed: Vec::new(),
             listens: false,
         };
-        let heard = match recipe.task {
-            Task::Contrast => {
-                let gains = tape.input("gains", [items, self.sources()]);
-                inputs.fed.push((gains, |batch| batch.gains()));
-                self.mix(&mut tape, &[sources, gains])?
-            }
-            _ => self.mix(&mut tape, &[sources])?,
-        };
+        let mut sources = vec![sources];
+        if recipe.changes_gains() {
+            let gains = tape.input("gains", [items, self.sources()]);
+            inputs.fed.push((gains, |batch| batch.gains()));
+            sources.push(gains);
+        }
+        let heard = self.mix(&mut tape, &sources)?;
         let mut record = Recording {
             network: self,
             tape: &mut tape,
             mode,
             examples,
+            sources,
             heard,
             inputs,
             terms: Vec::new(),
@@ -259,12 +259,13 @@ impl Network {
     /// The magnitude of what an item's stems, of which gains may follow, sound like together. `[items, 1, bins, frames]`
     fn mix(&self, tape: &mut Tape, sources: &[Var]) -> Result<Var, TrainError> {
         let count = self.sources();
-        self.magnitude(tape, sources, Mixdown { first: 0, count })
+        tape.set_scope("front end");
+        let samples = tape.push(Mixdown { first: 0, count }, sources)?;
+        self.magnitude(tape, samples)
     }
 
-    fn magnitude(&self, tape: &mut Tape, sources: &[Var], mixdown: Mixdown) -> Result<Var, TrainError> {
-        tape.set_scope("front end");
-        let samples = tape.push(mixdown, sources)?;
+    /// `[items, 1, samples] → [items, 1, bins, frames]`
+    pub(super) fn magnitude(&self, tape: &mut Tape, samples: Var) -> Result<Var, TrainError> {
         let front_end = &self.recipe.front_end;
         let (size, hop) = (front_end.stft_size, front_end.stft_hop);
         Ok(stft(tape, samples, size, hop, StftOutput::Magnitude)?)
@@ -276,6 +277,8 @@ pub(super) struct Recording<'a> {
     pub tape: &'a mut Tape,
     pub mode: Mode,
     pub examples: usize,
+    /// What is heard, and its gains, if they change.
+    pub sources: Vec<Var>,
     /// Magnitude of the mix, or of the stem. `[items, 1, bins, frames]`
     pub heard: Var,
     inputs: Inputs,
@@ -288,11 +291,13 @@ impl Recording<'_> {
             first: instrument,
             count: 1,
         };
-        self.network.magnitude(self.tape, &[self.inputs.heard], one)
+        self.tape.set_scope("front end");
+        let samples = self.tape.push(one, &self.sources)?;
+        self.network.magnitude(self.tape, samples)
     }
 
     /// Where a network is recorded that trains, or not.
-    fn at(&mut self, mode: Mode) -> nn::Record<'_> {
+    pub(super) fn at(&mut self, mode: Mode) -> nn::Record<'_> {
         nn::Record::new(self.tape, &self.network.parameters, mode)
     }
 
@@ -303,21 +308,13 @@ impl Recording<'_> {
         var
     }
 
-    /// `mean |estimate − stem|`
-    fn separation(&mut self) -> Result<(), TrainError> {
-        let (heard, mode) = (self.heard, self.network.mode(Part::Separator, self.mode));
-        let Nets::Separator(net) = &self.network.nets else {
-            return Err(TrainError::setting(
-                "task",
-                "only a separator learns from separation",
-            ));
-        };
-        let separated = net.record(&mut self.at(mode), heard)?;
-        self.l1(separated.estimate, self.network.recipe.instrument, 1.0)
-    }
-
     /// Adds the L1 between an estimate and an instrument's stem.
-    fn l1(&mut self, estimate: Var, instrument: Option<Instrument>, weight: f32) -> Result<(), TrainError> {
+    pub(super) fn l1(
+        &mut self,
+        estimate: Var,
+        instrument: Option<Instrument>,
+        weight: f32,
+    ) -> Result<(), TrainError> {
         let stem = self.stem(instrument.map_or(0, |instrument| instrument as usize))?;
         self.tape.set_scope("loss");
         let l1 = self.tape.push(L1Loss, &[estimate, stem])?;

@@ -129,6 +129,7 @@ impl Network {
             Part::Extractor if ours.task == Task::Targets && theirs.model == Model::Extractor => {
                 return theirs.instrument.map(Home::Target);
             }
+            Part::Separator if ours.model == Model::JointSeparator => theirs.model == ours.model,
             Part::Separator => same_instrument && matches!(ours.model, Model::Separator | Model::Cascade),
             Part::Extractor => same_instrument && matches!(ours.model, Model::Extractor | Model::Cascade),
             Part::Encoder => theirs.model == ours.model,
@@ -231,7 +232,10 @@ impl Opened {
     fn check(&self, ours: &Recipe) -> Result<(), TrainError> {
         let theirs = &self.checkpoint.state.recipe;
         let (a, b) = (&theirs.front_end, &ours.front_end);
-        let mels = |recipe: &Recipe| !matches!(recipe.model, Model::Separator | Model::Direct);
+        let mels = |recipe: &Recipe| {
+            let without = [Model::Separator, Model::JointSeparator, Model::Direct];
+            !without.contains(&recipe.model)
+        };
         let pairs = [
             (
                 "front_end.sample_rate",

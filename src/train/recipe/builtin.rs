@@ -12,6 +12,7 @@ macro_rules! files {
 /// Names and texts of the papers' recipes, each after those that it builds on, and of our [`OWN`].
 pub const RECIPES: &[(&str, &str)] = files!["":
     "separator",
+    "separator-joint",
     "clean",
     "clean-paft",
     "cascade-normal",
@@ -46,7 +47,13 @@ pub const RECIPES: &[(&str, &str)] = files!["":
 ];
 
 /// The recipes that are no row of any paper's table.
-pub const OWN: &[&str] = &["cascade-scratch", "direct-norm", "direct-paft", "contrast"];
+pub const OWN: &[&str] = &[
+    "separator-joint",
+    "cascade-scratch",
+    "direct-norm",
+    "direct-paft",
+    "contrast",
+];
 
 /// Names and texts of the presets, from the smallest up.
 pub const PRESETS: &[(&str, &str)] = files!["presets/": "tiny", "small", "paper"];

@@ -58,6 +58,7 @@ impl Recipe {
         within("data.grid", data.grid, 0.0, 1.0)?;
         within("data.limit", data.limit as f64, 0.0, 1e9)?;
         within("data.pieces", data.pieces as f64, 2.0, 65_535.0)?;
+        within("data.remix", data.remix, 0.0, 1.0)?;
         within("data.gain", data.gain.into(), 0.0, 40.0)?;
         within("loss.temperature", loss.temperature.into(), 1e-3, 1e3)?;
         within("loss.presence", loss.presence.into(), 0.0, 1e6)?;
@@ -140,7 +141,7 @@ impl Recipe {
             return Err(TrainError::setting("instrument", message));
         }
         let parts: &[Part] = match model {
-            Model::Separator => &[Part::Separator],
+            Model::Separator | Model::JointSeparator => &[Part::Separator],
             Model::Extractor => &[Part::Extractor],
             Model::Cascade => &[Part::Separator, Part::Extractor],
             Model::Direct if self.network.decoders => &[Part::Encoder, Part::Decoders],
@@ -159,16 +160,21 @@ impl Recipe {
             return Err(TrainError::setting("frozen", message));
         }
         let fits = match task {
-            Task::Separation => *model == Model::Separator,
+            Task::Separation => matches!(model, Model::Separator | Model::JointSeparator),
             Task::Contrast => *model == Model::Contrast,
             // what is said of presence would be forgotten
             _ if *model == Model::Contrast => false,
             Task::Triplets | Task::Judgements => model.embeds(),
-            Task::Targets => !model.of_one_instrument(),
+            Task::Targets => model.embeds() && !model.of_one_instrument(),
         };
         if !fits {
             let message = format!("the model {model:?} cannot learn from {task:?}");
             return Err(TrainError::setting("task", message));
+        }
+        if self.data.remix > 0.0 && *model != Model::JointSeparator {
+            let message =
+                "only the separator of all instruments learns from stems of several pieces: leave it 0";
+            return Err(TrainError::setting("data.remix", message));
         }
         let reconstructs = parts.contains(&Part::Decoders) || *model == Model::Cascade;
         if loss.l1 > 0.0 && matches!(task, Task::Triplets | Task::Judgements) && !reconstructs {

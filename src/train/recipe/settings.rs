@@ -49,6 +49,9 @@ pub struct Recipe {
 pub enum Model {
     /// The U-Net that separates one instrument.
     Separator,
+    /// Our own, for all instruments: the U-Net with a mask for each, which add up to one.
+    #[serde(rename = "joint-separator")]
+    JointSeparator,
     /// The feature extractor of one instrument, on clean stems.
     Extractor,
     /// Separator and extractor of one instrument.
@@ -81,7 +84,7 @@ pub enum Task {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Part {
-    /// The U-Net of a separator or a cascade.
+    /// The U-Net of a separator, of one instrument or of all, or a cascade.
     Separator,
     /// The feature extractor of Clean or a cascade.
     Extractor,
@@ -161,9 +164,12 @@ pub struct Data {
     /// Pieces that the stems of one batch come from, for contrast.
     #[serde(default = "pieces")]
     pub pieces: usize,
-    /// For contrast, by how many decibels a stem is made louder or softer at most.
+    /// For contrast and the separator of all instruments, by how many decibels a stem is made louder or softer at most.
     #[serde(default = "gain")]
     pub gain: f32,
+    /// For the separator of all instruments, the share of training mixes whose every stem is of a piece of its own.
+    #[serde(default)]
+    pub remix: f64,
     /// File of judgements, for tasks that learn from them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judgements: Option<std::path::PathBuf>,
@@ -336,7 +342,7 @@ pub enum Best {
 impl Model {
     /// Whether there is one for every instrument.
     pub fn of_one_instrument(self) -> bool {
-        !matches!(self, Model::Direct | Model::Hashizume | Model::Contrast)
+        matches!(self, Model::Separator | Model::Extractor | Model::Cascade)
     }
 
     /// Whether its input is one stem, not a mix.
@@ -351,7 +357,7 @@ impl Model {
 
     /// Whether it describes what it hears by numbers.
     pub fn embeds(self) -> bool {
-        self != Model::Separator
+        !matches!(self, Model::Separator | Model::JointSeparator)
     }
 }
 
@@ -399,6 +405,16 @@ impl Recipe {
         self.frozen.contains(&part)
     }
 
+    /// Whether its training hears stems louder or softer than they are.
+    pub(crate) fn changes_gains(&self) -> bool {
+        self.task == Task::Contrast || self.model == Model::JointSeparator
+    }
+
+    /// Whether it can train on the pieces of several corpora.
+    pub(crate) fn takes_several_corpora(&self) -> bool {
+        matches!(self.model, Model::Contrast | Model::JointSeparator)
+    }
+
     /// Whether validation takes the nearest-neighbour score.
     pub fn scores_neighbours(&self) -> bool {
         self.model.embeds() && self.training.knn_segments > 0
@@ -416,6 +432,7 @@ impl Recipe {
     pub fn separates(&self) -> Vec<Instrument> {
         match self.model {
             Model::Separator | Model::Cascade => self.instrument.into_iter().collect(),
+            Model::JointSeparator => Instrument::ALL.to_vec(),
             Model::Direct if self.network.decoders => Instrument::ALL.to_vec(),
             Model::Direct | Model::Extractor | Model::Hashizume | Model::Contrast => Vec::new(),
         }

@@ -18,8 +18,8 @@ use crate::{
 pub struct RunConfig {
     /// A corpus in the Slakh2100 layout, or a store of one, with the splits `train` and `validation`.
     pub corpus: PathBuf,
-    /// Further corpora, or stores, whose training pieces take part in contrast: other renderings of the same pieces, or
-    /// other pieces.
+    /// Further corpora, or stores, whose training pieces take part in contrast, or are separated into all instruments:
+    /// other renderings of the same pieces, or other pieces.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub renderings: Vec<PathBuf>,
     /// The runs that it builds on.
