@@ -15,6 +15,7 @@ use common::{
 };
 use stemwise::{
     audio::{Audio, SampleFormat, WavWriter, read_mono},
+    corpus::{Corpus, Track},
     gpu::Device,
     library::Library,
     train::{BuiltIn, Checkpoint, Network, Recipe, RunConfig},
@@ -87,18 +88,16 @@ impl Home {
 
     /// Mixes of synthesised songs, in the folder `music`.
     fn music(&self) -> Vec<PathBuf> {
-        let corpus = corpus(self.0.path());
+        let corpus = Corpus::open(&corpus(self.0.path())).unwrap();
         fs::create_dir(self.at("music")).unwrap();
-        let tracks = ["train/Track00001", "train/Track00002", "test/Track00004"];
-        let copied = |track: &&str| {
-            let song = self
-                .at("music")
-                .join(track.replace('/', "-"))
-                .with_extension("flac");
-            fs::copy(corpus.join(track).join("mix.flac"), &song).unwrap();
+        let copied = |track: &Track| {
+            let mix = track.mix_path().unwrap();
+            let song = self.at("music").join(format!("song {}", track.id));
+            let song = song.with_extension(mix.extension().unwrap());
+            fs::copy(&mix, &song).unwrap();
             song
         };
-        tracks.iter().map(copied).collect()
+        corpus.tracks().iter().map(copied).collect()
     }
 }
 
@@ -114,7 +113,7 @@ fn songs_are_embedded_and_searched_without_a_model() {
 
     let embedded = home.run(&["embed", "music", "--device", "cpu"]);
     assert!(
-        done(&embedded).contains("3 described"),
+        done(&embedded).contains("4 described"),
         "{}",
         text(&embedded.stdout)
     );
@@ -126,7 +125,7 @@ fn songs_are_embedded_and_searched_without_a_model() {
     );
     assert!(said.contains(library.to_str().unwrap()), "{said}");
     let held = Library::open(&library).unwrap();
-    assert_eq!(held.entries().len(), 3);
+    assert_eq!(held.entries().len(), 4);
     assert_eq!(held.header().runs[0].folder, BuiltIn::Similarity.place());
 
     // a song that it does not know is described by the same model: cut off at its end, it is still like itself
@@ -175,7 +174,7 @@ fn songs_are_separated_and_models_evaluated_without_a_model() {
         "{}",
         text(&separated.stderr)
     );
-    let stems: Vec<PathBuf> = fs::read_dir(home.at("separated/train-Track00001"))
+    let stems: Vec<PathBuf> = fs::read_dir(home.at("separated/song 1"))
         .unwrap()
         .map(|stem| stem.unwrap().path())
         .collect();
