@@ -88,7 +88,7 @@ impl Home {
 
     /// Mixes of synthesised songs, in the folder `music`.
     fn music(&self) -> Vec<PathBuf> {
-        let corpus = Corpus::open(&corpus(self.0.path())).unwrap();
+        let corpus = Corpus::open(corpus(self.0.path())).unwrap();
         fs::create_dir(self.at("music")).unwrap();
         let copied = |track: &Track| {
             let mix = track.mix_path().unwrap();

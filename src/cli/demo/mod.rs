@@ -49,7 +49,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let started = Instant::now();
     let corpus = arguments.out.join("corpus");
     bar::counted("tracks synthesised", |count| synthesise(&corpus, &CORPUS, count))?;
-    if BuiltIn::THERE {
+    if BuiltIn::THERE || !arguments.files.is_empty() {
         built_in::run(&arguments, &corpus)?;
         say("Now for models of your own:")?;
     }
