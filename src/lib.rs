@@ -27,7 +27,7 @@
 //! stands, under the feature `train`, all that it takes to train the models of the papers, to judge them, and to search
 //! music by them. The rooms, ground floor first; each knows only those above it in this list:
 //!
-//! - [`shape`], [`error`]: what everything stands on
+//! - [`shape`], [`error`], [`folders`]: what everything stands on
 //! - [`kernel`]: what a dispatch is; [`gpu`]: the device that runs it
 //! - [`signal`]: windows, Fourier transforms, mel filters
 //! - [`tape`]: recording, differentiating, planning and replaying a computation; [`ops`]: its operations
@@ -59,6 +59,7 @@ pub mod error;
 pub mod eval;
 #[cfg(feature = "train")]
 pub mod files;
+pub mod folders;
 #[cfg(feature = "train")]
 pub mod generate;
 pub mod gpu;

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     files::{self, FileError, write_atomically},
-    gpu::{Device, Gpu, Options, Tuning, VariantStore, Variants, cache_folder},
+    folders::cache_folder,
+    gpu::{Device, Gpu, Options, Tuning, VariantStore, Variants},
 };
 
 /// A folder with one file for each adapter under a driver.

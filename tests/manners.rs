@@ -129,7 +129,14 @@ fn verbs_that_read_end_at_once() {
         &["corpus", "verify", &store],
         &["runs", &run],
         &["plan", "separator", "--device", "cpu"],
-        &["search", &at("library"), &at("long.wav"), "--device", "cpu"],
+        &[
+            "search",
+            "--library",
+            &at("library"),
+            &at("long.wav"),
+            "--device",
+            "cpu",
+        ],
         &["evaluate", "--model", &run, "--corpus", &store, "--device", "cpu"],
         &["report", &run, "--out", &at("report.html"), "--device", "cpu"],
         &["bench", "--device", "cpu", "--samples", "1000"],
@@ -366,7 +373,7 @@ fn what_is_killed_leaves_nothing_half_made() {
             "--out",
         ],
         &embed,
-        &["search", &at("library"), "0.wav", "--m3u"],
+        &["search", "--library", &at("library"), "0.wav", "--m3u"],
     ];
     for (number, verb) in verbs.iter().enumerate() {
         // a file has a folder of its own, too
@@ -460,7 +467,7 @@ fn nobody_else_writes_to_standard_error() {
         &["recipes"],
         &["plan", "separator"],
         &["embed", &at("music"), "--model", &run, "--out", &library],
-        &["search", &library, &at("b.wav")],
+        &["search", "--library", &library, &at("b.wav")],
         &["runs", &run],
     ];
     for vulkan in [true, false] {
@@ -512,7 +519,7 @@ fn no_driver_is_loaded_without_need() {
         &[
             "embed", &music, "--model", &direct, "--out", &library, "--device", "CPU",
         ],
-        &["search", &library, "1.wav"],
+        &["search", "--library", &library, "1.wav"],
         &["report", &run, "--no-audio", "--out", &at("report.html")],
         &["export", &run, "--out", &at("export")],
     ];

@@ -189,6 +189,7 @@ fn a_library_answers_and_knows_its_files() {
     let folder = copied();
     let query = [
         "search",
+        "--library",
         "library",
         "songs/Track00001.flac",
         "--fold",

@@ -11,17 +11,19 @@ use std::{
 };
 
 use common::{
-    SMALL, prepared,
+    EXPORT, SMALL, prepared,
     program::{command, done, refused, stemwise, text},
     small,
 };
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use stemwise::{
     corpus::Instrument,
+    describe::{Describer, Heard},
     generate::synth::{SynthOptions, synthesise},
     gpu::Device,
     train::{
         self, Checkpoint, Network, RunConfig, TrainError,
+        exchange::ExportOptions,
         pipeline::{Standing, stages},
         recipe::{OWN, Overrides, RECIPES},
     },
@@ -365,7 +367,7 @@ fn weights_of_other_widths_come_in() {
             .for_each(|value| *value = half::bf16::from_f32(*value).to_f32());
     };
     let run = common::untrained(&folder.path().join("run"), &recipe, coarse);
-    let files = train::exchange::export(&run, &folder.path().join("out"), "x").unwrap();
+    let files = train::exchange::export(&run, &folder.path().join("out"), EXPORT).unwrap();
     let bytes = fs::read(&files.weights).unwrap();
     let whole = SafeTensors::deserialize(&bytes).unwrap();
     let path = folder.path().join("foreign.safetensors");
@@ -507,7 +509,7 @@ fn weights_go_out_and_come_back() {
     let recipe = small("clean", Some(Instrument::Bass), &[]);
     let run = common::untrained(&folder.path().join("run"), &recipe, |_, _| {});
     let out = folder.path().join("out");
-    let files = train::exchange::export(&run, &out, "cc-by-4.0").unwrap();
+    let files = train::exchange::export(&run, &out, EXPORT).unwrap();
     let card = fs::read_to_string(&files.card).unwrap();
     let hash = blake3_of(&files.weights);
     assert!(
@@ -515,7 +517,7 @@ fn weights_go_out_and_come_back() {
         "{card}"
     );
     assert!(
-        train::exchange::export(&run, &out, "x").is_err(),
+        train::exchange::export(&run, &out, EXPORT).is_err(),
         "the folder is taken"
     );
 
@@ -545,6 +547,52 @@ fn weights_go_out_and_come_back() {
         other.contains("'encoder.5.norm.weight' is missing") && other.contains("more"),
         "{other}"
     );
+}
+
+/// In 16-bit floats they take half the room, and describe as before: each weight is off by up to 2⁻¹¹ of itself, and so
+/// is what a layer gives, so that the vectors of length one that ten layers give are off by some thousandths.
+#[test]
+fn half_the_bits_describe_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = small("contrast", None, &["data.pieces=2"]);
+    let run = common::untrained(&folder.path().join("run"), &recipe, |_, _| {});
+    let exported = |name: &str, half: bool| {
+        let options = ExportOptions { half, ..EXPORT };
+        train::exchange::export(&run, &folder.path().join(name), options).unwrap()
+    };
+    let (whole, half) = (exported("whole", false), exported("half", true));
+    let size = |path: &Path| {
+        let bytes = fs::read(path).unwrap();
+        let header = u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
+        (bytes.len() - 8 - header) as f64
+    };
+    let ratio = size(&half.weights) / size(&whole.weights);
+    assert!((0.5..0.55).contains(&ratio), "{ratio}");
+    let card = fs::read_to_string(&half.card).unwrap();
+    assert!(
+        card.contains("16-bit floats") && card.contains(&blake3_of(&half.weights)),
+        "{card}"
+    );
+
+    let sound: Vec<i16> = common::noise(22_050)
+        .iter()
+        .map(|x| (x * 20_000.0) as i16)
+        .collect();
+    let describe = |place: &Path| {
+        let mut describer = Describer::load(&[place.into()], &Device::Cpu).unwrap();
+        describer.describe(&[Heard::Mix(&sound)], sound.len()).unwrap()
+    };
+    let of_run = describe(&run);
+    assert!(
+        describe(&whole.weights) == of_run,
+        "an exported file is the run's equal"
+    );
+    let of_half = describe(&half.weights);
+    let dimensions = recipe.network.dimensions;
+    for (a, b) in of_run.chunks(dimensions).zip(of_half.chunks(dimensions)) {
+        let off: f32 = a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f32>().sqrt();
+        assert!(off > 0.0 && off < 0.01, "{off}");
+    }
 }
 
 fn blake3_of(path: &Path) -> String {

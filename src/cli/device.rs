@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// What to run on, and how.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub struct DeviceArguments {
     /// Index or part of the name of a device, see 'stemwise devices', or 'cpu'
     #[arg(long)]

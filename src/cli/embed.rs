@@ -13,6 +13,7 @@ use clap::Args;
 
 use super::{
     bar::{count, counter},
+    built_in::{library_or, models_or},
     device::DeviceArguments,
     interrupt,
     output::{name, note, say},
@@ -20,6 +21,7 @@ use super::{
 use crate::{
     describe::Describer,
     library::{EmbedOptions, Progress, Summary, embed},
+    train::BuiltIn,
 };
 
 /// Time between lines where there is no terminal.
@@ -31,30 +33,33 @@ const TOLD: usize = 10;
 pub struct Arguments {
     /// Music, and folders of music: WAV, FLAC, MP3, OGG Vorbis, M4A, AIFF, CAF
     #[arg(required = true, value_name = "FILES-OR-FOLDERS")]
-    paths: Vec<PathBuf>,
-    /// A run that describes all instruments, or several of one instrument each, that hear mixes: cascade, direct, h25, contrast
-    #[arg(long = "model", required = true, value_name = "RUN")]
-    models: Vec<PathBuf>,
-    /// Folder of the library; one that is there is added to
+    pub paths: Vec<PathBuf>,
+    /// A run that describes all instruments, or several of one instrument each, that hear mixes: cascade, direct, h25,
+    /// contrast; or built-in:similarity, which is what describes without --model
+    #[arg(long = "model", required = !BuiltIn::THERE, value_name = "RUN")]
+    pub models: Vec<PathBuf>,
+    /// Folder of the library; one that is there is added to [default: stemwise/library among the user's data]
     #[arg(long, value_name = "LIBRARY")]
-    out: PathBuf,
+    pub out: Option<PathBuf>,
     /// Drop files that are gone from the given folders
     #[arg(long)]
-    prune: bool,
+    pub prune: bool,
     /// Read every file and compare its content, even where it seems to be unchanged
     #[arg(long)]
-    verify: bool,
+    pub verify: bool,
     /// Files that are decoded at once [default: one a processor, at most 4]
     #[arg(long, value_name = "N")]
-    jobs: Option<NonZeroUsize>,
+    pub jobs: Option<NonZeroUsize>,
     #[command(flatten)]
-    device: DeviceArguments,
+    pub device: DeviceArguments,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let stop = interrupt::flag()?;
     let device = arguments.device.open()?;
-    let mut describer = Describer::load(&arguments.models, &device)?;
+    let library = library_or("--out", arguments.out.as_deref())?;
+    let models = models_or(&arguments.models, BuiltIn::Similarity)?;
+    let mut describer = Describer::load(&models, &device)?;
     let jobs = match arguments.jobs {
         Some(jobs) => jobs.get(),
         None => available_parallelism().map_or(1, NonZeroUsize::get).min(4),
@@ -79,18 +84,18 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     };
     let summary = embed(
         &arguments.paths,
-        &arguments.out,
+        &library,
         &mut describer,
         &options,
         stop,
         &observe,
     );
     bar.finish_and_clear();
-    report(arguments, &summary?)
+    report(&library, &summary?)
 }
 
-fn report(arguments: &Arguments, summary: &Summary) -> anyhow::Result<()> {
-    let library = name(&arguments.out);
+fn report(folder: &Path, summary: &Summary) -> anyhow::Result<()> {
+    let library = name(folder);
     for failure in summary.failures.iter().take(TOLD) {
         note(format!("{}: {}", failure.path.display(), failure.reason));
     }
@@ -146,7 +151,7 @@ fn report(arguments: &Arguments, summary: &Summary) -> anyhow::Result<()> {
             } else {
                 "was passed over"
             },
-            name(&arguments.out.join("errors.jsonl"))
+            name(&folder.join("errors.jsonl"))
         ))?;
     }
     if summary.interrupted {

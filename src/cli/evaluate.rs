@@ -12,6 +12,7 @@ use clap::Args;
 
 use super::{
     bar,
+    built_in::models_or,
     device::DeviceArguments,
     output::{note, say},
 };
@@ -22,12 +23,14 @@ use crate::{
     gpu::Device,
     listening::{Aspect, Criterion, Share},
     metrics::Ties,
+    train::BuiltIn,
 };
 
 #[derive(Args)]
 pub struct Arguments {
-    /// A trained run of all instruments; or one or several of one instrument each
-    #[arg(long = "model", required = true, value_name = "RUN")]
+    /// A trained run of all instruments; or one or several of one instrument each; without --model, each model that is
+    /// built in, for what it does
+    #[arg(long = "model", required = !BuiltIn::THERE, value_name = "RUN")]
     models: Vec<PathBuf>,
     /// Corpus in the Slakh2100 layout, or a store of one
     #[arg(long, value_name = "DIR")]
@@ -77,20 +80,71 @@ pub struct Arguments {
     /// Evaluate the networks with the weights that they started from, too
     #[arg(long)]
     untrained: bool,
-    /// Folder for evaluation.json and evaluation.md
+    /// Folder for evaluation.json and evaluation.md; of models that are built in, DIR/similarity and DIR/separator
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     #[command(flatten)]
     device: DeviceArguments,
 }
 
-pub fn run(arguments: Arguments) -> anyhow::Result<()> {
+pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let tasks = tasks(arguments)?;
+    // checked now, not after hours
+    for out in tasks.iter().filter_map(|task| task.out.as_deref()) {
+        fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
+    }
+    let device = arguments.device.open()?;
+    for Task { models, what, out } in tasks {
+        let options = options(arguments, models, what);
+        let evaluation = evaluated(&options, &device, &AtomicBool::new(false))?; // Ctrl-C ends the program
+        if let Some(out) = &out {
+            write(&evaluation, out)?;
+        }
+        say(markdown(&evaluation).trim_end())?;
+    }
+    Ok(())
+}
+
+/// Models that are evaluated together.
+struct Task {
+    models: Vec<PathBuf>,
+    what: Vec<What>,
+    out: Option<PathBuf>,
+}
+
+/// The models that were given; without any, those that are built in, each for what it does and was asked for.
+fn tasks(arguments: &Arguments) -> anyhow::Result<Vec<Task>> {
+    if !arguments.models.is_empty() {
+        return Ok(vec![Task {
+            models: arguments.models.clone(),
+            what: arguments.what.clone(),
+            out: arguments.out.clone(),
+        }]);
+    }
+    let mut tasks = Vec::new();
+    for model in BuiltIn::ALL {
+        let separates = |what: &What| *what == What::Sdr;
+        let does = |what: &What| separates(what) == (model == BuiltIn::Separator);
+        let what: Vec<What> = arguments.what.iter().copied().filter(does).collect();
+        if what.is_empty() && !arguments.what.is_empty() {
+            continue;
+        }
+        tasks.push(Task {
+            models: models_or(&[], model)?,
+            what,
+            out: arguments.out.as_ref().map(|out| out.join(model.name())),
+        });
+    }
+    Ok(tasks)
+}
+
+fn options(arguments: &Arguments, models: Vec<PathBuf>, what: Vec<What>) -> EvaluateOptions {
     let share = arguments.share;
-    let criteria = arguments.aspect.into_iter();
-    let options = EvaluateOptions {
-        models: arguments.models,
-        corpus: arguments.corpus,
-        what: arguments.what,
+    let criteria = arguments.aspect.iter();
+    EvaluateOptions {
+        models,
+        corpus: arguments.corpus.clone(),
+        what,
         preset: arguments.preset,
         draws: arguments.draws,
         split: arguments.split,
@@ -101,20 +155,10 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
             ties: arguments.ties,
         },
         seconds: arguments.seconds,
-        judgements: arguments.judgements,
-        criteria: criteria.map(|aspect| Criterion { aspect, share }).collect(),
+        judgements: arguments.judgements.clone(),
+        criteria: criteria.map(|&aspect| Criterion { aspect, share }).collect(),
         untrained: arguments.untrained,
-    };
-    // checked now, not after hours
-    if let Some(out) = &arguments.out {
-        fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
     }
-    let device = arguments.device.open()?;
-    let evaluation = evaluated(&options, &device, &AtomicBool::new(false))?; // Ctrl-C ends the program
-    if let Some(out) = &arguments.out {
-        write(&evaluation, out)?;
-    }
-    say(markdown(&evaluation).trim_end())
 }
 
 /// Evaluates with a bar.

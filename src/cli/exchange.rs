@@ -8,7 +8,7 @@ use super::{
     output::{name, note, say},
     recipe::RecipeArguments,
 };
-use crate::train::exchange::{Imported, export, import};
+use crate::train::exchange::{ExportOptions, Imported, export, import};
 
 #[derive(Args)]
 pub struct Export {
@@ -20,6 +20,9 @@ pub struct Export {
     /// Licence of the weights, for the model card
     #[arg(long, default_value = "unknown")]
     licence: String,
+    /// Round weights to 16-bit floats: half the size
+    #[arg(long)]
+    half: bool,
 }
 
 #[derive(Args)]
@@ -37,7 +40,11 @@ pub struct Import {
 }
 
 pub fn export_run(arguments: &Export) -> anyhow::Result<()> {
-    let files = export(&arguments.run, &arguments.out, &arguments.licence)?;
+    let options = ExportOptions {
+        licence: &arguments.licence,
+        half: arguments.half,
+    };
+    let files = export(&arguments.run, &arguments.out, options)?;
     for path in [files.weights, files.card, files.recipe] {
         say(name(&path))?;
     }

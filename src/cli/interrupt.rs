@@ -16,7 +16,7 @@ static IDLE: AtomicBool = AtomicBool::new(false);
 /// there is nothing to be saved.
 ///
 /// # Errors
-/// If the handler cannot be set, or was set already.
+/// If the handler cannot be set.
 pub fn flag() -> anyhow::Result<&'static AtomicBool> {
     let set = ctrlc::set_handler(|| {
         let again = STOP.swap(true, Relaxed);
@@ -29,7 +29,8 @@ pub fn flag() -> anyhow::Result<&'static AtomicBool> {
         note("stopping after this step; press Ctrl-C again to stop at once");
     });
     match set {
-        Ok(()) => Ok(&STOP),
+        // by an earlier verb of the demo
+        Ok(()) | Err(ctrlc::Error::MultipleHandlers) => Ok(&STOP),
         Err(_) => anyhow::bail!("Ctrl-C cannot be listened to: the system refuses it"),
     }
 }

@@ -5,6 +5,7 @@
 mod abx;
 mod bar;
 mod bench;
+mod built_in;
 mod corpus;
 mod demo;
 mod device;
@@ -110,7 +111,7 @@ pub fn main() -> ExitCode {
         Verb::Separate(arguments) => separate::run(&arguments),
         Verb::Bench(arguments) => bench::run(&arguments),
         Verb::Tune(arguments) => tune::run(&arguments),
-        Verb::Evaluate(arguments) => evaluate::run(arguments),
+        Verb::Evaluate(arguments) => evaluate::run(&arguments),
         Verb::Report(arguments) => report::run(arguments),
         Verb::Reproduce(arguments) => reproduce::run(&arguments),
         Verb::Embed(arguments) => embed::run(&arguments),

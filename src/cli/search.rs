@@ -11,6 +11,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{
+    built_in::{library_or, tell},
     embed::cancelled,
     output::{Misuse, may_replace, name, note, printable, say},
     table::table,
@@ -20,38 +21,39 @@ use crate::{
     describe::{DescribeError, Describer},
     files::write_atomically,
     library::{Entry, FOLD, Found, Header, Library, Queries, search},
+    train::BuiltIn,
     variants::open_device,
 };
 
 #[derive(Args)]
 pub struct Arguments {
-    /// Folder of a library, made with 'stemwise embed'
-    #[arg(value_name = "LIBRARY")]
-    library: PathBuf,
     /// Music to search by: files of the library, or others; several are searched by their mean distance
     #[arg(required = true, value_name = "QUERY")]
-    queries: Vec<PathBuf>,
+    pub queries: Vec<PathBuf>,
+    /// Folder of a library, made with 'stemwise embed' [default: stemwise/library among the user's data]
+    #[arg(long, value_name = "LIBRARY")]
+    pub library: Option<PathBuf>,
     /// What likeness is of: instruments with weights, 'drums=2,bass' [default: all instruments alike]
     #[arg(long, value_name = "INSTRUMENT[=WEIGHT],...", value_delimiter = ',')]
-    focus: Vec<String>,
+    pub focus: Vec<String>,
     /// Files to be shown
     #[arg(long, value_name = "N", default_value = "10")]
-    count: NonZeroUsize,
+    pub count: NonZeroUsize,
     /// Distance, in the mean of all instruments, below which files are folded together; 0 folds nothing
     #[arg(long, value_name = "DISTANCE", default_value_t = FOLD)]
-    fold: f64,
+    pub fold: f64,
     /// As JSON
     #[arg(long)]
-    json: bool,
+    pub json: bool,
     /// Also write a playlist; one that was found by an earlier search is replaced
     #[arg(long, value_name = "FILE")]
-    m3u: Option<PathBuf>,
+    pub m3u: Option<PathBuf>,
     /// The library's runs, if they have moved
     #[arg(long = "model", value_name = "RUN")]
-    models: Vec<PathBuf>,
+    pub models: Vec<PathBuf>,
     /// Index or part of the name of a device, see 'stemwise devices', or 'cpu'; for files that are not in the library
     #[arg(long)]
-    device: Option<String>,
+    pub device: Option<String>,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
@@ -61,16 +63,21 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if let Some(path) = &arguments.m3u {
         may_replace("--m3u", path, PLAYLIST)?;
     }
-    let library = Library::open(&arguments.library)?;
+    let library = opened(arguments)?;
     let focus = focus(&arguments.focus, library.header())?;
     // without need, no device is looked for: that takes longer than the search
     let asked = arguments.device.as_deref();
     let device = asked.map(|asked| open_device(Some(asked))).transpose()?;
     let load = |header: &Header| {
-        let runs = match arguments.models.as_slice() {
+        let runs: Vec<PathBuf> = match arguments.models.as_slice() {
             [] => header.runs.iter().map(|run| run.folder.clone()).collect(),
             given => given.to_vec(),
         };
+        if let [run] = runs.as_slice()
+            && let Ok(Some(model)) = BuiltIn::at(run)
+        {
+            tell(model).map_err(DescribeError::from)?;
+        }
         let device = match &device {
             Some(device) => device.clone(),
             None => open_device(None).map_err(DescribeError::from)?,
@@ -112,6 +119,21 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         true => say(as_json(arguments, &library, &focus, &found)),
         false => show(&library, &found),
     }
+}
+
+fn opened(arguments: &Arguments) -> anyhow::Result<Library> {
+    if let (None, Some(first)) = (&arguments.library, arguments.queries.first())
+        && first.is_dir()
+    {
+        let first = name(first);
+        bail!(Misuse(format!(
+            "{first} is a folder, no music: if it is a library, search it with --library {first}"
+        )));
+    }
+    Ok(Library::open(&library_or(
+        "--library",
+        arguments.library.as_deref(),
+    )?)?)
 }
 
 /// Reads `drums=2`, `bass`.

@@ -9,6 +9,7 @@ use anyhow::bail;
 use clap::Args;
 
 use super::{
+    built_in::models_or,
     device::DeviceArguments,
     interrupt,
     output::{describe, note, say},
@@ -17,29 +18,32 @@ use crate::{
     corpus::Instrument,
     metrics::decimals,
     separate::{Report, SeparateError, Separators, WindowOptions, separate_file, stem_paths, sweep},
+    train::BuiltIn,
 };
 
 #[derive(Args)]
 pub struct Arguments {
     /// Songs: WAV, FLAC, MP3, OGG Vorbis, M4A, AIFF or CAF, of any rate, length and number of channels
     #[arg(required = true, value_name = "FILE")]
-    files: Vec<PathBuf>,
-    /// A run of 'stemwise train separator'; several for several instruments
-    #[arg(long = "model", required = true, value_name = "RUN")]
-    models: Vec<PathBuf>,
+    pub files: Vec<PathBuf>,
+    /// A run of 'stemwise train separator'; several for several instruments; or built-in:separator, which is what
+    /// separates without --model
+    #[arg(long = "model", required = !BuiltIn::THERE, value_name = "RUN")]
+    pub models: Vec<PathBuf>,
     /// Folder for the stems: DIR/SONG/INSTRUMENT.wav, RF64 beyond 4 GiB
-    #[arg(long, value_name = "DIR")]
-    out: PathBuf,
+    #[arg(long, value_name = "DIR", default_value = "separated")]
+    pub out: PathBuf,
     /// Overwrite stems that are there already
     #[arg(long)]
-    force: bool,
+    pub force: bool,
     #[command(flatten)]
-    device: DeviceArguments,
+    pub device: DeviceArguments,
 }
 
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let device = arguments.device.open()?;
-    let mut separators = Separators::load(&arguments.models, &device, WindowOptions::default())?;
+    let models = models_or(&arguments.models, BuiltIn::Separator)?;
+    let mut separators = Separators::load(&models, &device, WindowOptions::default())?;
     separators.stop_at(interrupt::flag()?);
     sweep(&arguments.out);
     let (mut done, mut failures) = (0, Vec::new());

@@ -32,7 +32,7 @@ pub struct Arguments {
         conflicts_with = "resume"
     )]
     corpus: Vec<PathBuf>,
-    /// A run to build on; several, if the recipe builds on several
+    /// A run to build on, or a model that is built in, as built-in:similarity; several, if the recipe builds on several
     #[arg(long, value_name = "RUN", conflicts_with = "resume")]
     from: Vec<PathBuf>,
     /// New folder for the run

@@ -1,10 +1,6 @@
 //! All protocols, on runs and a corpus.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    sync::atomic::AtomicBool,
-};
+use std::{path::PathBuf, sync::atomic::AtomicBool};
 
 use super::{EvalError, EvaluatedRun, Evaluation, LeftOut, Preset, Score, Setup, What, what::protocols};
 use crate::{
@@ -13,7 +9,7 @@ use crate::{
     gpu::Device,
     listening::Criterion,
     separate::{Separators, WindowOptions},
-    train::{Checkpoint, JudgementTable, Run, TrainError},
+    train::{JudgementTable, Saved, real},
 };
 
 /// Bytes for decoded audio, where there is no store.
@@ -175,7 +171,7 @@ pub(super) struct Task<'a> {
     device: &'a Device,
     pub stop: &'a AtomicBool,
     progress: &'a dyn Fn(Progress<'_>),
-    runs: Vec<Run>,
+    runs: Vec<Saved>,
     pub what: Vec<What>,
     pub source: Source,
     classes: TempoClasses,
@@ -200,7 +196,7 @@ impl<'a> Task<'a> {
                 message,
             });
         }
-        let runs = options.models.iter().map(|folder| Run::open(folder));
+        let runs = options.models.iter().map(|folder| Saved::open(folder));
         let runs = runs.collect::<Result<Vec<_>, _>>()?;
         let what = protocols(&options.what, options.judgements.is_some(), &runs)?;
         let asked = options
@@ -226,19 +222,12 @@ impl<'a> Task<'a> {
         let mut simulated = self.table.as_ref().is_some_and(JudgementTable::simulated);
         let mut runs = Vec::new();
         for run in &self.runs {
-            let path = run.newest_best();
-            if !path.is_file() {
-                return Err(TrainError::Untrained {
-                    folder: real(run.folder()),
-                }
-                .into());
-            }
-            let checkpoint = Checkpoint::read(&path)?;
+            let checkpoint = run.checkpoint()?;
             simulated |= checkpoint.state.simulated;
             runs.push(EvaluatedRun {
-                folder: run.folder().into(),
-                recipe: run.config.recipe.name.clone(),
-                instrument: run.config.recipe.instrument,
+                folder: run.place.clone(),
+                recipe: run.recipe.name.clone(),
+                instrument: run.recipe.instrument,
                 checkpoint: checkpoint.hash(),
             });
         }
@@ -310,11 +299,6 @@ impl<'a> Task<'a> {
     pub fn reporter<'b>(&'b self, what: &'b str) -> impl Fn(usize, usize) + 'b {
         move |done, total| (self.progress)(Progress { what, done, total })
     }
-}
-
-/// A path that another folder to work in, or another spelling, does not change.
-fn real(path: &Path) -> PathBuf {
-    fs::canonicalize(path).unwrap_or_else(|_| path.into())
 }
 
 /// How many pieces a split has.

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use super::EvalError;
-use crate::train::Run;
+use crate::train::Saved;
 
 /// A protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,8 +136,8 @@ impl FromStr for What {
 }
 
 /// The protocols that were asked for, or all that fit.
-pub(super) fn protocols(asked: &[What], judged: bool, runs: &[Run]) -> Result<Vec<What>, EvalError> {
-    let recipes = || runs.iter().map(|run| &run.config.recipe);
+pub(super) fn protocols(asked: &[What], judged: bool, runs: &[Saved]) -> Result<Vec<What>, EvalError> {
+    let recipes = || runs.iter().map(|run| &run.recipe);
     let describe = recipes().all(|recipe| recipe.model.embeds());
     let separate = recipes().all(|recipe| !recipe.separates().is_empty());
     let of_all = recipes().all(|recipe| !recipe.model.of_one_instrument());

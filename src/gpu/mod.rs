@@ -25,7 +25,7 @@ pub use adapter::{
 };
 pub use buffer::{Buffer, Readback};
 pub use device::Device;
-pub use options::{Options, PIPELINES_VARIABLE, TUNE_VARIABLE, Tuning, cache_folder};
+pub use options::{Options, PIPELINES_VARIABLE, TUNE_VARIABLE, Tuning};
 pub(crate) use pipeline::Checks;
 pub use pipeline::{Access, Bound, Dispatchable};
 pub use recorder::Submission;

@@ -3,7 +3,10 @@
 use std::{env, fmt, path::PathBuf, str::FromStr, sync::Arc};
 
 use super::VariantStore;
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    folders::cache_folder,
+};
 
 /// The environment variable that says where variants come from, where `--tune` does not: see [`Tuning`].
 pub const TUNE_VARIABLE: &str = "STEMWISE_TUNE";
@@ -107,20 +110,6 @@ impl Options {
             tuning,
         }
     }
-}
-
-/// The user's folder `stemwise/NAME` where the system has caches; it need not be there. `None` where it has none.
-pub fn cache_folder(name: &str) -> Option<PathBuf> {
-    let given = |name| {
-        env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
-    let base = match cfg!(windows) {
-        true => given("LOCALAPPDATA"),
-        false => given("XDG_CACHE_HOME").or_else(|| Some(env::home_dir()?.join(".cache"))),
-    };
-    Some(base?.join("stemwise").join(name))
 }
 
 #[cfg(test)]

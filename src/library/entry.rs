@@ -11,7 +11,12 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::LibraryError;
-use crate::{corpus::Instrument, describe::Describer, files};
+use crate::{
+    corpus::Instrument,
+    describe::Describer,
+    files,
+    train::{BuiltIn, real},
+};
 
 /// Version of the format.
 pub(super) const FORMAT: u32 = 1;
@@ -45,7 +50,7 @@ pub struct Header {
 /// A run as a header names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunName {
-    /// Its folder when the library was last written.
+    /// Its folder when the library was last written, or [what is built in](BuiltIn).
     pub folder: PathBuf,
     /// Name of its recipe.
     pub recipe: String,
@@ -71,7 +76,7 @@ impl Header {
         let runs: Vec<RunName> = describer
             .runs()
             .map(|(folder, recipe, weights)| RunName {
-                folder: fs::canonicalize(folder).unwrap_or_else(|_| folder.into()),
+                folder: real(folder),
                 recipe: recipe.name.clone(),
                 weights: weights.into(),
             })
@@ -148,11 +153,28 @@ impl Header {
         self.subspaces.iter().map(|subspace| subspace.dimensions).sum()
     }
 
+    /// The built-in model that describes, and the hash of its weights.
+    fn built_in(&self) -> Option<(BuiltIn, &str)> {
+        let [run] = self.runs.as_slice() else { return None };
+        Some((BuiltIn::at(&run.folder).ok()??, &run.weights))
+    }
+
     /// Refuses a model whose vectors cannot be compared with those of the library `root`, whose header this is.
     ///
     /// # Errors
-    /// [`LibraryError::Unlike`], [`LibraryError::OtherSegments`].
+    /// [`LibraryError::OtherWeights`], [`LibraryError::Unlike`], [`LibraryError::OtherSegments`].
     pub fn check(&self, root: &Path, model: &Header) -> Result<(), LibraryError> {
+        if let (Some((name, library)), Some((other, here))) = (self.built_in(), model.built_in())
+            && name == other
+            && library != here
+        {
+            return Err(LibraryError::OtherWeights {
+                path: root.into(),
+                model: name,
+                library: library.into(),
+                here: here.into(),
+            });
+        }
         if self.identity != model.identity || self.subspaces != model.subspaces {
             return Err(LibraryError::Unlike {
                 path: root.into(),

@@ -4,6 +4,7 @@ use crate::{
     audio::AudioError,
     describe::DescribeError,
     files::{FileError, IoError},
+    train::BuiltIn,
 };
 
 /// What can go wrong with a library of music.
@@ -55,6 +56,22 @@ pub enum LibraryError {
         library: String,
         /// Identity of the model.
         model: String,
+    },
+    /// The weights that are built in were others.
+    #[error(
+        "{} was made with other weights of {model} than this version of stemwise has ({library}, here {here}), and \
+         their vectors cannot be compared. Remove it and embed its music again, choose another folder, or use the \
+         version that made it", path.display()
+    )]
+    OtherWeights {
+        /// The library's folder.
+        path: PathBuf,
+        /// What both are called.
+        model: BuiltIn,
+        /// BLAKE3 of the weights that it was made with.
+        library: String,
+        /// BLAKE3 of those that are here.
+        here: String,
     },
     /// The same weights, but other segments.
     #[error(

@@ -38,8 +38,8 @@ pub(crate) use embedding::{Described, Embedding};
 pub use error::TrainError;
 pub use network::{EmbeddingStep, LossPart, LossStep, Network, Parent};
 pub use recipe::Recipe;
-pub(crate) use run::Trained;
-pub use run::{Checkpoint, Run, RunConfig, RunRecord, Start, checkpoint, exchange, tensorboard};
+pub use run::{BuiltIn, Checkpoint, Run, RunConfig, RunRecord, Start, checkpoint, exchange, tensorboard};
+pub(crate) use run::{Saved, Trained, real};
 pub use trainer::{
     Event, Footprint, Observer, Outcome, Schedule, Scores, StartUp, examples_at_a_time, resume, start,
 };

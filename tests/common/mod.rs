@@ -19,8 +19,15 @@ use stemwise::{
     train::{
         self, Event, Network, Outcome, Recipe, Run, RunConfig, Schedule, TrainError,
         checkpoint::{Snapshot, State},
+        exchange::ExportOptions,
         recipe::{Overrides, resolve},
     },
+};
+
+/// How tests export.
+pub const EXPORT: ExportOptions<'_> = ExportOptions {
+    licence: "cc-by-4.0",
+    half: false,
 };
 
 /// A few synthesised pieces of 8 s.

@@ -26,6 +26,7 @@ use stemwise::{
 };
 
 use crate::{
+    common::EXPORT,
     seeds,
     tokens::{BINARY, CSV, JSON, LINES, LOG, TOML, YAML},
 };
@@ -257,7 +258,7 @@ fn checkpoint(folder: &Path) -> Reader {
     let (run, out) = (seeds::run(folder), folder.join("out"));
     file(run.join("last.safetensors"), move |_| {
         let _ = fs::remove_dir_all(&out);
-        export(&run, &out, "none").map(drop)
+        export(&run, &out, EXPORT).map(drop)
     })
 }
 

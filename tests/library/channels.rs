@@ -92,7 +92,7 @@ fn opposite_channels_are_described_by_the_loudest() {
     let stranger = folder.path().join("stranger.wav");
     wav_of(&stranger, &[&scaled(&b, 0.5), &scaled(&b, -0.5)]);
     for query in [stranger, root.join("opposite.wav")] {
-        let output = command(["search", "--device", "cpu"])
+        let output = command(["search", "--device", "cpu", "--library"])
             .arg(&library)
             .arg(&query)
             .output()

@@ -184,13 +184,17 @@ fn bad_files_are_noted_and_end_nothing() {
     // silence has an entry, and neighbours nowhere
     let held = rows(&library);
     assert!(held[Path::new("silent.wav")].1.is_none());
-    let found = command(["search"]).arg(&library).arg("00.wav").output().unwrap();
+    let found = command(["search", "--library"])
+        .arg(&library)
+        .arg("00.wav")
+        .output()
+        .unwrap();
     let found = done(&found);
     assert!(
         found.contains("01.wav") && !found.contains("silent") && !found.contains("00.wav"),
         "{found}"
     );
-    let silent = command(["search"])
+    let silent = command(["search", "--library"])
         .arg(&library)
         .arg(root.join("silent.wav"))
         .output()
@@ -199,7 +203,7 @@ fn bad_files_are_noted_and_end_nothing() {
     let other = folder.path().join("other.wav");
     wav(&other, RATE, &[0.0; 1000]);
     refused(
-        &command(["search", "--device", "cpu"])
+        &command(["search", "--device", "cpu", "--library"])
             .arg(&library)
             .arg(&other)
             .output()
@@ -208,7 +212,7 @@ fn bad_files_are_noted_and_end_nothing() {
         &["silent"],
     );
     refused(
-        &command(["search"])
+        &command(["search", "--library"])
             .arg(&library)
             .arg("nothing.wav")
             .output()

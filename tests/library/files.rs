@@ -16,7 +16,7 @@ fn unlike_models_are_refused_with_both_hashes() {
     let stranger = folder.path().join("stranger.wav");
     wav(&stranger, RATE, &song(20, 1.0));
     let find = |model: Option<&Path>| {
-        let mut command = command(["search", "--device", "cpu"]);
+        let mut command = command(["search", "--device", "cpu", "--library"]);
         command.arg(&path).arg(&stranger);
         if let Some(model) = model {
             command.arg("--model").arg(model);
@@ -63,7 +63,11 @@ fn unlike_models_are_refused_with_both_hashes() {
     .unwrap();
     refused(&find(None), 1, &["format 2"]);
     refused(
-        &command(["search"]).arg(&root).arg("00.wav").output().unwrap(),
+        &command(["search", "--library"])
+            .arg(&root)
+            .arg("00.wav")
+            .output()
+            .unwrap(),
         1,
         &["is no library"],
     );

@@ -143,7 +143,7 @@ fn what_is_no_file_is_never_opened() {
     for (path, what) in [(pipe.as_path(), "named pipe"), (Path::new("/dev/zero"), "device")] {
         let output = embed_command(path, &run, &library).output().unwrap();
         refused(&output, 1, &[&format!("it is a {what}, not a file")]);
-        let output = command(["search", "--device", "cpu"])
+        let output = command(["search", "--device", "cpu", "--library"])
             .arg(&library)
             .arg(path)
             .output()

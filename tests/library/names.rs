@@ -6,6 +6,7 @@ use super::*;
 fn searched(library: &Path, query: &Path, list: &Path) -> (String, String, String) {
     let output = command(["search", "--device", "cpu", "--fold", "0", "--m3u"])
         .arg(list)
+        .arg("--library")
         .arg(library)
         .arg(query)
         .output()
@@ -84,13 +85,13 @@ fn no_name_breaks_a_line_or_reaches_the_terminal() {
     assert!(list.contains("/50 % #1 é 例.wav\n"), "{list}");
 
     // errors, too
-    let missing = command(["search"])
+    let missing = command(["search", "--library"])
         .arg(&library)
         .arg("no\n\u{1b}[31m.wav")
         .output()
         .unwrap();
     refused(&missing, 1, &["no\\n\\u001b[31m.wav"]);
-    let output = command(["search", "--json", "--device", "cpu"])
+    let output = command(["search", "--json", "--device", "cpu", "--library"])
         .arg(&library)
         .arg(&query)
         .output()
@@ -159,6 +160,7 @@ fn files_that_are_gone_are_marked_and_not_played() {
         fs::write(&list, kept).unwrap();
         let output = command(["search", "--m3u"])
             .arg(&list)
+            .arg("--library")
             .arg(&library)
             .arg("02.wav")
             .output()

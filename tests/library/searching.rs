@@ -74,7 +74,11 @@ fn copies_are_folded_and_the_query_is_left_out() {
 
     // on the command line
     let command = |arguments: &[&str]| {
-        let output = command(["search"]).arg(&path).args(arguments).output().unwrap();
+        let output = command(["search", "--library"])
+            .arg(&path)
+            .args(arguments)
+            .output()
+            .unwrap();
         done(&output)
     };
     let table = command(&["00.wav", "--focus", "drums=2,bass", "--count", "30"]);
@@ -110,7 +114,7 @@ fn copies_are_folded_and_the_query_is_left_out() {
         (["00.wav", "--fold", "NaN"], "--fold"),
     ] {
         refused(
-            &program::command(["search"])
+            &program::command(["search", "--library"])
                 .arg(&path)
                 .args(arguments)
                 .output()
@@ -274,7 +278,7 @@ fn ten_thousand_files_are_searched_in_no_time() {
         let searched = searching.elapsed();
         assert_eq!(found.matches.len(), 10);
         let started = Instant::now();
-        let output = command(["search"])
+        let output = command(["search", "--library"])
             .arg(&root)
             .args(["00005.flac", "--focus", "drums"])
             .output()

@@ -112,7 +112,7 @@ fn earlier_and_copied_libraries_are_brought_up_to_date() {
         }
     });
     // it can be searched as it is
-    let found = command(["search", "--device", "cpu"])
+    let found = command(["search", "--device", "cpu", "--library"])
         .arg(&library)
         .arg("00.wav")
         .output()

@@ -13,7 +13,7 @@ use crate::{
     models::Last,
     tape::Parameter,
     train::{
-        Checkpoint, Network, Run, TrainError,
+        Checkpoint, Network, Saved, TrainError, real,
         recipe::{Model, Part, Recipe, Task, of},
     },
 };
@@ -205,10 +205,10 @@ fn no_tensor(given: &Given<'_>, place: Home, parameter: &Parameter) -> TrainErro
 
 impl Opened {
     fn new(folder: &Path) -> Result<Self, TrainError> {
-        let run = Run::open(folder)?;
-        let checkpoint = Checkpoint::read(&run.newest_best())?;
-        let folder = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.into());
-        Ok(Opened { folder, checkpoint })
+        Ok(Opened {
+            folder: real(folder),
+            checkpoint: Saved::open(folder)?.checkpoint()?,
+        })
     }
 
     fn parent(&self) -> Parent {

@@ -10,6 +10,7 @@ use std::{
     path::Path,
 };
 
+use half::f16;
 use safetensors::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 
@@ -85,22 +86,34 @@ pub struct Snapshot {
 }
 
 struct Tensor {
+    layout: Flat,
     shape: Vec<usize>,
     values: Vec<f32>,
+    /// Whether it is written in 16 bits.
+    half: bool,
 }
 
 impl View for &Tensor {
     fn dtype(&self) -> Dtype {
-        Dtype::F32
+        match self.half {
+            true => Dtype::F16,
+            false => Dtype::F32,
+        }
     }
     fn shape(&self) -> &[usize] {
         &self.shape
     }
     fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Owned(self.values.iter().flat_map(|value| value.to_le_bytes()).collect())
+        let values = self.values.iter();
+        Cow::Owned(match self.half {
+            true => values
+                .flat_map(|&value| f16::from_f32(value).to_le_bytes())
+                .collect(),
+            false => values.flat_map(|value| value.to_le_bytes()).collect(),
+        })
     }
     fn data_len(&self) -> usize {
-        4 * self.values.len()
+        self.values.len() * if self.half { 2 } else { 4 }
     }
 }
 
@@ -146,6 +159,16 @@ impl Snapshot {
         self
     }
 
+    /// Rounds weights to 16-bit floats. Running statistics stay as they are, since a variance may be too small or too
+    /// large for these; so does a tensor with a weight that is too large.
+    pub fn halved(mut self) -> Self {
+        let fits = |value: &f32| f16::from_f32(*value).is_finite();
+        for (_, tensor) in &mut self.tensors {
+            tensor.half = tensor.layout != Flat::Statistics && tensor.values.iter().all(fits);
+        }
+        self
+    }
+
     /// Writes a checkpoint, whole or not at all.
     ///
     /// # Errors
@@ -178,7 +201,13 @@ fn copy(
             None => vec![0.0; len],
         };
         let shape = parameter.shape.dims().to_vec();
-        tensors.push((format!("{prefix}{}", parameter.name), Tensor { shape, values }));
+        let tensor = Tensor {
+            layout,
+            shape,
+            values,
+            half: false,
+        };
+        tensors.push((format!("{prefix}{}", parameter.name), tensor));
     }
     Ok(())
 }
@@ -197,7 +226,15 @@ impl Checkpoint {
     /// [`TrainError::Io`]; [`TrainError::Checkpoint`] for a file that is cut short, is not a safetensors file, or
     /// was not written by stemwise, or by a version with another format.
     pub fn read(path: &Path) -> Result<Self, TrainError> {
-        let file = Weights::read(path)?;
+        Self::of(Weights::read(path)?)
+    }
+
+    /// The same of bytes that are part of the program; `place` is what errors call them.
+    pub(super) fn built_in(place: &Path, bytes: &'static [u8]) -> Result<Self, TrainError> {
+        Self::of(Weights::of(place, bytes.into())?)
+    }
+
+    fn of(file: Weights) -> Result<Self, TrainError> {
         let failed = |message: String| file.refused(message);
         let state = file.metadata(METADATA_KEY).ok_or_else(|| {
             failed(format!(
@@ -226,6 +263,11 @@ impl Checkpoint {
     /// BLAKE3 hash of the file.
     pub fn hash(&self) -> String {
         blake3::hash(self.file.bytes()).to_hex().to_string()
+    }
+
+    /// Whether it has all that training goes on with. What was [exported](super::exchange::export) is of weights alone.
+    fn is_whole(file: &SafeTensors<'_>) -> bool {
+        file.names().into_iter().any(|name| name.starts_with(OPTIMIZER))
     }
 
     /// Names of the weights and running statistics in it, sorted.
@@ -281,13 +323,14 @@ impl Checkpoint {
     /// # Errors
     /// [`TrainError::Checkpoint`], naming some that are missing, surplus or of another shape.
     pub(crate) fn check(&self, parameters: &Parameters) -> Result<(), TrainError> {
-        self.check_architecture(&self.file.tensors()?, parameters)
+        let file = self.file.tensors()?;
+        self.check_architecture(&file, parameters, Self::is_whole(&file))
     }
 
     fn put(&self, session: &mut Session, moments: bool) -> Result<(), TrainError> {
         let file = self.file.tensors()?;
         let parameters = session.parameters();
-        self.check_architecture(&file, parameters)?;
+        self.check_architecture(&file, parameters, moments || Self::is_whole(&file))?;
 
         let mut flats: Vec<(Flat, Flat, &str)> = [Flat::Parameters, Flat::Frozen, Flat::Statistics]
             .map(|flat| (flat, flat, ""))
@@ -317,10 +360,18 @@ impl Checkpoint {
         Ok(())
     }
 
-    fn check_architecture(&self, file: &SafeTensors<'_>, parameters: &Parameters) -> Result<(), TrainError> {
-        let mut expected: Vec<(String, &Parameter)> =
-            parameters.iter().map(|p| (p.name.clone(), p)).collect();
-        for (_, prefix) in MOMENTS {
+    /// Compares names and shapes: of a `whole` checkpoint, those too that only training needs.
+    fn check_architecture(
+        &self,
+        file: &SafeTensors<'_>,
+        parameters: &Parameters,
+        whole: bool,
+    ) -> Result<(), TrainError> {
+        let lasting = parameters
+            .iter()
+            .filter(|p| whole || !p.name.starts_with(TARGETS));
+        let mut expected: Vec<(String, &Parameter)> = lasting.map(|p| (p.name.clone(), p)).collect();
+        for (_, prefix) in MOMENTS.into_iter().filter(|_| whole) {
             let trainable = parameters.iter().filter(|p| p.role == Role::Trainable);
             expected.extend(trainable.map(|p| (format!("{prefix}{}", p.name), p)));
         }

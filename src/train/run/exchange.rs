@@ -25,6 +25,15 @@ use crate::{
 const WEIGHTS: &str = "model.safetensors";
 const RECIPE: &str = "recipe.toml";
 
+/// How [`export`] writes weights.
+#[derive(Clone, Copy, Debug)]
+pub struct ExportOptions<'a> {
+    /// What the card says of their licence.
+    pub licence: &'a str,
+    /// Rounds them to [16-bit floats](Snapshot::halved), for a file of half the size.
+    pub half: bool,
+}
+
 /// What [`export`] writes.
 #[derive(Clone, Debug)]
 pub struct Export {
@@ -37,11 +46,11 @@ pub struct Export {
 }
 
 /// Writes a run's best weights into the new folder `out`, without what only training needs, and beside them a model
-/// card and the recipe. `licence` is what the card says of the weights'.
+/// card and the recipe. The file has all that a use of the model needs: verbs take it where they take a run.
 ///
 /// # Errors
 /// [`TrainError::Run`] if the run has no checkpoint, or the folder is not empty; what reading and writing give.
-pub fn export(folder: &Path, out: &Path, licence: &str) -> Result<Export, TrainError> {
+pub fn export(folder: &Path, out: &Path, options: ExportOptions<'_>) -> Result<Export, TrainError> {
     let run = Run::open(folder)?;
     let path = run.newest_best();
     if !path.is_file() {
@@ -68,14 +77,14 @@ pub fn export(folder: &Path, out: &Path, licence: &str) -> Result<Export, TrainE
         card: out.join("README.md"),
         recipe: out.join(RECIPE),
     };
-    Snapshot::take(&mut session, state.clone())?
-        .weights_only()
-        .write(&files.weights)?;
+    let weights = Snapshot::take(&mut session, state.clone())?.weights_only();
+    let weights = if options.half { weights.halved() } else { weights };
+    weights.write(&files.weights)?;
     let bytes = fs::read(&files.weights).map_err(TrainError::io("read", &files.weights))?;
     let recipe = toml::to_string(&state.recipe).map_err(|e| TrainError::setting("recipe", e.to_string()))?;
     write_atomically(&files.recipe, |file| file.write_all(recipe.as_bytes()))?;
     let hash = blake3::hash(&bytes).to_hex();
-    let card = card(&run, &state, &network, hash.as_str(), licence)?;
+    let card = card(&run, &state, &network, hash.as_str(), options)?;
     write_atomically(&files.card, |file| file.write_all(card.as_bytes()))?;
     Ok(files)
 }
@@ -96,7 +105,7 @@ fn card(
     state: &State,
     network: &Network,
     hash: &str,
-    licence: &str,
+    ExportOptions { licence, half }: ExportOptions<'_>,
 ) -> Result<String, TrainError> {
     let recipe = &state.recipe;
     let mut text = format!(
@@ -112,6 +121,9 @@ fn card(
     }
     for (part, values) in network.parts() {
         line(&format!("Parameters, {part}"), &values.to_string());
+    }
+    if half {
+        line("Weights", "16-bit floats, running statistics 32-bit ones");
     }
     line("Updates", &state.step.to_string());
     if let Some((step, score)) = state.schedule.best {

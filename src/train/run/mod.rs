@@ -1,17 +1,21 @@
 //! A run's folder: config, record, log and checkpoints, and weights that come from elsewhere or go there. It knows what
 //! is written and read, and nothing of how it came about. Start reading at [`Run`].
 
+mod built_in;
 pub mod checkpoint;
 mod config;
 pub mod exchange;
 mod log;
+mod saved;
 pub mod tensorboard;
 mod trained;
 mod weights;
 
+pub use built_in::BuiltIn;
 pub use checkpoint::Checkpoint;
 pub use config::RunConfig;
 pub(crate) use log::{Line, Log};
+pub(crate) use saved::{Saved, real};
 pub(crate) use trained::Trained;
 
 use std::{
@@ -119,9 +123,7 @@ impl Run {
         let corpora = [&mut config.corpus].into_iter().chain(&mut config.renderings);
         let paths = corpora.chain(&mut config.from);
         for path in paths.chain(&mut config.recipe.data.judgements) {
-            if let Ok(absolute) = fs::canonicalize(&*path) {
-                *path = absolute;
-            }
+            *path = real(path);
         }
         let run = Run {
             folder: folder.into(),

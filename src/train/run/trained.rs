@@ -2,15 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Checkpoint, Run};
+use super::Saved;
 use crate::{
     gpu::Device,
     tape::Session,
     train::{Network, TrainError},
 };
 
-/// A run's network on a device, with its weights.
+/// A trained network on a device, with its weights.
 pub(crate) struct Trained {
+    /// The run's folder, or what else [names it](Saved).
     pub folder: PathBuf,
     pub network: Network,
     pub session: Session,
@@ -19,7 +20,7 @@ pub(crate) struct Trained {
 }
 
 impl Trained {
-    /// Loads the best checkpoint of the run in `folder` (without one, the newest); or, `untrained`, the weights that it
+    /// Loads the best checkpoint of the run in `folder` (without one, the newest), or what else it names; or, `untrained`, the weights that it
     /// started from. `fits` refuses a network that is of no use.
     ///
     /// # Errors
@@ -30,17 +31,12 @@ impl Trained {
         untrained: bool,
         fits: impl FnOnce(&Network) -> Result<(), E>,
     ) -> Result<Self, E> {
-        let run = Run::open(folder)?;
-        let recipe = &run.config.recipe;
+        let saved = Saved::open(folder)?;
+        let recipe = &saved.recipe;
         fits(&Network::outline(recipe)?)?;
-        let path = run.newest_best();
-        let checkpoint = match (untrained, path.is_file()) {
-            (true, _) => None,
-            (false, true) => Some(Checkpoint::read(&path)?),
-            (false, false) => {
-                let folder = folder.into();
-                return Err(TrainError::Untrained { folder }.into());
-            }
+        let checkpoint = match untrained {
+            true => None,
+            false => Some(saved.checkpoint()?),
         };
         let network = match &checkpoint {
             Some(checkpoint) => Network::of(recipe, checkpoint)?,

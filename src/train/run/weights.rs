@@ -1,6 +1,7 @@
 //! Files of weights: safetensors, which may come from anywhere. Nothing in them is believed before it was looked at.
 
 use std::{
+    borrow::Cow,
     fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
@@ -23,7 +24,7 @@ const DAMAGED: &str = "it is damaged, cut short or not a safetensors file. Copy 
 /// A file that was read, and whose tensors lie within it.
 pub(super) struct Weights {
     path: PathBuf,
-    bytes: Vec<u8>,
+    bytes: Cow<'static, [u8]>,
 }
 
 impl Weights {
@@ -50,6 +51,14 @@ impl Weights {
         let memory = bytes.try_reserve_exact(rest);
         memory.map_err(|_| failed()(io::ErrorKind::OutOfMemory.into()))?;
         file.read_to_end(&mut bytes).map_err(failed())?;
+        Self::of(path, bytes.into())
+    }
+
+    /// A file whose bytes are here already; `path` is what errors call it.
+    ///
+    /// # Errors
+    /// [`TrainError::Checkpoint`] for what is not a safetensors file.
+    pub fn of(path: &Path, bytes: Cow<'static, [u8]>) -> Result<Self, TrainError> {
         let path = path.to_path_buf();
         let weights = Weights { path, bytes };
         weights.tensors()?;

@@ -24,7 +24,7 @@ use stemwise::{
 };
 
 use crate::{
-    common::{small, untrained},
+    common::{EXPORT, small, untrained},
     soundfont::sine_font,
 };
 
@@ -196,7 +196,7 @@ pub fn checkpoint(folder: &Path) -> Vec<Vec<u8>> {
 pub fn weights(folder: &Path) -> Vec<Vec<u8>> {
     let out = folder.join("exported");
     if !out.is_dir() {
-        export(&run(folder), &out, "none").unwrap();
+        export(&run(folder), &out, EXPORT).unwrap();
     }
     let exported = fs::read(out.join("model.safetensors")).unwrap();
     let file = safetensors::SafeTensors::deserialize(&exported).unwrap();

@@ -1,5 +1,7 @@
 //! `stemwise demo`
 
+mod built_in;
+
 use std::{path::PathBuf, time::Instant};
 
 use clap::Args;
@@ -8,6 +10,7 @@ use super::{bar, device::DeviceArguments, output::say, recipe::RecipeArguments, 
 use crate::{
     corpus::Instrument,
     generate::synth::{SynthOptions, synthesise},
+    train::BuiltIn,
 };
 
 /// The least that makes every protocol possible.
@@ -32,6 +35,9 @@ const SETTINGS: [&str; 5] = [
 
 #[derive(Args)]
 pub struct Arguments {
+    /// Songs of your own, to be separated and compared by the models that are built in
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
     /// Folder for corpus, runs, evaluations and the report; what is finished there is kept
     #[arg(long, value_name = "DIR", default_value = "stemwise-demo")]
     out: PathBuf,
@@ -43,6 +49,10 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let started = Instant::now();
     let corpus = arguments.out.join("corpus");
     bar::counted("tracks synthesised", |count| synthesise(&corpus, &CORPUS, count))?;
+    if BuiltIn::THERE || !arguments.files.is_empty() {
+        built_in::run(&arguments, &corpus)?;
+        say("Now for models of your own:")?;
+    }
     reproduce::run(&reproduce::Arguments {
         rows: ROWS.map(String::from).to_vec(),
         corpus,
