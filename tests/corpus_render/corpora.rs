@@ -261,3 +261,32 @@ fn arranged_pieces_are_played_by_others_and_keep_their_names() {
         );
     }
 }
+
+#[test]
+fn a_table_decides_the_splits_and_what_is_rendered() {
+    let mut workshop = Workshop::new(&[("a/b.mid", band(1)), ("c.mid", band(2)), ("d.mid", band(3))]);
+    let table = workshop.folder.path().join("table.tsv");
+    fs::write(
+        &table,
+        "split\tpath\ntest\ta/b.mid\ntrain\td.mid\ntrain\tgone.mid\n",
+    )
+    .unwrap();
+    workshop.options.list = Some(read_split_list(&table).unwrap());
+    let summary = workshop.render();
+    assert_eq!((summary.written, summary.splits), (2, [1, 0, 1]));
+    let told: Vec<_> = summary
+        .notices
+        .iter()
+        .map(|n| (n.source.as_str(), n.skipped))
+        .collect();
+    assert_eq!(told, [("c.mid", true), ("gone.mid", true)]);
+    let tracks = workshop.tracks();
+    let splits = tracks
+        .iter()
+        .map(|track| (metadata(track).lmd_midi_dir, track.split));
+    let wanted = [
+        ("a/b.mid".to_string(), Split::Test),
+        ("d.mid".into(), Split::Train),
+    ];
+    assert_eq!(splits.collect::<BTreeMap<_, _>>(), BTreeMap::from(wanted));
+}

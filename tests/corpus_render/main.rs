@@ -26,7 +26,7 @@ use stemwise::{
         check::check,
         midi::{read_content_hash, read_note_times, read_tempo},
     },
-    generate::render::{RenderEvent, RenderOptions, Summary, render},
+    generate::render::{RenderEvent, RenderOptions, Summary, read_split_list, render},
 };
 const RATE: f64 = 44_100.0;
 

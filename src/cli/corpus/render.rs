@@ -11,7 +11,7 @@ use crate::{
         output::{name, note, say},
     },
     corpus::Instrument,
-    generate::render::{Notice, RenderEvent, RenderOptions, Summary, render},
+    generate::render::{Notice, RenderEvent, RenderOptions, Summary, read_split_list, render},
 };
 
 #[derive(Args)]
@@ -34,6 +34,9 @@ pub struct Arguments {
     /// Weights of training, validation and test
     #[arg(long, default_value = "70,15,15", value_parser = shares, value_name = "A,B,C")]
     splits: [u32; 3],
+    /// Table (CSV or TSV) with the columns 'path', below the folder of MIDI files, and 'split'; only what it names
+    #[arg(long, value_name = "FILE", conflicts_with = "splits")]
+    split_list: Option<PathBuf>,
     /// Loudness of a mix in LUFS; less where it would peak above -1 dBFS
     #[arg(long, default_value_t = RenderOptions::default().loudness, value_name = "LUFS", allow_negative_numbers = true)]
     loudness: f64,
@@ -59,10 +62,12 @@ fn shares(text: &str) -> Result<[u32; 3], String> {
 }
 
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let list = arguments.split_list.as_deref().map(read_split_list).transpose()?;
     let options = RenderOptions {
         seed: arguments.seed,
         seconds: arguments.seconds,
         shares: arguments.splits,
+        list,
         loudness: arguments.loudness,
         effects: arguments.effects,
         require: arguments.require,

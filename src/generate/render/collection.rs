@@ -1,7 +1,7 @@
 //! The MIDI files of a folder, and what becomes of each.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
 };
@@ -55,6 +55,9 @@ impl Collection {
     ) -> Result<Option<Self>, CorpusError> {
         let found = find(folder, root)?;
         let files: Vec<(String, PathBuf)> = found.files.into_iter().collect();
+        let named = options.list.iter().flatten().map(|(source, _)| source);
+        let there: BTreeSet<&String> = files.iter().map(|(source, _)| source).collect();
+        let lost: Vec<String> = named.filter(|source| !there.contains(source)).cloned().collect();
         let (done, total) = (AtomicUsize::new(0), files.len());
         let outlines: Vec<Option<Result<Outline, String>>> = files
             .par_iter()
@@ -75,6 +78,9 @@ impl Collection {
         for (source, reason) in found.unread {
             collection.skip(source, reason);
         }
+        for source in lost {
+            collection.skip(source, "the table of splits names it, but it is not there".into());
+        }
         let mut seen: BTreeMap<[u8; 32], String> = BTreeMap::new();
         for ((source, path), outline) in files.into_iter().zip(outlines) {
             let Some(outline) = outline else { return Ok(None) };
@@ -89,6 +95,14 @@ impl Collection {
                     continue;
                 }
             };
+            let split = match &options.list {
+                None => Some(split(content, options.shares)),
+                Some(list) => list.get(&source).copied(),
+            };
+            let Some(split) = split else {
+                collection.skip(source, "the table of splits does not name it".into());
+                continue;
+            };
             if let Some(instrument) = lacks {
                 collection.skip(source, format!("it has no {instrument}"));
             } else if let Some(first) = seen.get(&content) {
@@ -102,7 +116,7 @@ impl Collection {
                 seen.insert(content, source.clone());
                 collection.entries.push(Entry {
                     number: 0,
-                    split: split(content, options.shares),
+                    split,
                     source,
                     path,
                     content,

@@ -17,8 +17,12 @@ mod find;
 mod font;
 mod perform;
 mod piece;
+mod split_list;
+
+pub use split_list::read_split_list;
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     sync::{
@@ -52,6 +56,10 @@ pub struct RenderOptions {
     pub seconds: f64,
     /// Weights of training, validation and test: a piece's split is decided by a hash of its notes.
     pub shares: [u32; 3],
+    /// Instead of `shares`, the split of each file by its path below the collection; files that are not named are left
+    /// out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub list: Option<BTreeMap<String, Split>>,
     /// Integrated loudness of a mix in LUFS, −60 to −5; quieter where it would peak above −1 dBFS.
     pub loudness: f64,
     /// Whether stems have the reverberation and chorus that their channels ask for.
@@ -73,6 +81,7 @@ impl Default for RenderOptions {
             seed: 0,
             seconds: 600.0,
             shares: [70, 15, 15],
+            list: None,
             loudness: -13.0,
             effects: false,
             require: Vec::new(),
