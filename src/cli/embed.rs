@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     describe::Describer,
-    library::{EmbedOptions, Progress, Summary, embed},
+    library::{EmbedOptions, Library, Progress, Summary, embed, export},
     train::BuiltIn,
 };
 
@@ -47,6 +47,9 @@ pub struct Arguments {
     /// Read every file and compare its content, even where it seems to be unchanged
     #[arg(long)]
     pub verify: bool,
+    /// Write the library's vectors there, too: drums.npy and so on, and files.csv, a line for each row
+    #[arg(long, value_name = "DIR")]
+    pub export: Option<PathBuf>,
     /// Files that are decoded at once [default: one a processor, at most 4]
     #[arg(long, value_name = "N")]
     pub jobs: Option<NonZeroUsize>,
@@ -91,7 +94,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         &observe,
     );
     bar.finish_and_clear();
-    report(&library, &summary?)
+    report(&library, &summary?)?;
+    if let Some(folder) = &arguments.export {
+        let rows = export(&Library::open(&library)?, folder)?;
+        say(format!("{rows} rows written to {}", name(folder)))?;
+    }
+    Ok(())
 }
 
 fn report(folder: &Path, summary: &Summary) -> anyhow::Result<()> {

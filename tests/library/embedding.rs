@@ -330,3 +330,49 @@ fn only_what_changed_is_described() {
     let summary = again(true);
     assert_eq!((counts(&summary), summary.spared.len()), ((0, 0, 0, 0, 7), 1));
 }
+
+/// Silence has no row; the others stand in the order of their paths, as NumPy's format 1.0 says.
+#[test]
+fn vectors_are_exported_as_numpy_reads_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let music = music(folder.path(), 3);
+    wav(&music.join("a silence.wav"), 44_100, &[0.0; 60_000]);
+    let (run, library, out) = (
+        model(folder.path(), 1),
+        folder.path().join("library"),
+        folder.path().join("vectors"),
+    );
+    let mut command = embed_command(&music, &run, &library);
+    let output = command.arg("--export").arg(&out).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let library = Library::open(&library).unwrap();
+    let rows: Vec<_> = library
+        .entries()
+        .iter()
+        .filter_map(|entry| Some((entry, library.row(entry)?)))
+        .collect();
+    assert_eq!((rows.len(), library.entries().len()), (3, 4));
+    let mut from = 0;
+    for subspace in &library.header().subspaces {
+        let bytes = fs::read(out.join(format!("{}.npy", subspace.instrument))).unwrap();
+        assert_eq!(&bytes[..8], b"\x93NUMPY\x01\0");
+        let length = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+        let (header, values) = bytes.split_at(length);
+        assert_eq!((length % 64, header.last()), (0, Some(&b'\n')));
+        let shape = format!("'shape': (3, {})", subspace.dimensions);
+        assert!(String::from_utf8_lossy(header).contains(&shape));
+        let to = from + subspace.dimensions;
+        let wanted = rows.iter().flat_map(|(_, row)| &row[from..to]);
+        let wanted: Vec<u8> = wanted.flat_map(|value| value.to_le_bytes()).collect();
+        assert_eq!(values, wanted);
+        from = to;
+    }
+    let table = fs::read_to_string(out.join("files.csv")).unwrap();
+    let lines: Vec<&str> = table.lines().collect();
+    assert_eq!(lines.len(), 4);
+    assert!(lines[0].starts_with("path,seconds,drums sounds,"));
+    for (line, (entry, _)) in lines[1..].iter().zip(&rows) {
+        let wanted = format!("{},{},,,,,", entry.file.path.display(), entry.seconds);
+        assert_eq!(*line, wanted, "this model does not say what sounds");
+    }
+}

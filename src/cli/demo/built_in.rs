@@ -77,6 +77,7 @@ fn neighbours(arguments: &Arguments, corpus: &Path, library: &Path) -> anyhow::R
         out: Some(library.into()),
         prune: false,
         verify: false,
+        export: None,
         jobs: None,
         device: arguments.device.clone(),
     })?;
