@@ -14,7 +14,7 @@ mkdir -p "$folder"
 cd "$folder"
 for package in $packages; do
     [ -e "$package" ] && continue
-    mkdir -p .part
+    rm -rf .part && mkdir .part # what an interrupted run left
     (cd .part && apt-get download -q "$package") || { echo "$package: not to be had here, left out" >&2; continue; }
     mkdir -p .part/files
     dpkg-deb --fsys-tarfile .part/*.deb | tar -x -C .part/files --wildcards '*.ogg' '*/copyright' || true
