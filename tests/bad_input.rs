@@ -273,7 +273,7 @@ fn unknown_devices_and_misuse() {
         all
     };
     for arguments in [
-        vec!["separate", song, "--out", "x"],
+        vec!["separate", "--out", "x"],
         vec!["train", "separator", "--out", "x"],
         vec!["train", "separator"],
         train(&["separator", "--instrument", "kazoo"]),
