@@ -11,19 +11,16 @@ use std::{
 };
 
 use common::{
-    EXPORT, SMALL, prepared,
+    SMALL, prepared,
     program::{command, done, refused, stemwise, text},
     small,
 };
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use stemwise::{
     corpus::Instrument,
-    describe::{Describer, Heard},
     generate::synth::{SynthOptions, synthesise},
     gpu::Device,
     train::{
-        self, Checkpoint, Network, RunConfig, TrainError,
-        exchange::ExportOptions,
+        Checkpoint, Network, RunConfig, TrainError,
         pipeline::{Standing, stages},
         recipe::{OWN, Overrides, RECIPES},
     },
@@ -355,121 +352,6 @@ fn a_loss_that_is_no_number_is_explained() {
     );
 }
 
-/// Weights as others save them: in half the width, or in twice.
-#[test]
-fn weights_of_other_widths_come_in() {
-    let folder = tempfile::tempdir().unwrap();
-    let recipe = small("clean", Some(Instrument::Bass), &[]);
-    // numbers that all of these hold
-    let coarse = |_: &str, values: &mut [f32]| {
-        values
-            .iter_mut()
-            .for_each(|value| *value = half::bf16::from_f32(*value).to_f32());
-    };
-    let run = common::untrained(&folder.path().join("run"), &recipe, coarse);
-    let files = train::exchange::export(&run, &folder.path().join("out"), EXPORT).unwrap();
-    let bytes = fs::read(&files.weights).unwrap();
-    let whole = SafeTensors::deserialize(&bytes).unwrap();
-    let path = folder.path().join("foreign.safetensors");
-    let as_others = |dtype: Dtype, change: &dyn Fn(&str, f32) -> f64| {
-        let tensors = whole.iter().map(|(name, tensor)| {
-            let values = tensor
-                .data()
-                .as_chunks()
-                .0
-                .iter()
-                .map(|bytes| f32::from_le_bytes(*bytes));
-            let data: Vec<u8> = values
-                .map(|value| change(name, value))
-                .flat_map(|value| match dtype {
-                    Dtype::F16 => half::f16::from_f64(value).to_le_bytes().to_vec(),
-                    Dtype::BF16 => half::bf16::from_f64(value).to_le_bytes().to_vec(),
-                    Dtype::F64 => value.to_le_bytes().to_vec(),
-                    _ => (value as i64).to_le_bytes().to_vec(),
-                })
-                .collect();
-            (name.to_string(), tensor.shape().to_vec(), data)
-        });
-        let tensors: Vec<_> = tensors.collect();
-        let views = tensors.iter().map(|(name, shape, data)| {
-            (
-                name.as_str(),
-                TensorView::new(dtype, shape.clone(), data).unwrap(),
-            )
-        });
-        fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
-    };
-    let import = |to: &str| {
-        let (path, out) = (path.to_str().unwrap(), folder.path().join(to));
-        let mut command = command([
-            "import",
-            path,
-            "--recipe",
-            "clean",
-            "--instrument",
-            "bass",
-            "--out",
-        ]);
-        command.arg(&out);
-        for setting in SMALL {
-            command.args(["--set", setting]);
-        }
-        (command.output().unwrap(), out)
-    };
-    let same = |_: &str, value: f32| f64::from(value);
-    let before = Checkpoint::read(&run.join("last.safetensors")).unwrap();
-    for dtype in [Dtype::F16, Dtype::BF16, Dtype::F64] {
-        as_others(dtype, &same);
-        let (output, out) = import(&format!("{dtype:?}"));
-        done(&output);
-        let note = text(&output.stderr);
-        assert!(note.contains(&format!("({dtype:?}) were converted")), "{note}");
-        let after = Checkpoint::read(&out.join("last.safetensors")).unwrap();
-        for parameter in Network::new(&recipe).unwrap().parameters.iter() {
-            let of = |c: &Checkpoint| c.tensor(&parameter.name, &parameter.shape).unwrap();
-            let pairs = of(&before).into_iter().zip(of(&after));
-            // 11 bits of the smallest numbers of all, which only 16-bit floats round
-            let off = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-            assert!(
-                off <= if dtype == Dtype::F16 { 2f32.powi(-25) } else { 0.0 },
-                "{dtype:?}: {off}"
-            );
-        }
-    }
-    let spoilt = |with: f64| {
-        move |name: &str, value: f32| match name {
-            "encoder.1.conv.weight" => with,
-            _ => f64::from(value),
-        }
-    };
-    for (dtype, with, says) in [
-        (Dtype::F64, 1e300, "beyond what 32-bit floats hold"),
-        (Dtype::F16, f64::NAN, "NaN"),
-        (
-            Dtype::I64,
-            0.0,
-            "whole numbers (I64), no weights: save it as float32",
-        ),
-    ] {
-        as_others(dtype, &spoilt(with));
-        let (output, out) = import("no");
-        refused(&output, 1, &["foreign.safetensors", says]);
-        assert!(!out.exists());
-    }
-
-    // what was killed before its weights were written is done again, and what was trained is kept
-    as_others(Dtype::F16, &same);
-    let (output, out) = import("killed");
-    done(&output);
-    let whole = fs::read(out.join("last.safetensors")).unwrap();
-    refused(&import("killed").0, 1, &["there is a run already"]);
-    fs::remove_file(out.join("last.safetensors")).unwrap();
-    fs::write(out.join(".partial-x"), "half").unwrap();
-    done(&import("killed").0);
-    assert!(fs::read(out.join("last.safetensors")).unwrap() == whole);
-    assert!(!out.join(".partial-x").exists());
-}
-
 /// Without any of Clean, there is nothing that all instruments' network could learn from: said so, not as if it could
 /// be named.
 #[test]
@@ -500,102 +382,4 @@ fn a_pipeline_without_any_instrument_says_so() {
         ],
     );
     assert!(!text(&output.stderr).contains("--from"));
-}
-
-/// Weights go out to others and come back: the same numbers, and what does not fit is named.
-#[test]
-fn weights_go_out_and_come_back() {
-    let folder = tempfile::tempdir().unwrap();
-    let recipe = small("clean", Some(Instrument::Bass), &[]);
-    let run = common::untrained(&folder.path().join("run"), &recipe, |_, _| {});
-    let out = folder.path().join("out");
-    let files = train::exchange::export(&run, &out, EXPORT).unwrap();
-    let card = fs::read_to_string(&files.card).unwrap();
-    let hash = blake3_of(&files.weights);
-    assert!(
-        card.contains("license: cc-by-4.0") && card.contains(&hash) && card.contains("clean of bass"),
-        "{card}"
-    );
-    assert!(
-        train::exchange::export(&run, &out, EXPORT).is_err(),
-        "the folder is taken"
-    );
-
-    let back = train::exchange::import(&files.weights, &recipe, &folder.path().join("back")).unwrap();
-    let (a, b) = (
-        Checkpoint::read(&run.join("last.safetensors")).unwrap(),
-        Checkpoint::read(&back.run.last()).unwrap(),
-    );
-    for parameter in Network::new(&recipe).unwrap().parameters.iter() {
-        let of = |c: &Checkpoint| c.tensor(&parameter.name, &parameter.shape).unwrap();
-        assert_eq!(of(&a), of(&b), "{}", parameter.name);
-    }
-    assert!(a.weights() == b.weights() && !a.weights().is_empty());
-
-    let refused = |recipe| {
-        let error = train::exchange::import(&files.weights, &recipe, &folder.path().join("no")).unwrap_err();
-        assert!(!folder.path().join("no").exists());
-        error.to_string()
-    };
-    let wide = refused(small("clean", Some(Instrument::Bass), &["network.width=0.25"]));
-    assert!(
-        wide.contains("'encoder.0.conv.weight' is [2, 1, 5, 5] instead of [4, 1, 5, 5]"),
-        "{wide}"
-    );
-    let other = refused(small("separator", Some(Instrument::Bass), &[]));
-    assert!(
-        other.contains("'encoder.5.norm.weight' is missing") && other.contains("more"),
-        "{other}"
-    );
-}
-
-/// In 16-bit floats they take half the room, and describe as before: each weight is off by up to 2⁻¹¹ of itself, and so
-/// is what a layer gives, so that the vectors of length one that ten layers give are off by some thousandths.
-#[test]
-fn half_the_bits_describe_the_same() {
-    let folder = tempfile::tempdir().unwrap();
-    let recipe = small("contrast", None, &["data.pieces=2"]);
-    let run = common::untrained(&folder.path().join("run"), &recipe, |_, _| {});
-    let exported = |name: &str, half: bool| {
-        let options = ExportOptions { half, ..EXPORT };
-        train::exchange::export(&run, &folder.path().join(name), options).unwrap()
-    };
-    let (whole, half) = (exported("whole", false), exported("half", true));
-    let size = |path: &Path| {
-        let bytes = fs::read(path).unwrap();
-        let header = u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
-        (bytes.len() - 8 - header) as f64
-    };
-    let ratio = size(&half.weights) / size(&whole.weights);
-    assert!((0.5..0.55).contains(&ratio), "{ratio}");
-    let card = fs::read_to_string(&half.card).unwrap();
-    assert!(
-        card.contains("16-bit floats") && card.contains(&blake3_of(&half.weights)),
-        "{card}"
-    );
-
-    let sound: Vec<i16> = common::noise(22_050)
-        .iter()
-        .map(|x| (x * 20_000.0) as i16)
-        .collect();
-    let describe = |place: &Path| {
-        let mut describer = Describer::load(&[place.into()], &Device::Cpu).unwrap();
-        describer.describe(&[Heard::Mix(&sound)], sound.len()).unwrap()
-    };
-    let of_run = describe(&run);
-    assert!(
-        describe(&whole.weights) == of_run,
-        "an exported file is the run's equal"
-    );
-    let of_half = describe(&half.weights);
-    let dimensions = recipe.network.dimensions;
-    for (a, b) in of_run.chunks(dimensions).zip(of_half.chunks(dimensions)) {
-        let off: f32 = a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f32>().sqrt();
-        assert!(off > 0.0 && off < 0.01, "{off}");
-    }
-}
-
-fn blake3_of(path: &Path) -> String {
-    // the file's own bytes, hashed by the library that the card names
-    blake3::hash(&fs::read(path).unwrap()).to_hex().to_string()
 }

@@ -43,7 +43,7 @@ pub struct Arguments {
     /// Give stems the reverberation and chorus that the pieces ask for
     #[arg(long)]
     effects: bool,
-    /// Only pieces with all of these, as drums,bass
+    /// Only pieces that are written for all of these, as drums,bass
     #[arg(long, value_delimiter = ',', value_name = "INSTRUMENTS")]
     require: Vec<Instrument>,
     /// At most this many pieces

@@ -30,10 +30,11 @@ const KITS: &[u8] = &[0, 8, 16, 24, 25, 32, 40];
 /// What a channel plays while it has a program.
 type Voice = (Channel, u8);
 
-/// What is known of a voice.
+/// The notes of a voice.
 #[derive(Default)]
-struct Range {
-    notes: u64,
+struct Notes {
+    count: u64,
+    /// The sum of their keys.
     keys: u64,
 }
 
@@ -64,8 +65,8 @@ pub(super) fn arrange(bytes: &[u8], seed: u64, content: [u8; 32]) -> Result<Vec<
 }
 
 /// The voices that are no drums.
-fn voices(smf: &Smf) -> BTreeMap<Voice, Range> {
-    let mut voices: BTreeMap<Voice, Range> = BTreeMap::new();
+fn voices(smf: &Smf) -> BTreeMap<Voice, Notes> {
+    let mut voices: BTreeMap<Voice, Notes> = BTreeMap::new();
     let mut playing = Playing::new(smf);
     for (_, track, index) in in_order(smf) {
         let Some((channel, message)) = playing.hear(track, &smf.tracks[track][index].kind) else {
@@ -73,9 +74,9 @@ fn voices(smf: &Smf) -> BTreeMap<Voice, Range> {
         };
         match message {
             MidiMessage::NoteOn { key, vel } if vel > 0 && !playing.parts.is_drum(channel) => {
-                let range = voices.entry((channel, playing.program(channel))).or_default();
-                range.notes += 1;
-                range.keys += u64::from(key.as_int());
+                let played = voices.entry((channel, playing.program(channel))).or_default();
+                played.count += 1;
+                played.keys += u64::from(key.as_int());
             }
             _ => {}
         }
@@ -116,9 +117,9 @@ impl Playing {
 }
 
 impl Arrangement {
-    fn draw(voices: &BTreeMap<Voice, Range>, random: &mut ChaCha8Rng) -> Self {
+    fn draw(voices: &BTreeMap<Voice, Notes>, random: &mut ChaCha8Rng) -> Self {
         let is_bass = |&(_, program): &Voice| Instrument::of_program(program.into()) == Instrument::Bass;
-        let height = |voice: &Voice| voices[voice].keys as f64 / voices[voice].notes as f64;
+        let height = |voice: &Voice| voices[voice].keys as f64 / voices[voice].count as f64;
         let (mut basses, mut others): (Vec<Voice>, Vec<Voice>) = voices.keys().partition(|v| is_bass(v));
         if basses.is_empty() && others.len() > 1 {
             let lowest = (0..others.len()).min_by(|&a, &b| height(&others[a]).total_cmp(&height(&others[b])));

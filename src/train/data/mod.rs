@@ -1,5 +1,5 @@
-//! What a run hears: its pieces, which examples are drawn from them (`draw`, `contrast`, `mixes`, `judged`), and how a batch is
-//! written into the memory that the device takes it from (`example`, `loader`). It knows a step's inputs by their
+//! What a run hears: its pieces, which examples are drawn from them (`draw`, `contrast`, `mixes`, `judged`), and how a
+//! batch is written into the memory that the device takes it from (`example`, `loader`). It knows a step's inputs by their
 //! handles, and nothing of the loop. Start reading at [`Data::open`].
 
 mod contrast;

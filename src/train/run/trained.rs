@@ -20,8 +20,8 @@ pub(crate) struct Trained {
 }
 
 impl Trained {
-    /// Loads the best checkpoint of the run in `folder` (without one, the newest), or what else it names; or, `untrained`, the weights that it
-    /// started from. `fits` refuses a network that is of no use.
+    /// Loads the best checkpoint of the run in `folder` (without one, the newest), or what else it names; or,
+    /// `untrained`, the weights that it started from. `fits` refuses a network that is of no use.
     ///
     /// # Errors
     /// What `fits` gives; [`TrainError::Untrained`] without a checkpoint; what reading and the device give.
