@@ -1,6 +1,6 @@
 //! Whether settings can be used, and go together.
 
-use super::{Best, Model, Part, Recipe, Stems, Task};
+use super::{Best, Model, Part, Recipe, Reconstruct, Stems, Task};
 use crate::{tape::HISTORY_STEPS, train::TrainError};
 
 /// The most updates of a run: their micro-batches are counted in 32 bits, as random numbers are.
@@ -180,6 +180,10 @@ impl Recipe {
         if loss.l1 > 0.0 && matches!(task, Task::Triplets | Task::Judgements) && !reconstructs {
             let message = "only a separator or decoders have an L1 loss: leave it 0";
             return Err(TrainError::setting("loss.l1", message));
+        }
+        if loss.reconstruct == Reconstruct::Condition && !parts.contains(&Part::Decoders) {
+            let message = "only Direct's decoders reconstruct several stems: use \"all\"";
+            return Err(TrainError::setting("loss.reconstruct", message));
         }
         if loss.norm > 0.0 && (model.of_one_instrument() || *task != Task::Triplets) {
             let message = "the norm loss is for triplets of all instruments: leave it 0";

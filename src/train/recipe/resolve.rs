@@ -177,7 +177,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::train::recipe::{Model, Part, Task};
+    use crate::train::recipe::{Model, Part, Reconstruct, Task};
 
     fn set(assignments: &[&str]) -> Overrides {
         Overrides::set(assignments).of(Some(Instrument::Bass))
@@ -224,11 +224,24 @@ mod tests {
         assert_eq!((ft.loss.l1, ft.loss.triplet, ft.loss.margin), (1.0, 1.0, 0.2));
         assert!(!ft.freezes(Part::Separator));
         assert!(resolve("cascade", &set(&[])).unwrap().freezes(Part::Separator));
+        let reconst = resolve("direct-reconst", &Overrides::default()).unwrap();
+        assert_eq!(reconst.loss.reconstruct, Reconstruct::Condition);
         let norm = resolve("direct-norm", &Overrides::default()).unwrap();
         assert_eq!(
             (norm.training.batch, norm.loss.norm, norm.training.epoch),
             (32, 0.1, 5000)
         );
+    }
+
+    /// Runs of earlier versions go on as they began.
+    #[test]
+    fn what_a_file_does_not_say_is_as_it_was() {
+        let recipe = resolve("direct-reconst", &Overrides::default()).unwrap();
+        let printed = toml::to_string(&recipe).unwrap();
+        let before = printed.replace("reconstruct = \"condition\"\n", "");
+        assert_ne!(before, printed);
+        let before: Recipe = toml::from_str(&before).unwrap();
+        assert_eq!(before.loss.reconstruct, Reconstruct::All);
     }
 
     #[test]

@@ -239,6 +239,9 @@ pub struct Loss {
     pub triplet: f32,
     /// Weight of the L1 of separated or reconstructed stems.
     pub l1: f32,
+    /// Which stems Direct's decoders reconstruct of a triplet.
+    #[serde(default)]
+    pub reconstruct: Reconstruct,
     /// Weight of the norm loss.
     pub norm: f32,
     /// Temperature of the contrast.
@@ -247,6 +250,17 @@ pub struct Loss {
     /// Weight of the loss of what sounds, beside contrast.
     #[serde(default = "presence")]
     pub presence: f32,
+}
+
+/// Which stems Direct's decoders reconstruct of each member of a triplet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reconstruct {
+    /// That of the instrument that the triplet holds for: the published code.
+    Condition,
+    /// All five.
+    #[default]
+    All,
 }
 
 // What recipes of earlier versions do not say: as in `defaults.toml`.
