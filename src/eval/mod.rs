@@ -11,7 +11,6 @@
 
 mod agreement;
 mod correlation;
-mod draw;
 mod error;
 mod evaluate;
 mod identification;
@@ -28,6 +27,8 @@ mod record;
 mod separation;
 mod setup;
 mod what;
+
+use crate::corpus::draw;
 
 pub use agreement::Agreed;
 pub use correlation::{Correlations, Distances, Triangle, correlation};

@@ -53,7 +53,7 @@ pub fn prepared(root: &Path, store: PathBuf) -> PathBuf {
 }
 
 /// What makes any recipe small: networks of an eighth of the width on a small transform, three epochs of 8 updates.
-pub const SMALL: [&str; 15] = [
+pub const SMALL: [&str; 16] = [
     "seed=7",
     "front_end.stft_size=256",
     "front_end.stft_hop=128",
@@ -67,6 +67,7 @@ pub const SMALL: [&str; 15] = [
     "training.learning_rate=1e-3",
     "training.plateau=0",
     "training.validation=3",
+    "training.validation_seconds=0",
     "training.knn_seconds=0.5",
     "training.knn_segments=6",
 ];

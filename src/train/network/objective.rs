@@ -46,6 +46,8 @@ pub(crate) struct Inputs {
     /// What is heard, in 16 bits, `[items, sources, samples]` ([`Tape::pcm16`]). The items are one block for each role:
     /// all anchors, all positives, all negatives.
     pub heard: Var,
+    /// Samples of an item.
+    pub samples: usize,
     /// The others.
     pub fed: Vec<(Var, Feed)>,
     /// Whether one of them needs [`Batch::sounding`].
@@ -68,9 +70,14 @@ impl Network {
         let recipe = &self.recipe;
         let items = items_per_example(recipe) * examples;
         let mut tape = self.tape(mode);
-        let sources = tape.pcm16("instruments", [items, self.sources(), recipe.segment_samples()]);
+        let samples = match mode {
+            Mode::Train => recipe.segment_samples(),
+            Mode::Evaluate => recipe.validation_samples(),
+        };
+        let sources = tape.pcm16("instruments", [items, self.sources(), samples]);
         let mut inputs = Inputs {
             heard: sources,
+            samples,
             fed: Vec::new(),
             listens: false,
         };

@@ -115,7 +115,7 @@ impl Network {
         Ok(step)
     }
 
-    /// The same loss without dropout and with running statistics, for a batch of `examples`.
+    /// The same loss without dropout and with running statistics, for a batch of `examples` of the length of validation.
     ///
     /// # Errors
     /// What recording gives.

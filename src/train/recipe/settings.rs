@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     audio::Stft,
-    corpus::Instrument,
+    corpus::{Instrument, cast::Preset},
     listening::{Aspect, Criterion, Share, SplitBy},
     models::{Last, SUBSPACES},
     train::TrainError,
@@ -310,6 +310,9 @@ pub struct Training {
     pub warmup: u32,
     /// Examples to validate on after every epoch, rounded up to whole batches.
     pub validation: usize,
+    /// Length of the segments that the validation loss is taken on, in seconds; 0: that of training.
+    #[serde(default)]
+    pub validation_seconds: f64,
     /// What the best checkpoint is chosen by.
     pub best: Best,
     /// Length of the segments of the nearest-neighbour score, in seconds.
@@ -347,10 +350,20 @@ pub enum Decay {
 pub enum Best {
     /// The least validation loss.
     Loss,
-    /// The highest nearest-neighbour score.
+    /// The highest nearest-neighbour score, of segments of normal pieces.
     Knn,
+    /// The highest nearest-neighbour score of pseudo musical pieces: MES-Pseudo on the validation split.
+    #[serde(rename = "knn-pseudo")]
+    KnnPseudo,
     /// The newest.
     Last,
+}
+
+impl Best {
+    /// Whether it is a nearest-neighbour score.
+    pub fn asks_neighbours(self) -> bool {
+        matches!(self, Best::Knn | Best::KnnPseudo)
+    }
 }
 
 impl Model {
@@ -412,6 +425,28 @@ impl Recipe {
     /// Length of a training segment in samples.
     pub fn segment_samples(&self) -> usize {
         self.samples(self.data.segment_seconds)
+    }
+
+    /// Length of a segment that the validation loss is taken on, in samples.
+    pub fn validation_samples(&self) -> usize {
+        match self.training.validation_seconds {
+            0.0 => self.segment_samples(),
+            seconds => self.samples(seconds),
+        }
+    }
+
+    /// How many examples are validated on at a time where `examples` are trained on: no more samples.
+    pub fn validation_examples(&self, examples: usize) -> usize {
+        let training = examples * self.segment_samples();
+        (training / self.validation_samples().max(1)).clamp(1, examples.max(1))
+    }
+
+    /// The protocol that its pseudo pieces are made by.
+    pub fn pseudo_preset(&self) -> Preset {
+        match self.model {
+            Model::Hashizume => Preset::H25,
+            _ => Preset::I25,
+        }
     }
 
     /// Whether a part is frozen.
