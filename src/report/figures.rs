@@ -79,9 +79,9 @@ pub(super) fn figures(found: &Found) -> Result<(Vec<EvaluationFigures>, bool), S
 fn row(figures: &Figures, keep: f64) -> Result<Row, SoundError> {
     let instrument = figures.instrument.name();
     let pictures = [
-        (&figures.pieces, Coloured::ByPiece),
-        (&figures.pseudo, Coloured::ByTarget),
-        (&figures.pseudo, Coloured::ByRest),
+        (&figures.pieces, Coloured::Piece),
+        (&figures.pseudo, Coloured::Target),
+        (&figures.pseudo, Coloured::Rest),
     ];
     let pictures = pictures
         .into_iter()

@@ -54,13 +54,13 @@ pub(super) struct Key {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Coloured {
     /// Colour the piece that gives the instrument, shape the one that gives the rest.
-    ByBoth,
+    Both,
     /// The only piece that is heard.
-    ByPiece,
+    Piece,
     /// The piece that gives the instrument.
-    ByTarget,
+    Target,
     /// The piece that gives the rest.
-    ByRest,
+    Rest,
 }
 
 #[derive(Serialize)]
@@ -84,7 +84,7 @@ pub(super) fn pictures(found: &Found) -> (Vec<Pictures>, bool) {
     let of_evaluation = found.evaluations.iter().map(|evaluation| {
         let pictures = evaluation.evaluation.pictures.iter();
         let pictures = pictures
-            .filter_map(|(instrument, points)| picture(instrument.name(), points, keep, Coloured::ByBoth));
+            .filter_map(|(instrument, points)| picture(instrument.name(), points, keep, Coloured::Both));
         Pictures {
             recipe: evaluation.recipe(),
             detail: evaluation.folder.display().to_string(),
@@ -174,24 +174,24 @@ impl Coloured {
     /// Colour and shape of a mark, by the places of its pieces.
     fn kinds(self, target: usize, rest: usize) -> (usize, usize) {
         match self {
-            Coloured::ByBoth => (target % KINDS, rest % KINDS),
-            Coloured::ByPiece | Coloured::ByTarget => kinds(target),
-            Coloured::ByRest => kinds(rest),
+            Coloured::Both => (target % KINDS, rest % KINDS),
+            Coloured::Piece | Coloured::Target => kinds(target),
+            Coloured::Rest => kinds(rest),
         }
     }
 
     fn what(self) -> Option<&'static str> {
         match self {
-            Coloured::ByBoth => None,
-            Coloured::ByPiece => Some("whole pieces"),
-            Coloured::ByTarget => Some("pseudo pieces, by the piece that gives the instrument"),
-            Coloured::ByRest => Some("pseudo pieces, by the piece that gives the rest"),
+            Coloured::Both => None,
+            Coloured::Piece => Some("whole pieces"),
+            Coloured::Target => Some("pseudo pieces, by the piece that gives the instrument"),
+            Coloured::Rest => Some("pseudo pieces, by the piece that gives the rest"),
         }
     }
 
     fn title(self, instrument: &str, Point { target, other, .. }: &Point) -> String {
         match self {
-            Coloured::ByPiece => format!("Track{target:05}"),
+            Coloured::Piece => format!("Track{target:05}"),
             _ => format!("{instrument} of Track{target:05}, rest of Track{other:05}"),
         }
     }
@@ -213,15 +213,15 @@ impl Coloured {
             (Some(colour), shape)
         };
         match self {
-            Coloured::ByBoth => vec![
+            Coloured::Both => vec![
                 legend(format!("{instrument} of"), targets, &|place| {
                     (Some(place % KINDS), 0)
                 }),
                 legend("rest of".into(), others, &|place| (None, place % KINDS)),
             ],
-            Coloured::ByPiece => vec![legend("piece".into(), targets, &alone)],
-            Coloured::ByTarget => vec![legend(format!("{instrument} of"), targets, &alone)],
-            Coloured::ByRest => vec![legend("rest of".into(), others, &alone)],
+            Coloured::Piece => vec![legend("piece".into(), targets, &alone)],
+            Coloured::Target => vec![legend(format!("{instrument} of"), targets, &alone)],
+            Coloured::Rest => vec![legend("rest of".into(), others, &alone)],
         }
     }
 }
@@ -243,7 +243,7 @@ mod tests {
             x: f64::NAN,
             ..point(0)
         });
-        let whole = picture("bass", &points, 1.0, Coloured::ByBoth).unwrap();
+        let whole = picture("bass", &points, 1.0, Coloured::Both).unwrap();
         assert_eq!((whole.points.len(), whole.all), (100, 100));
         assert_eq!(whole.points[1].title, "bass of Track00008, rest of Track00030");
         let keys: Vec<usize> = whole.legends.iter().map(|legend| legend.keys.len()).collect();
@@ -254,9 +254,9 @@ mod tests {
             let within = 0.0..=SIZE;
             assert!(within.contains(&x) && within.contains(&y), "{x} {y}");
         }
-        let thin = picture("bass", &points, 0.25, Coloured::ByBoth).unwrap();
+        let thin = picture("bass", &points, 0.25, Coloured::Both).unwrap();
         assert_eq!(thin.points.len(), 25);
-        assert!(picture("bass", &points[100..], 1.0, Coloured::ByBoth).is_none());
+        assert!(picture("bass", &points[100..], 1.0, Coloured::Both).is_none());
     }
 
     #[test]
@@ -278,10 +278,10 @@ mod tests {
                 .map(|key| (key.colour.unwrap(), key.shape));
             (marks, keys.collect::<Vec<_>>())
         };
-        let (marks, keys) = looks(Coloured::ByRest);
+        let (marks, keys) = looks(Coloured::Rest);
         assert_eq!(marks, keys);
         assert_eq!((keys[0], keys[10], keys[39]), ((0, 0), (0, 1), (9, 3)));
-        let (marks, keys) = looks(Coloured::ByTarget);
+        let (marks, keys) = looks(Coloured::Target);
         assert_eq!(keys, (0..10).map(|colour| (colour, 0)).collect::<Vec<_>>());
         assert!((0..40).all(|i| marks[i] == keys[i / 4]));
     }
