@@ -23,9 +23,10 @@ use stemwise::{
 
 /// The fixtures, and the recipes that minimise what each was made for. Recipes of one row differ in what they start
 /// from and in what they hear, not in what they do with it.
-const STAGES: [(&str, &[&str]); 14] = [
+const STAGES: [(&str, &[&str]); 15] = [
     ("separator", &["separator"]),
     ("separator-joint", &["separator-joint"]),
+    ("separator-joint-bands", &["separator-joint"]),
     ("clean", &["clean", "clean-paft"]),
     (
         "cascade",
@@ -366,6 +367,11 @@ fn the_network_of_hashizume_without_the_norm_loss() {
 #[test]
 fn one_separator_for_all() {
     follow("separator-joint");
+}
+
+#[test]
+fn one_separator_for_all_that_hears_bands() {
+    follow("separator-joint-bands");
 }
 
 #[test]

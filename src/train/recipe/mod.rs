@@ -16,6 +16,6 @@ pub(super) use keys::{misfit, no_toml};
 pub use resolve::{Overrides, resolve};
 pub(super) use settings::of;
 pub use settings::{
-    Best, Data, Decay, FrontEnd, Loss, Model, NetworkSettings, Part, Precision, Recipe, Sampling, Stems,
-    Task, Training, Triplets,
+    Best, Data, Decay, ErrorOf, FrontEnd, Loss, Model, NetworkSettings, Part, Precision, Recipe, Sampling,
+    Stems, Task, Training, Triplets,
 };

@@ -125,6 +125,9 @@ pub struct NetworkSettings {
     /// Whether contrast's vectors pass a batch norm before they are brought to length one.
     #[serde(default)]
     pub centred: bool,
+    /// Frequency bands that the separator of all instruments hears, in decibels, and masks; 0: bins, as they are.
+    #[serde(default)]
+    pub bands: usize,
 }
 
 /// What the network hears.
@@ -170,6 +173,9 @@ pub struct Data {
     /// For the separator of all instruments, the share of training mixes whose every stem is of a piece of its own.
     #[serde(default)]
     pub remix: f64,
+    /// For contrast, the share of mixes in which all stems but one are from one place of one piece.
+    #[serde(default)]
+    pub coherent: f64,
     /// File of judgements, for tasks that learn from them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judgements: Option<std::path::PathBuf>,
@@ -241,12 +247,26 @@ pub struct Loss {
     pub l1: f32,
     /// Weight of the norm loss.
     pub norm: f32,
+    /// What the separator of all instruments minimises.
+    #[serde(default)]
+    pub error: ErrorOf,
     /// Temperature of the contrast.
     #[serde(default = "temperature")]
     pub temperature: f32,
     /// Weight of the loss of what sounds, beside contrast.
     #[serde(default = "presence")]
     pub presence: f32,
+}
+
+/// What an error is summed up as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ErrorOf {
+    /// `mean |error|`.
+    #[default]
+    Absolute,
+    /// `√(mean error²)` of each segment and stem.
+    Root,
 }
 
 // What recipes of earlier versions do not say: as in `defaults.toml`.
