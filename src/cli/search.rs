@@ -198,7 +198,7 @@ fn show(library: &Library, found: &Found<'_>) -> anyhow::Result<()> {
         let gone = if is_gone(near.entry) { " (gone)" } else { "" };
         let lacks = match near.lacks.as_slice() {
             [] => String::new(),
-            lacks => format!(" (hardly any {})", names(lacks)),
+            lacks => format!(" (hardly any {})", listed(lacks)),
         };
         row.push(format!("{}{gone}{lacks}{like}", near.entry.file.path.display()));
         rows.push(row);
@@ -273,7 +273,7 @@ fn as_json(
     .to_string()
 }
 
-fn names(instruments: &[Instrument]) -> String {
+fn listed(instruments: &[Instrument]) -> String {
     let names = instruments.iter().map(|instrument| instrument.name());
     names.collect::<Vec<_>>().join(", ")
 }
