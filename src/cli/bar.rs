@@ -141,6 +141,17 @@ impl Training {
             Event::Untaught { instrument } => self.line(format!(
                 "no run of 'clean' was given for {instrument}: it is left out of what is heard"
             )),
+            Event::FewTargets { instrument, targets: 0, .. } => self.line(format!(
+                "the validation split has too few pieces for pseudo pieces of {instrument}: checkpoints are chosen by others"
+            )),
+            Event::FewTargets {
+                instrument,
+                targets,
+                asked,
+            } => self.line(format!(
+                "pseudo pieces to choose checkpoints by: {targets} pieces give {instrument}, not {asked}; the validation split \
+                 has no more"
+            )),
             Event::MicroBatches { batch, examples } => self.line(format!(
                 "a batch of {batch} does not fit the memory: {examples} at a time, batch statistics are of those"
             )),

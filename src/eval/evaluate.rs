@@ -160,6 +160,7 @@ pub fn is_of(evaluation: &Evaluation, options: &EvaluateOptions, device: &Device
         across: evaluation.across.clone(),
         distances: evaluation.distances.clone(),
         pictures: evaluation.pictures.clone(),
+        figures: evaluation.figures.clone(),
         ..empty
     };
     Ok(asked == *evaluation)
@@ -171,7 +172,7 @@ pub(super) struct Task<'a> {
     device: &'a Device,
     pub stop: &'a AtomicBool,
     progress: &'a dyn Fn(Progress<'_>),
-    runs: Vec<Saved>,
+    pub runs: Vec<Saved>,
     pub what: Vec<What>,
     pub source: Source,
     classes: TempoClasses,
@@ -259,6 +260,7 @@ impl<'a> Task<'a> {
             across: Vec::new(),
             distances: Vec::new(),
             pictures: Vec::new(),
+            figures: Vec::new(),
         })
     }
 
@@ -272,6 +274,10 @@ impl<'a> Task<'a> {
             };
             evaluation.identity = Some(describer.identity().to_string());
             self.described(&mut describer, evaluation, &mut errors)?;
+            // of weights that are not kept there are none
+            if !untrained {
+                self.pictured(&mut describer, evaluation, &mut errors)?;
+            }
         }
         if self.what.contains(&What::Sdr) {
             let windows = WindowOptions::default();

@@ -146,7 +146,7 @@ fn pieces(
 }
 
 /// Places in a picture, one a vector.
-fn places(vectors: Embeddings<'_>, seed: u64) -> Result<Vec<[f64; 2]>, EvalError> {
+pub(super) fn places(vectors: Embeddings<'_>, seed: u64) -> Result<Vec<[f64; 2]>, EvalError> {
     let usual = TsneOptions::default();
     // a picture of few points needs fewer neighbours
     let perplexity = usual.perplexity.min((vectors.len() - 1) as f64 / 3.0);

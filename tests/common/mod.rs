@@ -68,6 +68,7 @@ pub const SMALL: [&str; 16] = [
     "training.learning_rate=1e-3",
     "training.plateau=0",
     "training.validation=3",
+    "training.validation_seconds=0",
     "training.knn_seconds=0.5",
     "training.knn_segments=6",
 ];

@@ -6,6 +6,7 @@ mod contrast;
 mod draw;
 mod example;
 mod judged;
+mod knn;
 pub mod loader;
 mod micro;
 mod mixes;
@@ -16,20 +17,21 @@ pub(crate) use judged::{JudgementTable, judgements_hash};
 pub(crate) use micro::MicroBatches;
 
 use contrast::Contrasts;
-use draw::{Draw, Sampled, TRAIN, VALIDATION};
+use draw::{Draw, Sampled, TRAIN};
 use judged::{Judged, Lesson};
+pub(crate) use knn::KnnData;
 use mixes::Mixes;
 
 use std::path::Path;
 
 use crate::{
     corpus::{
-        self, Catalogue, CorpusError, Instrument, Mix, PieceOptions, Pieces, Sampler, SamplerOptions, Source,
-        Split, TempoClasses,
+        self, CorpusError, Instrument, PieceOptions, Pieces, Sampler, SamplerOptions, Source, Split,
+        TempoClasses,
     },
     train::{
         Event, Observer, Parent, RunConfig, TrainError,
-        recipe::{Best, Model, Recipe, Sampling, Task},
+        recipe::{Model, Recipe, Sampling, Task},
     },
 };
 
@@ -49,19 +51,6 @@ pub(crate) struct Data {
     pub knn: Option<KnnData>,
 }
 
-/// Segments of the validation pieces, of the length for the nearest-neighbour score.
-pub(crate) struct KnnData {
-    pub pieces: Pieces,
-    /// By instrument.
-    pub segments: Vec<(Instrument, Vec<Segment>)>,
-}
-
-/// One such segment.
-pub(crate) struct Segment {
-    pub piece: u32,
-    pub item: Item,
-}
-
 impl Data {
     pub fn open(config: &RunConfig, parents: &[Parent], observer: Observer<'_>) -> Result<Self, TrainError> {
         let recipe = &config.recipe;
@@ -75,7 +64,7 @@ impl Data {
         let of_training = AUDIO_MEMORY / 2 / (1 + config.renderings.len() as u64);
         let mut sets = vec![
             pieces(Split::Train, len, of_training)?,
-            pieces(Split::Validation, len, AUDIO_MEMORY / 4)?,
+            pieces(Split::Validation, recipe.validation_samples(), AUDIO_MEMORY / 4)?,
         ];
         let mut hash = corpus.source.hash().map(str::to_string);
         let mut train = vec![TRAIN];
@@ -114,6 +103,7 @@ impl Data {
                     recipe.samples(training.knn_seconds),
                     AUDIO_MEMORY / 4,
                 )?,
+                observer,
             )?),
             false => None,
         };
@@ -221,39 +211,6 @@ fn sampled(
     Sampled::new(recipe, train, validation, taught, &|instrument, error| {
         observer(Event::LeftOut { instrument, error })
     })
-}
-
-impl KnnData {
-    fn new(recipe: &Recipe, pieces: Pieces) -> Result<Self, TrainError> {
-        let catalogue: &Catalogue = pieces.catalogue();
-        let options = SamplerOptions {
-            seed: 0,
-            batch: 1,
-            sampling: corpus::Sampling::Fresh,
-        };
-        let sampler = Sampler::new(catalogue.clone(), options)?;
-        let asked = recipe
-            .instrument
-            .map_or(Instrument::ALL.to_vec(), |instrument| vec![instrument]);
-        let playing = asked.into_iter().filter(|&i| !catalogue.usable(i).is_empty());
-        let segments = playing.map(|instrument| {
-            let drawn = sampler.validation_segments(instrument, recipe.training.knn_segments)?;
-            let segments = drawn.into_iter().map(|excerpt| Segment {
-                piece: excerpt.piece,
-                item: Item::of_mix(Mix::of_piece(excerpt.piece, excerpt.start), VALIDATION),
-            });
-            Ok((instrument, segments.collect()))
-        });
-        let segments = segments.collect::<Result<Vec<(Instrument, Vec<Segment>)>, TrainError>>()?;
-        if recipe.training.best == Best::Knn && segments.iter().all(|(_, segments)| segments.len() < 2) {
-            let message = format!(
-                "no two segments of {} s in the validation split: the best checkpoint cannot be chosen by them",
-                recipe.training.knn_seconds
-            );
-            return Err(TrainError::setting("training.knn_seconds", message));
-        }
-        Ok(KnnData { pieces, segments })
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Whether settings can be used, and go together.
 
-use super::{Best, ErrorOf, Model, Part, Recipe, Stems, Task};
+use super::{Best, ErrorOf, Model, Part, Recipe, Reconstruct, Stems, Task};
 use crate::{tape::HISTORY_STEPS, train::TrainError};
 
 /// The most updates of a run: their micro-batches are counted in 32 bits, as random numbers are.
@@ -85,6 +85,12 @@ impl Recipe {
         let least = if self.task == Task::Judgements { 0.0 } else { 1.0 };
         within("training.epoch", training.epoch as f64, least, 1e8)?;
         within("training.validation", training.validation as f64, 1.0, 1e6)?;
+        within(
+            "training.validation_seconds",
+            training.validation_seconds,
+            0.0,
+            600.0,
+        )?;
         within("training.knn_seconds", training.knn_seconds, 0.1, 600.0)?;
         within("training.knn_segments", training.knn_segments as f64, 0.0, 1e6)?;
         updates(training.epochs, training.epoch, training.batch)?;
@@ -118,10 +124,12 @@ impl Recipe {
         self.front_end.stft()?;
         let lengths = [
             ("data.segment_seconds", self.data.segment_seconds),
+            ("training.validation_seconds", self.training.validation_seconds),
             ("training.knn_seconds", self.training.knn_seconds),
         ];
         for (setting, seconds) in lengths {
-            if self.samples(seconds) < size {
+            let unset = setting == "training.validation_seconds" && seconds == 0.0;
+            if self.samples(seconds) < size && !unset {
                 let message = format!("{seconds} s is shorter than one window of the transform");
                 return Err(TrainError::setting(setting, message));
             }
@@ -200,6 +208,10 @@ impl Recipe {
             let message = "only a separator or decoders have an L1 loss: leave it 0";
             return Err(TrainError::setting("loss.l1", message));
         }
+        if loss.reconstruct == Reconstruct::Condition && !parts.contains(&Part::Decoders) {
+            let message = "only Direct's decoders reconstruct several stems: use \"all\"";
+            return Err(TrainError::setting("loss.reconstruct", message));
+        }
         if loss.norm > 0.0 && (model.of_one_instrument() || *task != Task::Triplets) {
             let message = "the norm loss is for triplets of all instruments: leave it 0";
             return Err(TrainError::setting("loss.norm", message));
@@ -232,7 +244,18 @@ impl Recipe {
             let message = "Clean hears stems alone: use \"clean\"";
             return Err(TrainError::setting("data.stems", message));
         }
-        if self.training.best == Best::Knn && (!model.embeds() || self.training.knn_segments == 0) {
+        let fixed = matches!(task, Task::Judgements | Task::Contrast);
+        if self.training.validation_seconds > 0.0 && fixed {
+            let message =
+                "judged segments, and the batches of contrast, are validated on as they are: leave it 0";
+            return Err(TrainError::setting("training.validation_seconds", message));
+        }
+        if self.training.best == Best::KnnPseudo && model.hears_stems() {
+            let message =
+                "Clean hears stems alone, for which pseudo pieces are no others: use \"knn\" or \"loss\"";
+            return Err(TrainError::setting("training.best", message));
+        }
+        if self.training.best.asks_neighbours() && (!model.embeds() || self.training.knn_segments == 0) {
             let message = "there is no nearest-neighbour score: use \"loss\", or training.knn_segments";
             return Err(TrainError::setting("training.best", message));
         }

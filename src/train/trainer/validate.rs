@@ -54,7 +54,7 @@ pub(crate) fn whole_batches(examples: &[Example], size: usize) -> impl Iterator<
 fn mean_loss(engine: &mut Engine, data: &Data) -> Result<f32, TrainError> {
     let writer = Writer::new(&engine.network, &engine.programs.evaluation.inputs, &data.sets);
     let (mut sum, mut batches) = (0.0, 0);
-    for examples in whole_batches(&data.validation, engine.programs.micro.examples) {
+    for examples in whole_batches(&data.validation, engine.programs.validated) {
         sum += f64::from(engine.evaluate(|slot| writer.write(&examples, slot))?);
         batches += 1;
     }
@@ -67,6 +67,7 @@ fn neighbours(engine: &mut Engine, knn: &KnnData) -> Result<BTreeMap<String, f32
         let items: Vec<_> = segments.iter().map(|segment| segment.item).collect();
         let values = engine.embed(&items, &knn.pieces)?;
         let labels: Vec<u32> = segments.iter().map(|segment| segment.piece).collect();
+        let groups: Option<Vec<u32>> = segments.iter().map(|segment| segment.pseudo).collect();
         let recipe = &engine.network.recipe;
         let embeddings = Embeddings::new(&values, recipe.dimensions())?;
         let embeddings = match recipe.model.of_one_instrument() {
@@ -79,8 +80,8 @@ fn neighbours(engine: &mut Engine, knn: &KnnData) -> Result<BTreeMap<String, f32
         };
         // a single segment has no neighbours
         if labels.len() > 1 {
-            let accuracy =
-                nearest_others(embeddings, NEIGHBOURS, None)?.accuracy(&labels, Ties::default())?;
+            let neighbours = nearest_others(embeddings, NEIGHBOURS, groups.as_deref())?;
+            let accuracy = neighbours.accuracy(&labels, Ties::default())?;
             scores.insert(instrument.to_string(), accuracy.share() as f32);
         }
     }

@@ -261,6 +261,7 @@ pub fn evaluation(_: &Path) -> Vec<Vec<u8>> {
             mix: triangle("AAAA"),
         }],
         pictures: Vec::new(),
+        figures: Vec::new(),
     };
     vec![json(&evaluation)]
 }
