@@ -26,6 +26,7 @@ use stemwise::{
 const STAGES: [(&str, &[&str]); 15] = [
     ("separator", &["separator"]),
     ("separator-joint", &["separator-joint"]),
+    ("separator-joint-bands", &["separator-joint"]),
     ("clean", &["clean", "clean-paft"]),
     (
         "cascade",
@@ -376,6 +377,11 @@ fn the_network_of_hashizume_without_the_norm_loss() {
 #[test]
 fn one_separator_for_all() {
     follow("separator-joint");
+}
+
+#[test]
+fn one_separator_for_all_that_hears_bands() {
+    follow("separator-joint-bands");
 }
 
 #[test]

@@ -59,6 +59,7 @@ pub const SMALL: [&str; 16] = [
     "front_end.stft_hop=128",
     "front_end.mels=40",
     "network.width=0.125",
+    "separator-joint:network.bands=40",
     "network.dimensions=8",
     "data.segment_seconds=0.5",
     "training.batch=2",

@@ -125,7 +125,7 @@ impl Network {
             }
             Model::JointSeparator => {
                 let build = &mut build.with(role(Part::Separator));
-                Nets::JointSeparator(JointSeparator::new(&recipe.separator(), build)?)
+                Nets::JointSeparator(JointSeparator::new(&recipe.joint_separator(), build)?)
             }
             Model::Extractor => {
                 let build = &mut build.with(role(Part::Extractor));

@@ -1,6 +1,6 @@
 //! Whether settings can be used, and go together.
 
-use super::{Best, Model, Part, Recipe, Reconstruct, Stems, Task};
+use super::{Best, ErrorOf, Model, Part, Recipe, Reconstruct, Stems, Task};
 use crate::{tape::HISTORY_STEPS, train::TrainError};
 
 /// The most updates of a run: their micro-batches are counted in 32 bits, as random numbers are.
@@ -59,6 +59,7 @@ impl Recipe {
         within("data.limit", data.limit as f64, 0.0, 1e9)?;
         within("data.pieces", data.pieces as f64, 2.0, 65_535.0)?;
         within("data.remix", data.remix, 0.0, 1.0)?;
+        within("data.coherent", data.coherent, 0.0, 1.0)?;
         within("data.gain", data.gain.into(), 0.0, 40.0)?;
         within("loss.temperature", loss.temperature.into(), 1e-3, 1e3)?;
         within("loss.presence", loss.presence.into(), 0.0, 1e6)?;
@@ -183,6 +184,24 @@ impl Recipe {
             let message =
                 "only the separator of all instruments learns from stems of several pieces: leave it 0";
             return Err(TrainError::setting("data.remix", message));
+        }
+        let ours = *model == Model::JointSeparator;
+        if !ours && self.network.bands > 0 {
+            let message = "only the separator of all instruments hears bands: leave it 0";
+            return Err(TrainError::setting("network.bands", message));
+        }
+        if ours && self.network.bands > 0 {
+            crate::signal::Bands::new(self.front_end.bins(), self.network.bands)
+                .map_err(|error| TrainError::setting("network.bands", error.to_string()))?;
+        }
+        if !ours && loss.error != ErrorOf::Absolute {
+            let message =
+                "only the separator of all instruments minimises another error: leave it 'absolute'";
+            return Err(TrainError::setting("loss.error", message));
+        }
+        if *model != Model::Contrast && self.data.coherent > 0.0 {
+            let message = "only contrast hears one stem among those of another piece: leave it 0";
+            return Err(TrainError::setting("data.coherent", message));
         }
         let reconstructs = parts.contains(&Part::Decoders) || *model == Model::Cascade;
         if loss.l1 > 0.0 && matches!(task, Task::Triplets | Task::Judgements) && !reconstructs {

@@ -17,6 +17,9 @@ pub struct Loss {
     pub reconstruct: Reconstruct,
     /// Weight of the norm loss.
     pub norm: f32,
+    /// What the separator of all instruments minimises.
+    #[serde(default)]
+    pub error: ErrorOf,
     /// Temperature of the contrast.
     #[serde(default = "temperature")]
     pub temperature: f32,
@@ -44,6 +47,17 @@ fn temperature() -> f32 {
 
 fn presence() -> f32 {
     0.1
+}
+
+/// What an error is summed up as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ErrorOf {
+    /// `mean |error|`.
+    #[default]
+    Absolute,
+    /// `√(mean error²)` of each segment and stem.
+    Root,
 }
 
 /// How long and how fast.

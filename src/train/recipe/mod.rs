@@ -14,7 +14,7 @@ mod settings;
 pub use builtin::{OWN, PRESETS, RECIPES};
 pub(super) use check::updates;
 pub(super) use keys::{misfit, no_toml};
-pub use learning::{Best, Decay, Loss, Precision, Reconstruct, Training};
+pub use learning::{Best, Decay, ErrorOf, Loss, Precision, Reconstruct, Training};
 pub use resolve::{Overrides, resolve};
 pub(super) use settings::of;
 pub use settings::{Data, FrontEnd, Model, NetworkSettings, Part, Recipe, Sampling, Stems, Task, Triplets};

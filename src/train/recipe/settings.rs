@@ -126,6 +126,9 @@ pub struct NetworkSettings {
     /// Whether contrast's vectors pass a batch norm before they are brought to length one.
     #[serde(default)]
     pub centred: bool,
+    /// Frequency bands that the separator of all instruments hears, in decibels, and masks; 0: bins, as they are.
+    #[serde(default)]
+    pub bands: usize,
 }
 
 /// What the network hears.
@@ -171,6 +174,9 @@ pub struct Data {
     /// For the separator of all instruments, the share of training mixes whose every stem is of a piece of its own.
     #[serde(default)]
     pub remix: f64,
+    /// For contrast, the share of mixes in which all stems but one are from one place of one piece.
+    #[serde(default)]
+    pub coherent: f64,
     /// File of judgements, for tasks that learn from them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judgements: Option<std::path::PathBuf>,
