@@ -53,7 +53,7 @@ pub fn prepared(root: &Path, store: PathBuf) -> PathBuf {
 }
 
 /// What makes any recipe small: networks of an eighth of the width on a small transform, three epochs of 8 updates.
-pub const SMALL: [&str; 16] = [
+pub const SMALL: [&str; 17] = [
     "seed=7",
     "front_end.stft_size=256",
     "front_end.stft_hop=128",
