@@ -216,7 +216,7 @@ mod tests {
         train::recipe::{Overrides, RECIPES, resolve},
     };
 
-    const TINY: [&str; 9] = [
+    const TINY: [&str; 10] = [
         "front_end.stft_size=256",
         "front_end.stft_hop=128",
         "front_end.mels=40",
@@ -224,6 +224,7 @@ mod tests {
         "network.dimensions=4",
         "data.segment_seconds=0.2",
         "training.batch=2",
+        "separator-joint:network.bands=40",
         "loss.triplet=0.5",
         "data.judgements=a.csv",
     ];
