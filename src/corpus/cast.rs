@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Catalogue, Excerpt, Instrument, Mix,
-    draw::{self, Draw, Stream},
+    draw::{self, Draw, Purpose},
 };
 
 /// Which paper's protocol.
@@ -122,7 +122,7 @@ impl Cast {
         [targets, others]: [usize; 2],
         seed: u64,
     ) -> Result<Self, TooFew> {
-        let mut draw = Draw::new(Stream::Pseudo, Some(target), seed);
+        let mut draw = Draw::new(Purpose::Pseudo, Some(target), seed);
         let all = 0..catalogue.pieces().len() as u32;
         let mut giving: Vec<u32> = all
             .clone()

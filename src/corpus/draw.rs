@@ -1,4 +1,5 @@
-//! What is drawn for a protocol: a function of the seed, the protocol and the instrument.
+//! What is drawn for a protocol: a function of the seed, the protocol and the instrument. Samples of training have random
+//! numbers of their own each: those of [`sample`](super::sample).
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -7,7 +8,7 @@ use super::{Catalogue, Excerpt, Instrument, Mix};
 
 /// What is drawn for: no two share random numbers.
 #[derive(Clone, Copy)]
-pub(crate) enum Stream {
+pub(crate) enum Purpose {
     Pieces = 1,
     Pseudo,
     Leak,
@@ -18,10 +19,10 @@ pub(crate) enum Stream {
 pub(crate) struct Draw(ChaCha8Rng);
 
 impl Draw {
-    pub fn new(stream: Stream, target: Option<Instrument>, seed: u64) -> Self {
+    pub fn new(purpose: Purpose, target: Option<Instrument>, seed: u64) -> Self {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());
-        key[8] = stream as u8;
+        key[8] = purpose as u8;
         key[9] = target.map_or(u8::MAX, |target| target as u8);
         Self(ChaCha8Rng::from_seed(key))
     }
@@ -77,7 +78,7 @@ fn consecutive(catalogue: &Catalogue, piece: u32) -> impl Iterator<Item = u64> {
 pub(crate) fn some(mut pieces: Vec<u32>, limit: Option<usize>, seed: u64) -> Vec<u32> {
     let limit = limit.unwrap_or(pieces.len());
     if pieces.len() > limit {
-        Draw::new(Stream::Pieces, None, seed).shuffle(&mut pieces);
+        Draw::new(Purpose::Pieces, None, seed).shuffle(&mut pieces);
         pieces.truncate(limit);
         pieces.sort_unstable();
     }

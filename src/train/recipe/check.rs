@@ -1,7 +1,7 @@
 //! Whether settings can be used, and go together.
 
 use super::{Best, ErrorOf, Model, Part, Recipe, Reconstruct, Stems, Task};
-use crate::{tape::HISTORY_STEPS, train::TrainError};
+use crate::{signal::Bands, tape::HISTORY_STEPS, train::TrainError};
 
 /// The most updates of a run: their micro-batches are counted in 32 bits, as random numbers are.
 const MOST_UPDATES: u32 = u32::MAX / HISTORY_STEPS as u32;
@@ -31,7 +31,10 @@ impl Recipe {
     pub fn check(&self) -> Result<(), TrainError> {
         self.check_ranges()?;
         self.check_transform()?;
-        self.check_model()
+        self.check_model()?;
+        self.check_own()?;
+        self.check_loss()?;
+        self.check_data()
     }
 
     fn check_ranges(&self) -> Result<(), TrainError> {
@@ -138,9 +141,7 @@ impl Recipe {
     }
 
     fn check_model(&self) -> Result<(), TrainError> {
-        let Recipe {
-            model, task, loss, ..
-        } = self;
+        let Recipe { model, task, .. } = self;
         if model.of_one_instrument() && self.instrument.is_none() {
             let message = "give --instrument drums, bass, piano, guitar or residuals";
             return Err(TrainError::setting("instrument", message));
@@ -149,13 +150,7 @@ impl Recipe {
             let message = format!("'{}' describes all instruments at once: leave it out", self.name);
             return Err(TrainError::setting("instrument", message));
         }
-        let parts: &[Part] = match model {
-            Model::Separator | Model::JointSeparator => &[Part::Separator],
-            Model::Extractor => &[Part::Extractor],
-            Model::Cascade => &[Part::Separator, Part::Extractor],
-            Model::Direct if self.network.decoders => &[Part::Encoder, Part::Decoders],
-            Model::Direct | Model::Hashizume | Model::Contrast => &[Part::Encoder],
-        };
+        let parts = self.parts();
         let least = 1 << self.hashizume().channels.len();
         if *model == Model::Hashizume && self.front_end.mels < least {
             let message = format!("this network halves them five times: use {least} or more");
@@ -180,29 +175,53 @@ impl Recipe {
             let message = format!("the model {model:?} cannot learn from {task:?}");
             return Err(TrainError::setting("task", message));
         }
-        if self.data.remix > 0.0 && *model != Model::JointSeparator {
+        Ok(())
+    }
+
+    /// The parts of its network.
+    fn parts(&self) -> &'static [Part] {
+        match self.model {
+            Model::Separator | Model::JointSeparator => &[Part::Separator],
+            Model::Extractor => &[Part::Extractor],
+            Model::Cascade => &[Part::Separator, Part::Extractor],
+            Model::Direct if self.network.decoders => &[Part::Encoder, Part::Decoders],
+            Model::Direct | Model::Hashizume | Model::Contrast => &[Part::Encoder],
+        }
+    }
+
+    /// What is for our own networks alone.
+    fn check_own(&self) -> Result<(), TrainError> {
+        let joint = self.model == Model::JointSeparator;
+        if self.data.remix > 0.0 && !joint {
             let message =
                 "only the separator of all instruments learns from stems of several pieces: leave it 0";
             return Err(TrainError::setting("data.remix", message));
         }
-        let ours = *model == Model::JointSeparator;
-        if !ours && self.network.bands > 0 {
+        if !joint && self.network.bands > 0 {
             let message = "only the separator of all instruments hears bands: leave it 0";
             return Err(TrainError::setting("network.bands", message));
         }
-        if ours && self.network.bands > 0 {
-            crate::signal::Bands::new(self.front_end.bins(), self.network.bands)
+        if joint && self.network.bands > 0 {
+            Bands::new(self.front_end.bins(), self.network.bands)
                 .map_err(|error| TrainError::setting("network.bands", error.to_string()))?;
         }
-        if !ours && loss.error != ErrorOf::Absolute {
+        if !joint && self.loss.error != ErrorOf::Absolute {
             let message =
                 "only the separator of all instruments minimises another error: leave it 'absolute'";
             return Err(TrainError::setting("loss.error", message));
         }
-        if *model != Model::Contrast && self.data.coherent > 0.0 {
+        if self.model != Model::Contrast && self.data.coherent > 0.0 {
             let message = "only contrast hears one stem among those of another piece: leave it 0";
             return Err(TrainError::setting("data.coherent", message));
         }
+        Ok(())
+    }
+
+    fn check_loss(&self) -> Result<(), TrainError> {
+        let Recipe {
+            model, task, loss, ..
+        } = self;
+        let parts = self.parts();
         let reconstructs = parts.contains(&Part::Decoders) || *model == Model::Cascade;
         if loss.l1 > 0.0 && matches!(task, Task::Triplets | Task::Judgements) && !reconstructs {
             let message = "only a separator or decoders have an L1 loss: leave it 0";
@@ -236,6 +255,12 @@ impl Recipe {
             };
             return Err(TrainError::setting(setting, message));
         }
+        Ok(())
+    }
+
+    /// What is heard, and what the best checkpoint is chosen by.
+    fn check_data(&self) -> Result<(), TrainError> {
+        let Recipe { model, task, .. } = self;
         if *task == Task::Contrast && self.training.batch < 2 {
             let message = "contrast compares the examples of a batch: use 2 or more";
             return Err(TrainError::setting("training.batch", message));
