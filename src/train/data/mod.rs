@@ -19,7 +19,7 @@ pub(crate) use micro::MicroBatches;
 use contrast::Contrasts;
 use draw::{Draw, Sampled, TRAIN};
 use judged::{Judged, Lesson};
-pub(crate) use knn::KnnData;
+pub(crate) use knn::{KnnData, Segment};
 use mixes::Mixes;
 
 use std::path::Path;

@@ -7,8 +7,7 @@ use crate::{
     metrics::{Embeddings, Ties, nearest_others},
     train::{
         Scores, TrainError,
-        data::{Data, KnnData},
-        data::{Example, Writer},
+        data::{Data, Example, KnnData, Segment, Writer},
     },
 };
 
@@ -61,13 +60,19 @@ fn mean_loss(engine: &mut Engine, data: &Data) -> Result<f32, TrainError> {
     Ok((sum / f64::from(batches)) as f32)
 }
 
+/// The share of segments whose neighbours are of their piece; none of those of their own pseudo piece is one.
+fn recognised(embeddings: Embeddings<'_>, segments: &[Segment]) -> Result<f32, TrainError> {
+    let labels: Vec<u32> = segments.iter().map(|segment| segment.piece).collect();
+    let groups: Option<Vec<u32>> = segments.iter().map(|segment| segment.pseudo).collect();
+    let neighbours = nearest_others(embeddings, NEIGHBOURS, groups.as_deref())?;
+    Ok(neighbours.accuracy(&labels, Ties::default())?.share() as f32)
+}
+
 fn neighbours(engine: &mut Engine, knn: &KnnData) -> Result<BTreeMap<String, f32>, TrainError> {
     let mut scores = BTreeMap::new();
     for (instrument, segments) in &knn.segments {
         let items: Vec<_> = segments.iter().map(|segment| segment.item).collect();
         let values = engine.embed(&items, &knn.pieces)?;
-        let labels: Vec<u32> = segments.iter().map(|segment| segment.piece).collect();
-        let groups: Option<Vec<u32>> = segments.iter().map(|segment| segment.pseudo).collect();
         let recipe = &engine.network.recipe;
         let embeddings = Embeddings::new(&values, recipe.dimensions())?;
         let embeddings = match recipe.model.of_one_instrument() {
@@ -79,10 +84,8 @@ fn neighbours(engine: &mut Engine, knn: &KnnData) -> Result<BTreeMap<String, f32
             }
         };
         // a single segment has no neighbours
-        if labels.len() > 1 {
-            let neighbours = nearest_others(embeddings, NEIGHBOURS, groups.as_deref())?;
-            let accuracy = neighbours.accuracy(&labels, Ties::default())?;
-            scores.insert(instrument.to_string(), accuracy.share() as f32);
+        if segments.len() > 1 {
+            scores.insert(instrument.to_string(), recognised(embeddings, segments)?);
         }
     }
     if !scores.is_empty() {
@@ -90,4 +93,29 @@ fn neighbours(engine: &mut Engine, knn: &KnnData) -> Result<BTreeMap<String, f32
         scores.insert(MEAN.into(), mean);
     }
     Ok(scores)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::data::Item;
+
+    /// Four pseudo pieces, two of each piece, whose segments are all alike; the nearest of each is of the other
+    /// piece.
+    #[test]
+    fn segments_of_their_own_pseudo_piece_are_no_neighbours() {
+        let places = [0.0, 1.0, 1.1, 2.0];
+        let values: Vec<f32> = (0..24).map(|n| places[n / 6]).collect();
+        let segment = |n: usize, pseudo: bool| Segment {
+            piece: [7, 8][n / 6 % 2],
+            pseudo: pseudo.then_some(n as u32 / 6),
+            item: Item { stems: [None; 5] },
+        };
+        let share = |pseudo| {
+            let segments: Vec<Segment> = (0..24).map(|n| segment(n, pseudo)).collect();
+            recognised(Embeddings::new(&values, 1).unwrap(), &segments).unwrap()
+        };
+        assert_eq!(share(true), 0.0);
+        assert_eq!(share(false), 1.0);
+    }
 }
