@@ -4,10 +4,10 @@ CARGO ?= cargo
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint engine bench fuzz gpu-kit vulkan
+.PHONY: help demo test lint engine bench fuzz gpu-kit portability vulkan
 
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-7s  %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s  %s\n", $$1, $$2 }' Makefile
 
 demo: ## Compose a corpus, train and evaluate two rows of the papers, write a report (DEMO='--device cpu')
 	$(CARGO) run --release --locked -- demo $(DEMO)
@@ -47,6 +47,9 @@ gpu-kit: ## Put all that benches/gpu.sh needs on a machine with a GPU, but witho
 fuzz: ## Try the parsers on changed files (PARSER=wav COUNT=1000000, continued; AT=42 repeats one input)
 	FUZZ_PARSER='$(PARSER)' FUZZ_COUNT='$(COUNT)' FUZZ_AT='$(AT)' \
 		$(CARGO) test --locked --test fuzz -- --ignored --exact campaign --nocapture
+
+portability: ## Ask Tint, spirv-val, DXC and SwiftShader about every kernel (CHECKS='tint dxc'); fetches them
+	tests/portability/run.sh $(CHECKS)
 
 # The tests run every kernel, so they need an adapter of some kind. The program itself says whether there is one.
 vulkan:
