@@ -226,6 +226,7 @@ fn it_learns_what_only_the_instrument_tells() {
         judgements: None,
         criteria: Vec::new(),
         untrained: true,
+        export: None,
     };
     let evaluation = evaluate(&options, &Device::Cpu, &AtomicBool::new(false), &|_| {}).unwrap();
     let mean = |of: fn(&Score) -> f64| evaluation.scores.iter().map(of).sum::<f64>() / 5.0;

@@ -83,6 +83,10 @@ pub struct Arguments {
     /// Folder for evaluation.json and evaluation.md; of models that are built in, DIR/similarity and DIR/separator
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Folder for what was asked and answered, as NumPy reads it: vectors (.npy), labels and votes (.csv) of MES-Normal
+    /// and MES-Pseudo, and the SDR of every second of every piece
+    #[arg(long, value_name = "DIR")]
+    export: Option<PathBuf>,
     #[command(flatten)]
     device: DeviceArguments,
 }
@@ -158,6 +162,7 @@ fn options(arguments: &Arguments, models: Vec<PathBuf>, what: Vec<What>) -> Eval
         judgements: arguments.judgements.clone(),
         criteria: criteria.map(|&aspect| Criterion { aspect, share }).collect(),
         untrained: arguments.untrained,
+        export: arguments.export.clone(),
     }
 }
 

@@ -305,6 +305,7 @@ impl TableRow {
             judgements: arguments.recipe.judgements.clone(),
             criteria: self.criteria(),
             untrained: true,
+            export: None,
         }
     }
 }

@@ -9,10 +9,10 @@ use super::{
     bar::watched,
     device::DeviceArguments,
     interrupt,
-    output::{Misuse, name, say},
+    output::{self, Misuse, name, say},
     recipe::RecipeArguments,
 };
-use crate::train::{self, Outcome, RunConfig};
+use crate::train::{self, Outcome, Recipe, RunConfig};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -39,7 +39,7 @@ pub struct Arguments {
     #[arg(
         long,
         value_name = "RUN",
-        required_unless_present = "resume",
+        required_unless_present_any = ["resume", "dump_draws"],
         conflicts_with = "resume"
     )]
     out: Option<PathBuf>,
@@ -49,6 +49,12 @@ pub struct Arguments {
     /// With --resume: train to this epoch
     #[arg(long, value_name = "N", requires = "resume")]
     epochs: Option<u32>,
+    /// Train nothing, but write which stems of which pieces the first steps would hear, and how loud, as a table (CSV)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["resume", "out"])]
+    dump_draws: Option<PathBuf>,
+    /// With --dump-draws: of so many steps
+    #[arg(long, value_name = "N", default_value_t = 10, requires = "dump_draws")]
+    dump_steps: u32,
     #[command(flatten)]
     recipe: RecipeArguments,
     #[command(flatten)]
@@ -63,12 +69,20 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         out,
         resume,
         epochs,
+        dump_draws,
+        dump_steps,
         recipe,
         device,
     } = arguments;
     let stop = interrupt::flag()?;
-    let mut corpora = corpus.into_iter();
-    let (folder, outcome) = match (resume, name, corpora.next(), out) {
+    if let (Some(file), Some(name)) = (&dump_draws, &name) {
+        let config = config(corpus, from, recipe.resolve(name)?)?;
+        let lines = watched(name, |observer| {
+            train::dump_draws(&config, dump_steps, file, observer)
+        })?;
+        return say(format!("{lines} lines written to {}", output::name(file)));
+    }
+    let (folder, outcome) = match (resume, name, out) {
         (Some(folder), ..) => {
             if !recipe.is_empty() {
                 bail!(Misuse(
@@ -86,24 +100,31 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
             })?;
             (folder, outcome)
         }
-        (None, Some(name), Some(corpus), Some(folder)) => {
-            let config = RunConfig {
-                corpus,
-                renderings: corpora.collect(),
-                from,
-                recipe: recipe.resolve(&name)?,
-            };
+        (None, Some(name), Some(folder)) => {
+            let config = config(corpus, from, recipe.resolve(&name)?)?;
             let device = device.open()?;
             let outcome = watched(&folder.display().to_string(), |observer| {
                 train::start(&folder, &config, &device, stop, observer)
             })?;
             (folder, outcome)
         }
-        _ => bail!(Misuse(
-            "give RECIPE, --corpus DIR and --out RUN for a new run, or --resume RUN".into()
-        )),
+        _ => bail!(usage()),
     };
     report(&folder, &outcome)
+}
+
+fn usage() -> Misuse {
+    Misuse("give RECIPE, --corpus DIR and --out RUN for a new run, or --resume RUN".into())
+}
+
+fn config(corpora: Vec<PathBuf>, from: Vec<PathBuf>, recipe: Recipe) -> anyhow::Result<RunConfig> {
+    let mut corpora = corpora.into_iter();
+    Ok(RunConfig {
+        corpus: corpora.next().ok_or_else(usage)?,
+        renderings: corpora.collect(),
+        from,
+        recipe,
+    })
 }
 
 fn report(folder: &Path, outcome: &Outcome) -> anyhow::Result<()> {

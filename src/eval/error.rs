@@ -1,8 +1,13 @@
 use std::path::PathBuf;
 
 use crate::{
-    corpus::CorpusError, describe::DescribeError, files::FileError, listening::AbxError,
-    metrics::MetricsError, separate::SeparateError, train::TrainError,
+    corpus::CorpusError,
+    describe::DescribeError,
+    files::{FileError, IoError},
+    listening::AbxError,
+    metrics::MetricsError,
+    separate::SeparateError,
+    train::TrainError,
 };
 
 /// What can go wrong in an evaluation.
@@ -29,6 +34,9 @@ pub enum EvalError {
     /// A score cannot be computed.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
+    /// The operating system refused something.
+    #[error(transparent)]
+    Io(#[from] IoError),
     /// The result could not be written.
     #[error(transparent)]
     File(#[from] FileError),

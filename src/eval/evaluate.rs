@@ -1,11 +1,12 @@
 //! All protocols, on runs and a corpus.
 
-use std::{path::PathBuf, sync::atomic::AtomicBool};
+use std::{fs, path::PathBuf, sync::atomic::AtomicBool};
 
 use super::{EvalError, EvaluatedRun, Evaluation, LeftOut, Preset, Score, Setup, What, what::protocols};
 use crate::{
     corpus::{PieceOptions, Pieces, Source, Split, TempoClasses},
     describe::Describer,
+    files::IoError,
     gpu::Device,
     listening::Criterion,
     separate::{Separators, WindowOptions},
@@ -42,6 +43,9 @@ pub struct EvaluateOptions {
     pub criteria: Vec<Criterion>,
     /// Whether the networks are evaluated with their initial weights, too.
     pub untrained: bool,
+    /// A folder for what the trained networks answer: vectors, labels and votes of MES-Normal and MES-Pseudo, and the
+    /// ratios of every second that is separated. It is made if it is not there.
+    pub export: Option<PathBuf>,
 }
 
 /// How far an evaluation is.
@@ -66,7 +70,14 @@ pub fn evaluate(
     stop: &AtomicBool,
     progress: &dyn Fn(Progress<'_>),
 ) -> Result<Evaluation, EvalError> {
-    let task = Task::open(options, device, stop, progress)?;
+    let before = EvaluateOptions {
+        export: None,
+        ..options.clone()
+    };
+    if let Some(folder) = &options.export {
+        fs::create_dir_all(folder).map_err(IoError::of("create", folder))?;
+    }
+    let mut task = Task::open(options, device, stop, progress)?;
     let mut evaluation = task.empty()?;
     let errors = task.pass(&mut evaluation, false)?;
     for (what, error) in errors {
@@ -78,6 +89,7 @@ pub fn evaluate(
         evaluation.left_out.push(LeftOut { what, reason });
     }
     if options.untrained {
+        task.options = &before;
         let mut before = task.empty()?;
         task.pass(&mut before, true)?;
         for score in &mut evaluation.scores {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     EvalError, Scored, Setup, Subject,
     draw::{self, Draw, Stream},
-    neighbours::ask,
+    neighbours::Questions,
 };
 use crate::corpus::{Catalogue, Excerpt, Instrument, Mix};
 
@@ -106,6 +106,18 @@ pub fn mes_pseudo(
     preset: Preset,
     setup: &Setup,
 ) -> Result<Scored, EvalError> {
+    Ok(questions(catalogue, target, preset, setup)?
+        .ask(subject, target, setup)?
+        .scored)
+}
+
+/// The segments of its pseudo pieces, one of these behind the other.
+pub(super) fn questions(
+    catalogue: &Catalogue,
+    target: Instrument,
+    preset: Preset,
+    setup: &Setup,
+) -> Result<Questions, EvalError> {
     let cast = Cast::draw(catalogue, target, preset, setup)?;
     let (mut mixes, mut labels, mut groups) = (Vec::new(), Vec::new(), Vec::new());
     let mut groups_made = 0;
@@ -133,8 +145,11 @@ pub fn mes_pseudo(
                 .collect());
         }
     }
-    let vectors = subject.describe(target, &mixes)?;
-    ask(&vectors, &labels, Some(&groups), target, setup)
+    Ok(Questions {
+        mixes,
+        labels,
+        groups: Some(groups),
+    })
 }
 
 /// Which pieces give the target, and which the rest.

@@ -14,6 +14,7 @@ mod correlation;
 mod draw;
 mod error;
 mod evaluate;
+mod export;
 mod identification;
 mod leak;
 mod listener;

@@ -5,9 +5,12 @@ use super::{
     agreement::{Finder, agreement},
     correlation,
     evaluate::{Errors, Task, pieces_of},
+    export::{write_answers, write_ratios},
     identification, leak,
     listener::Listener,
-    mes_normal, mes_pseudo, presence,
+    mes_normal, mes_pseudo,
+    neighbours::Questions,
+    presence,
     separation::{Ratios, separation},
 };
 use crate::{
@@ -96,7 +99,9 @@ impl Task<'_> {
         let score = |measure, scored: Scored| Score::of_neighbours(measure, instrument, scored);
         Ok(match what {
             What::MesNormal => {
-                let scored = mes_normal(listener, catalogue, instrument, setup)?;
+                let questions = mes_normal::questions(catalogue, instrument, setup)?;
+                let name = format!("{what}-{instrument}-{seconds}s");
+                let scored = self.answered(&questions, listener, instrument, setup, &name)?;
                 vec![score(Measure::Length(seconds), scored)?]
             }
             What::MesPseudo => {
@@ -105,7 +110,12 @@ impl Task<'_> {
                         seed: setup.seed.wrapping_add(draw.into()),
                         ..*setup
                     };
-                    mes_pseudo(listener, catalogue, instrument, preset, &setup)
+                    let questions = mes_pseudo::questions(catalogue, instrument, preset, &setup)?;
+                    let mut name = format!("{what}-{preset}-{instrument}");
+                    if self.options.draws > 1 {
+                        name = format!("{name}-{draw}");
+                    }
+                    self.answered(&questions, listener, instrument, &setup, &name)
                 });
                 let draws = draws.collect::<Result<Vec<Scored>, _>>()?;
                 let measure = Measure::Pseudo(preset, Some(seconds));
@@ -121,6 +131,24 @@ impl Task<'_> {
             }
             _ => Vec::new(),
         })
+    }
+
+    /// Asks a protocol's questions, and writes under `name` what was asked and answered, if that is wanted.
+    fn answered(
+        &self,
+        questions: &Questions,
+        listener: &mut Listener<'_>,
+        instrument: Instrument,
+        setup: &Setup,
+        name: &str,
+    ) -> Result<Scored, EvalError> {
+        let answers = questions.ask(listener, instrument, setup)?;
+        if let Some(folder) = &self.options.export {
+            let rate = listener.describer.front_end().sample_rate;
+            let catalogue = listener.pieces.catalogue();
+            write_answers(folder, name, (catalogue, rate), instrument, questions, &answers)?;
+        }
+        Ok(answers.scored)
     }
 
     /// What takes all sub-spaces of one network.
@@ -227,7 +255,11 @@ impl Task<'_> {
         let pieces = self.pieces(self.options.split, samples, separators.rate())?;
         let progress = self.reporter("sdr");
         let setup = &self.options.setup;
-        for (instrument, ratios) in separation(separators, &pieces, setup, &progress, self.stop)? {
+        let separation = separation(separators, &pieces, setup, &progress, self.stop)?;
+        for (instrument, ratios) in separation.of {
+            if let Some(folder) = &self.options.export {
+                write_ratios(folder, instrument, &separation.pieces, &ratios)?;
+            }
             let scores = ratio_scores(instrument, &ratios);
             if scores.is_empty() {
                 let error = EvalError::TooFew {

@@ -56,14 +56,22 @@ fn best_gain(stem: &[f32], mix: &[f32]) -> f64 {
     }
 }
 
-/// Separates pieces. By instrument, in the order of [`Separators::instruments`].
+/// What separating gave.
+pub(super) struct Separation {
+    /// Numbers of the pieces, in the order of the ratios.
+    pub pieces: Vec<u32>,
+    /// By instrument, in the order of [`Separators::instruments`].
+    pub of: Vec<(Instrument, Ratios)>,
+}
+
+/// Separates pieces.
 pub(super) fn separation(
     separators: &mut Separators,
     pieces: &Pieces,
     setup: &Setup,
     progress: &dyn Fn(usize, usize),
     stop: &AtomicBool,
-) -> Result<Vec<(Instrument, Ratios)>, EvalError> {
+) -> Result<Separation, EvalError> {
     let catalogue = pieces.catalogue();
     let chosen = draw::some(
         (0..catalogue.pieces().len() as u32).collect(),
@@ -104,7 +112,11 @@ pub(super) fn separation(
         }
     }
     progress(chosen.len(), chosen.len());
-    Ok(all)
+    let id = |&piece: &u32| catalogue.pieces()[piece as usize].id;
+    Ok(Separation {
+        pieces: chosen.iter().map(id).collect(),
+        of: all,
+    })
 }
 
 /// Judges a stem beside the rest of the mix.

@@ -69,30 +69,37 @@ pub(super) fn rows(
     Ok(rows)
 }
 
-/// What describes one file, nothing if it is silent, and the channel that gave them, if not all did.
-pub(super) fn describe_file(
+/// A segment of a file: its first sample, and what it is described by.
+pub(super) struct Segment {
+    pub start: u64,
+    /// As of [`rows`].
+    pub row: Vec<f32>,
+}
+
+/// The segments of one file, in their order, and the channel that gave them, if not all did.
+pub(super) fn segments_of(
     describer: &mut Describer,
     header: &Header,
     path: &Path,
-) -> Result<(Option<Means>, Option<usize>), LibraryError> {
-    let (mut mean, mut waiting, mut failed) = (Mean::default(), Vec::new(), None);
-    let mut flush = |mean: &mut Mean, waiting: &mut Vec<Vec<i16>>| {
-        let items: Vec<&[i16]> = waiting.iter().map(Vec::as_slice).collect();
+) -> Result<(Vec<Segment>, Option<usize>), LibraryError> {
+    let (mut segments, mut waiting, mut failed) = (Vec::new(), Vec::new(), None);
+    let mut flush = |segments: &mut Vec<Segment>, waiting: &mut Vec<(u64, Vec<i16>)>| {
+        let items: Vec<&[i16]> = waiting.iter().map(|(_, samples)| samples.as_slice()).collect();
         let described = rows(describer, header, &items)?;
-        described.iter().for_each(|row| mean.add(row));
-        waiting.clear();
+        let starts = waiting.drain(..).map(|(start, _)| start);
+        segments.extend(starts.zip(described).map(|(start, row)| Segment { start, row }));
         Ok::<_, LibraryError>(())
     };
     let on_part = &mut |part| {
         match part {
-            Part::Segment(segment) => waiting.push(segment),
+            Part::Segment { start, samples } => waiting.push((start, samples)),
             Part::Anew => {
                 waiting.clear();
-                mean = Mean::default();
+                segments.clear();
             }
         }
         if waiting.len() == TOGETHER {
-            failed = flush(&mut mean, &mut waiting).err();
+            failed = flush(&mut segments, &mut waiting).err();
         }
         failed.is_none()
     };
@@ -105,8 +112,20 @@ pub(super) fn describe_file(
     match failed {
         Some(error) => Err(error),
         None => {
-            flush(&mut mean, &mut waiting)?;
-            Ok((mean.mean(header), heard.and_then(|heard| heard.channel)))
+            flush(&mut segments, &mut waiting)?;
+            Ok((segments, heard.and_then(|heard| heard.channel)))
         }
     }
+}
+
+/// What describes one file, nothing if it is silent, and the channel that gave it, if not all did.
+pub(super) fn describe_file(
+    describer: &mut Describer,
+    header: &Header,
+    path: &Path,
+) -> Result<(Option<Means>, Option<usize>), LibraryError> {
+    let (segments, channel) = segments_of(describer, header, path)?;
+    let mut mean = Mean::default();
+    segments.iter().for_each(|segment| mean.add(&segment.row));
+    Ok((mean.mean(header), channel))
 }

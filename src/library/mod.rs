@@ -57,7 +57,7 @@ mod writer;
 pub use embed::{EmbedOptions, Failure, Progress, Summary, embed};
 pub use entry::{Content, Entry, FileInfo, Header, Presence, Row, RunName, Subspace};
 pub use error::LibraryError;
-pub use export::export;
+pub use export::{SegmentExport, export, export_segments};
 pub use query::{Queries, Query};
 pub use reader::Library;
 pub use search::{FOLD, Found, Match, search};

@@ -11,7 +11,11 @@ use crate::audio::{AudioError, AudioReader, Resampler};
 /// What is heard of a file, in order.
 pub(super) enum Part {
     /// The next segment with sound.
-    Segment(Vec<i16>),
+    Segment {
+        /// Its first sample in the music.
+        start: u64,
+        samples: Vec<i16>,
+    },
     /// The channels cancel one another: what was heard so far counts for nothing, and all comes anew from one channel.
     Anew,
 }
@@ -66,7 +70,7 @@ fn segments(
         count: 0,
         before: Vec::new(),
         rest: Vec::with_capacity(length),
-        on_segment: &mut |segment| on_part(Part::Segment(segment)),
+        on_segment: &mut |start, samples| on_part(Part::Segment { start, samples }),
     };
     let (mut frames, mut signal, mut resampled) = (0, Vec::new(), Vec::new());
     while let Some(chunk) = reader.next_chunk()? {
@@ -104,7 +108,8 @@ struct Cutter<'a> {
     before: Vec<i16>,
     /// What is not yet a segment.
     rest: Vec<i16>,
-    on_segment: &'a mut dyn FnMut(Vec<i16>) -> bool,
+    /// Takes a segment and its first sample.
+    on_segment: &'a mut dyn FnMut(u64, Vec<i16>) -> bool,
 }
 
 impl Cutter<'_> {
@@ -114,7 +119,8 @@ impl Cutter<'_> {
             self.rest.push((x * 32768.0).round() as i16); // saturates
             if self.rest.len() == self.length {
                 let sounds = sounding.get(self.count).is_none_or(|&sounds| sounds);
-                if sounds && !self.hand_over(&self.rest.clone()) {
+                let start = (self.count * self.length) as u64;
+                if sounds && !self.hand_over(start, &self.rest.clone()) {
                     return false;
                 }
                 self.count += 1;
@@ -138,12 +144,13 @@ impl Cutter<'_> {
         }
         let of = sounding.get(self.count.saturating_sub(1)..).unwrap_or_default();
         let sounds = of.is_empty() || of.contains(&true);
-        !sounds || self.hand_over(&last)
+        let start = (self.count * length + rest).saturating_sub(length) as u64;
+        !sounds || self.hand_over(start, &last)
     }
 
-    fn hand_over(&mut self, segment: &[i16]) -> bool {
+    fn hand_over(&mut self, start: u64, segment: &[i16]) -> bool {
         let constant = segment.windows(2).all(|pair| pair[0] == pair[1]);
-        constant || (self.on_segment)(segment.to_vec())
+        constant || (self.on_segment)(start, segment.to_vec())
     }
 }
 
@@ -154,8 +161,8 @@ mod tests {
     /// The first samples of the segments of a ramp.
     fn starts(samples: usize) -> Vec<(i16, i16)> {
         let mut found = Vec::new();
-        let mut on_segment = |segment: Vec<i16>| {
-            assert_eq!(segment.len(), 100);
+        let mut on_segment = |start: u64, segment: Vec<i16>| {
+            assert_eq!((segment.len(), start), (100, segment[0] as u64));
             found.push((segment[0], segment[99]));
             true
         };

@@ -80,7 +80,7 @@ impl Work<'_> {
         }
         let mut send = |part| {
             let news = match part {
-                Part::Segment(segment) => News::Segment(segment),
+                Part::Segment { samples, .. } => News::Segment(samples),
                 Part::Anew => News::Anew,
             };
             !self.stop.load(Relaxed) && out.send(Message { file, news }).is_ok()

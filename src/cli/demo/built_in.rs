@@ -29,6 +29,7 @@ pub fn run(arguments: &Arguments, corpus: &Path) -> anyhow::Result<()> {
             files: arguments.files.clone(),
             models: Vec::new(),
             out: out.join("separated"),
+            spectra: None,
             force: true,
             device: arguments.device.clone(),
         })?;
@@ -55,6 +56,7 @@ fn score(arguments: &Arguments, corpus: &Path) -> anyhow::Result<()> {
         judgements: None,
         criteria: Vec::new(),
         untrained: false,
+        export: None,
     };
     let evaluation = evaluated(&options, &arguments.device.open()?, &AtomicBool::new(false))?;
     let medians = Measure::Separated(Ratio::Sdr, Average::Medians);
@@ -78,6 +80,7 @@ fn neighbours(arguments: &Arguments, corpus: &Path, library: &Path) -> anyhow::R
         prune: false,
         verify: false,
         export: None,
+        segments: false,
         jobs: None,
         device: arguments.device.clone(),
     })?;

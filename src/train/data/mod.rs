@@ -4,6 +4,7 @@
 
 mod contrast;
 mod draw;
+mod dump;
 mod example;
 mod judged;
 pub mod loader;
@@ -11,6 +12,9 @@ mod micro;
 mod mixes;
 mod works;
 
+pub use draw::{JudgedCount, LessonCounts};
+pub use dump::dump_draws;
+use example::Stem;
 pub(crate) use example::{Batch, Example, Item, Writer};
 pub(crate) use judged::{JudgementTable, judgements_hash};
 pub(crate) use micro::MicroBatches;

@@ -1,6 +1,7 @@
 //! A run's folder: config, record, log and checkpoints, and weights that come from elsewhere or go there. It knows what
 //! is written and read, and nothing of how it came about. Start reading at [`Run`].
 
+mod authors;
 mod built_in;
 pub mod checkpoint;
 mod config;
@@ -30,7 +31,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     files::{self, Lock, PARTIAL_PREFIX, write_atomically},
     gpu::{Gpu, VariantStore, Variants},
-    train::{Parent, TrainError},
+    train::{LessonCounts, Parent, TrainError},
     variants::VariantFolder,
 };
 
@@ -90,6 +91,9 @@ pub struct Start {
     /// Hash of the file of judgements, for tasks that learn from them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judgements: Option<String>,
+    /// How many of them are trained on, and held out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged: Option<LessonCounts>,
 }
 
 impl Start {
@@ -102,6 +106,7 @@ impl Start {
             device: device.to_string(),
             store: store.map(str::to_string),
             judgements: judgements.map(str::to_string),
+            judged: None,
         }
     }
 }
