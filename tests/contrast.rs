@@ -225,6 +225,7 @@ fn it_learns_what_only_the_instrument_tells() {
         seconds: 2.0,
         judgements: None,
         criteria: Vec::new(),
+        stems: None,
         untrained: true,
         export: None,
     };

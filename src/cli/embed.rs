@@ -38,6 +38,10 @@ pub struct Arguments {
     /// contrast; or built-in:similarity, which is what describes without --model
     #[arg(long = "model", required = !BuiltIn::THERE, value_name = "RUN")]
     pub models: Vec<PathBuf>,
+    /// For runs of clean: folder of the stems that another program separated from the files, DIR/SONG/drums.wav, which are
+    /// described; see docs/stems.md
+    #[arg(long, value_name = "DIR")]
+    pub stems: Option<PathBuf>,
     /// Folder of the library; one that is there is added to [default: stemwise/library among the user's data]
     #[arg(long, value_name = "LIBRARY")]
     pub out: Option<PathBuf>,
@@ -75,6 +79,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         jobs,
         prune: arguments.prune,
         verify: arguments.verify,
+        stems: arguments.stems.clone(),
     };
     let bar = counter("files");
     let logged = Mutex::new(Instant::now());

@@ -35,6 +35,10 @@ pub struct Arguments {
     /// Corpus in the Slakh2100 layout, or a store of one
     #[arg(long, value_name = "DIR")]
     corpus: PathBuf,
+    /// For runs of clean: folder of the stems that another program separated from the corpus' mixes and pseudo pieces, which
+    /// they hear instead of the clean ones; see docs/stems.md
+    #[arg(long, value_name = "DIR")]
+    stems: Option<PathBuf>,
     /// What to evaluate: mes-normal, mes-pseudo, leak, sdr, identification, correlation, agreement [default: all that
     /// the runs allow]
     #[arg(long, value_name = "WHAT,…", value_delimiter = ',')]
@@ -148,6 +152,7 @@ fn options(arguments: &Arguments, models: Vec<PathBuf>, what: Vec<What>) -> Eval
     EvaluateOptions {
         models,
         corpus: arguments.corpus.clone(),
+        stems: arguments.stems.clone(),
         what,
         preset: arguments.preset,
         draws: arguments.draws,

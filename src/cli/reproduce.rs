@@ -304,6 +304,7 @@ impl TableRow {
             seconds: arguments.seconds.unwrap_or(asked.seconds),
             judgements: arguments.recipe.judgements.clone(),
             criteria: self.criteria(),
+            stems: None,
             untrained: true,
             export: None,
         }

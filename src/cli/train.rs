@@ -35,6 +35,10 @@ pub struct Arguments {
     /// A run to build on, or a model that is built in, as built-in:similarity; several, if the recipe builds on several
     #[arg(long, value_name = "RUN", conflicts_with = "resume")]
     from: Vec<PathBuf>,
+    /// For clean: folder of the stems that another program separated from the mixes, which are heard instead of the clean
+    /// ones; see docs/stems.md
+    #[arg(long, value_name = "DIR", conflicts_with = "resume")]
+    stems: Option<PathBuf>,
     /// New folder for the run
     #[arg(
         long,
@@ -71,9 +75,11 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         epochs,
         dump_draws,
         dump_steps,
-        recipe,
+        stems,
+        mut recipe,
         device,
     } = arguments;
+    recipe.hear(stems.as_deref());
     let stop = interrupt::flag()?;
     if let (Some(file), Some(name)) = (&dump_draws, &name) {
         let config = config(corpus, from, recipe.resolve(name)?)?;

@@ -161,7 +161,7 @@ pub struct Stems {
 impl Track {
     /// The folder's name, `TrackNNNNN`.
     pub fn name(&self) -> String {
-        format!("Track{:05}", self.id)
+        track_name(self.id)
     }
 
     /// What it is a rendering of, if its metadata can be read and say so.
@@ -267,6 +267,11 @@ impl Track {
         let found = AudioFiles::of(&self.path)?.take("mix");
         found.map(|(path, _)| path).ok_or_else(missing)
     }
+}
+
+/// What the track of a number is called.
+pub fn track_name(id: u32) -> String {
+    format!("Track{id:05}")
 }
 
 fn find_tracks(folder: &Path, split: Split, tracks: &mut Vec<Track>) -> Result<(), CorpusError> {

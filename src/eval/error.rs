@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use crate::{
+    audio::AudioError,
     corpus::CorpusError,
     describe::DescribeError,
     files::{FileError, IoError},
@@ -31,6 +32,9 @@ pub enum EvalError {
     /// Judgements cannot be read.
     #[error(transparent)]
     Judgements(#[from] AbxError),
+    /// A mix cannot be written.
+    #[error(transparent)]
+    Audio(#[from] AudioError),
     /// A score cannot be computed.
     #[error(transparent)]
     Metrics(#[from] MetricsError),

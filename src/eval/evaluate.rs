@@ -1,10 +1,12 @@
 //! All protocols, on runs and a corpus.
 
-use std::{fs, path::PathBuf, sync::atomic::AtomicBool};
+use std::{collections::BTreeSet, fs, path::PathBuf, sync::atomic::AtomicBool};
 
-use super::{EvalError, EvaluatedRun, Evaluation, LeftOut, Preset, Score, Setup, What, what::protocols};
+use super::{
+    EvalError, EvaluatedRun, EvaluatedStems, Evaluation, LeftOut, Preset, Score, Setup, What, what::protocols,
+};
 use crate::{
-    corpus::{PieceOptions, Pieces, Source, Split, TempoClasses},
+    corpus::{Instrument, PieceOptions, Pieces, SeparatedStems, Source, Split, TempoClasses},
     describe::Describer,
     files::IoError,
     gpu::Device,
@@ -25,6 +27,9 @@ pub struct EvaluateOptions {
     pub models: Vec<PathBuf>,
     /// A store or a corpus.
     pub corpus: PathBuf,
+    /// What another program separated from the corpus' mixes and pseudo pieces: runs of clean hear it instead of the clean
+    /// stems, and SDR is that of its stems.
+    pub stems: Option<PathBuf>,
     /// The protocols; none: all that the runs and the options allow.
     pub what: Vec<What>,
     /// Which MES-Pseudo.
@@ -183,9 +188,10 @@ pub(super) struct Task<'a> {
     device: &'a Device,
     pub stop: &'a AtomicBool,
     progress: &'a dyn Fn(Progress<'_>),
-    runs: Vec<Saved>,
+    pub runs: Vec<Saved>,
     pub what: Vec<What>,
     pub source: Source,
+    pub stems: Option<SeparatedStems>,
     classes: TempoClasses,
     pub table: Option<JudgementTable>,
 }
@@ -210,7 +216,8 @@ impl<'a> Task<'a> {
         }
         let runs = options.models.iter().map(|folder| Saved::open(folder));
         let runs = runs.collect::<Result<Vec<_>, _>>()?;
-        let what = protocols(&options.what, options.judgements.is_some(), &runs)?;
+        let given = (options.judgements.is_some(), options.stems.is_some());
+        let what = protocols(&options.what, given, &runs)?;
         let asked = options
             .judgements
             .as_deref()
@@ -218,6 +225,7 @@ impl<'a> Task<'a> {
         Ok(Task {
             classes: source.tempo_classes()?,
             table: asked.map(JudgementTable::read).transpose()?,
+            stems: options.stems.as_ref().map(SeparatedStems::open).transpose()?,
             options,
             device,
             stop,
@@ -252,6 +260,13 @@ impl<'a> Task<'a> {
             simulated,
             corpus: real(&options.corpus),
             store: self.source.hash().map(str::to_string),
+            stems: match &self.stems {
+                Some(stems) => Some(EvaluatedStems {
+                    folder: real(stems.root()),
+                    hash: stems.hash()?,
+                }),
+                None => None,
+            },
             judgements: self.table.as_ref().map(|table| table.hash.clone()),
             criteria: match self.table {
                 Some(_) if options.criteria != [Criterion::default()] => options.criteria.clone(),
@@ -285,7 +300,12 @@ impl<'a> Task<'a> {
             evaluation.identity = Some(describer.identity().to_string());
             self.described(&mut describer, evaluation, &mut errors)?;
         }
-        if self.what.contains(&What::Sdr) {
+        if let (Some(stems), true) = (&self.stems, self.what.contains(&What::Sdr)) {
+            // nothing of them is trained
+            if !untrained {
+                self.separated_elsewhere(stems, evaluation, &mut errors)?;
+            }
+        } else if self.what.contains(&What::Sdr) {
             let windows = WindowOptions::default();
             let mut separators = match untrained {
                 false => Separators::load(&self.options.models, self.device, windows)?,
@@ -299,13 +319,27 @@ impl<'a> Task<'a> {
         Ok(errors)
     }
 
+    /// The pieces as models hear them.
     pub fn pieces(&self, split: Split, segment_len: usize, rate: u32) -> Result<Pieces, EvalError> {
-        let options = PieceOptions {
-            segment_len,
-            rate,
-            memory: AUDIO_MEMORY,
+        let clean = self.clean(split, segment_len, rate)?;
+        let Some(stems) = &self.stems else {
+            return Ok(clean);
         };
+        let options = piece_options(segment_len, rate);
+        Ok(clean.with_stems(stems, &self.instruments(), &options, &|_, _| {})?)
+    }
+
+    /// The pieces as they are in the corpus.
+    pub fn clean(&self, split: Split, segment_len: usize, rate: u32) -> Result<Pieces, EvalError> {
+        let options = piece_options(segment_len, rate);
         Ok(self.source.pieces(split, &options, &self.classes, &|_, _| {})?)
+    }
+
+    /// The instruments of runs of one each.
+    pub fn instruments(&self) -> Vec<Instrument> {
+        let runs = self.runs.iter();
+        let instruments: BTreeSet<Instrument> = runs.filter_map(|run| run.recipe.instrument).collect();
+        instruments.into_iter().collect()
     }
 
     pub fn reporter<'b>(&'b self, what: &'b str) -> impl Fn(usize, usize) + 'b {
@@ -318,5 +352,13 @@ pub(super) fn pieces_of(source: &Source, split: Split) -> usize {
     match source {
         Source::Store(store) => store.split(split).len(),
         Source::Folder(corpus) => corpus.split(split).len(),
+    }
+}
+
+fn piece_options(segment_len: usize, rate: u32) -> PieceOptions {
+    PieceOptions {
+        segment_len,
+        rate,
+        memory: AUDIO_MEMORY,
     }
 }

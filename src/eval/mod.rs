@@ -28,6 +28,7 @@ mod protocols;
 mod record;
 mod separation;
 mod setup;
+mod stems;
 mod what;
 
 pub use agreement::Agreed;
@@ -43,6 +44,7 @@ pub use mes_normal::mes_normal;
 pub use mes_pseudo::{Preset, mes_pseudo};
 pub use neighbours::{K, Scored};
 pub use presence::{Told, presence};
-pub use record::{EvaluatedRun, Evaluation, LeftOut, Score, Unit};
+pub use record::{EvaluatedRun, EvaluatedStems, Evaluation, LeftOut, Score, Unit};
 pub use setup::Setup;
+pub use stems::{PseudoPieces, write_pseudo_pieces};
 pub use what::What;

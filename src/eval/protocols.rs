@@ -11,13 +11,14 @@ use super::{
     mes_normal, mes_pseudo,
     neighbours::Questions,
     presence,
-    separation::{Ratios, separation},
+    separation::{Estimate, Ratios, separation},
+    stems::OnStems,
 };
 use crate::{
-    corpus::{Instrument, Pieces, Split},
+    corpus::{Instrument, Pieces, SeparatedStems, Split, track_name},
     describe::Describer,
     listening::Criterion,
-    separate::Separators,
+    separate::{Separators, separate_signal},
 };
 
 /// Lengths of MES-Normal's segments, as shares of the others': 3, 5 and 10 s.
@@ -142,7 +143,22 @@ impl Task<'_> {
         setup: &Setup,
         name: &str,
     ) -> Result<Scored, EvalError> {
-        let answers = questions.ask(listener, instrument, setup)?;
+        let preset = self.options.preset;
+        let answers = match self.stems.as_ref().filter(|_| questions.groups.is_some()) {
+            None => questions.ask(listener, instrument, setup)?,
+            Some(stems) => {
+                let on_stems = &mut OnStems {
+                    describer: listener.describer,
+                    stems,
+                    catalogue: listener.pieces.catalogue(),
+                    preset,
+                    questions,
+                    progress: listener.progress,
+                    stop: listener.stop,
+                };
+                questions.ask(on_stems, instrument, setup)?
+            }
+        };
         if let Some(folder) = &self.options.export {
             let rate = listener.describer.front_end().sample_rate;
             let catalogue = listener.pieces.catalogue();
@@ -251,11 +267,49 @@ impl Task<'_> {
         evaluation: &mut Evaluation,
         errors: &mut Errors,
     ) -> Result<(), EvalError> {
-        let samples = (self.options.seconds * f64::from(separators.rate())).round() as usize;
-        let pieces = self.pieces(self.options.split, samples, separators.rate())?;
+        let (rate, instruments) = (separators.rate(), separators.instruments());
+        let pieces = self.clean(self.options.split, self.samples(rate), rate)?;
+        let estimate = &mut |_: u32, mix: &[f32]| Ok(separate_signal(separators, mix)?);
+        self.judged((&pieces, rate), &instruments, estimate, evaluation, errors)
+    }
+
+    /// The stems that another program separated.
+    pub fn separated_elsewhere(
+        &self,
+        stems: &SeparatedStems,
+        evaluation: &mut Evaluation,
+        errors: &mut Errors,
+    ) -> Result<(), EvalError> {
+        let Some(run) = self.runs.first() else {
+            return Ok(());
+        };
+        let (rate, instruments) = (run.recipe.front_end.sample_rate, self.instruments());
+        let pieces = self.clean(self.options.split, self.samples(rate), rate)?;
+        let estimate = &mut |piece: u32, mix: &[f32]| {
+            let name = track_name(pieces.catalogue().pieces()[piece as usize].id);
+            let stem =
+                |&instrument| stems.of_split(self.options.split, &name, instrument, rate, mix.len() as u64);
+            Ok(instruments.iter().map(stem).collect::<Result<_, _>>()?)
+        };
+        self.judged((&pieces, rate), &instruments, estimate, evaluation, errors)
+    }
+
+    fn samples(&self, rate: u32) -> usize {
+        (self.options.seconds * f64::from(rate)).round() as usize
+    }
+
+    /// Judges what estimates the stems of mixes.
+    fn judged(
+        &self,
+        pieces: (&Pieces, u32),
+        instruments: &[Instrument],
+        estimate: Estimate<'_>,
+        evaluation: &mut Evaluation,
+        errors: &mut Errors,
+    ) -> Result<(), EvalError> {
         let progress = self.reporter("sdr");
         let setup = &self.options.setup;
-        let separation = separation(separators, &pieces, setup, &progress, self.stop)?;
+        let separation = separation(pieces, instruments, estimate, setup, &progress, self.stop)?;
         for (instrument, ratios) in separation.of {
             if let Some(folder) = &self.options.export {
                 write_ratios(folder, instrument, &separation.pieces, &ratios)?;

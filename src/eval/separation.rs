@@ -14,7 +14,6 @@ use super::{EvalError, Setup, draw};
 use crate::{
     corpus::{Excerpt, Instrument, Pieces},
     metrics::{BssEval, MetricsError, bss_eval, mean_of_means, median_of_medians, signal_to_distortion},
-    separate::{Separators, separate_signal},
 };
 
 /// The ratios of one instrument in dB, `[pieces][frames]`.
@@ -60,14 +59,18 @@ fn best_gain(stem: &[f32], mix: &[f32]) -> f64 {
 pub(super) struct Separation {
     /// Numbers of the pieces, in the order of the ratios.
     pub pieces: Vec<u32>,
-    /// By instrument, in the order of [`Separators::instruments`].
+    /// By instrument, in the order in which they were asked for.
     pub of: Vec<(Instrument, Ratios)>,
 }
 
-/// Separates pieces.
+/// Gives the stems of a piece, whose mix it may hear, in the order in which the instruments were asked for.
+pub(super) type Estimate<'a> = &'a mut dyn FnMut(u32, &[f32]) -> Result<Vec<Vec<f32>>, EvalError>;
+
+/// Judges the estimates of pieces, which are at `rate` Hz.
 pub(super) fn separation(
-    separators: &mut Separators,
-    pieces: &Pieces,
+    (pieces, rate): (&Pieces, u32),
+    instruments: &[Instrument],
+    estimate: Estimate<'_>,
     setup: &Setup,
     progress: &dyn Fn(usize, usize),
     stop: &AtomicBool,
@@ -78,9 +81,8 @@ pub(super) fn separation(
         setup.pieces,
         setup.seed,
     );
-    let instruments = separators.instruments();
     let mut all: Vec<(Instrument, Ratios)> = instruments.iter().map(|&i| (i, Ratios::default())).collect();
-    let frame = separators.rate() as usize;
+    let frame = rate as usize;
     for (done, &piece) in chosen.iter().enumerate() {
         if stop.load(Ordering::Relaxed) {
             return Err(EvalError::Interrupted);
@@ -104,7 +106,7 @@ pub(super) fn separation(
                 stems.push((instrument, stem));
             }
         }
-        let estimates = separate_signal(separators, &mix)?;
+        let estimates = estimate(piece, &mix)?;
         for ((instrument, ratios), estimate) in all.iter_mut().zip(&estimates) {
             if let Some((_, stem)) = stems.iter().find(|(other, _)| other == instrument) {
                 judge(ratios, &mix, stem, estimate, frame)?;

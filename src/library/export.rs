@@ -75,7 +75,7 @@ pub fn export_segments(
         let path = &entry.file.path;
         let segments = match segments_of(describer, header, path) {
             Ok((segments, _)) => segments,
-            Err(LibraryError::Audio(error)) => {
+            Err(error @ (LibraryError::Audio(_) | LibraryError::Stems(_))) => {
                 export.failures.push(Failure::new(path, error.to_string()));
                 continue;
             }

@@ -56,7 +56,16 @@ pub(super) fn rows(
     header: &Header,
     segments: &[&[i16]],
 ) -> Result<Vec<Vec<f32>>, LibraryError> {
-    let heard: Vec<Heard<'_>> = segments.iter().map(|segment| Heard::Mix(segment)).collect();
+    let heard = segments.iter().map(|segment| match header.stems {
+        None => Heard::Mix(segment),
+        Some(_) => {
+            let mut stems = [None; 5];
+            let of = header.subspaces.iter().zip(segment.chunks_exact(header.segment));
+            of.for_each(|(subspace, stem)| stems[subspace.instrument as usize] = Some(stem));
+            Heard::Stems(stems)
+        }
+    });
+    let heard: Vec<Heard<'_>> = heard.collect();
     let Description { vectors, presence } = describer.hear(&heard, header.segment)?;
     let mut rows: Vec<Vec<f32>> = vectors
         .chunks_exact(header.width())
@@ -103,12 +112,7 @@ pub(super) fn segments_of(
         }
         failed.is_none()
     };
-    let heard = hear(
-        path,
-        (header.rate, header.segment),
-        &AtomicBool::new(false),
-        on_part,
-    )?;
+    let heard = hear(path, header, &AtomicBool::new(false), on_part)?;
     match failed {
         Some(error) => Err(error),
         None => {

@@ -5,8 +5,11 @@ use std::{
     sync::atomic::{AtomicBool, Ordering::Relaxed},
 };
 
-use super::phase::Phase;
-use crate::audio::{AudioError, AudioReader, Resampler};
+use super::{Header, LibraryError, Subspace, phase::Phase};
+use crate::{
+    audio::{AudioError, AudioReader, Resampler, frames_at},
+    corpus::SeparatedStems,
+};
 
 /// What is heard of a file, in order.
 pub(super) enum Part {
@@ -14,6 +17,7 @@ pub(super) enum Part {
     Segment {
         /// Its first sample in the music.
         start: u64,
+        /// Of the music; or of each stem, one behind the other.
         samples: Vec<i16>,
     },
     /// The channels cancel one another: what was heard so far counts for nothing, and all comes anew from one channel.
@@ -28,9 +32,66 @@ pub(super) struct Heard {
     pub channel: Option<usize>,
 }
 
-/// Reads the file `path` and hands over its segments of `length` samples at `rate` Hz, those with sound, one after
-/// another. `None` if `stop` was set, or `on_part` returned false, which ends the reading.
+/// Reads the file `path` and hands over its segments as `header` has them, those with sound, one after another; of a library
+/// of separated stems these, in the place of the music. `None` if `stop` was set, or `on_part` returned false, which ends
+/// the reading.
 pub(super) fn hear(
+    path: &Path,
+    header: &Header,
+    stop: &AtomicBool,
+    on_part: &mut dyn FnMut(Part) -> bool,
+) -> Result<Option<Heard>, LibraryError> {
+    let form = (header.rate, header.segment);
+    let Some(folder) = &header.stems else {
+        return Ok(hear_music(path, form, stop, on_part)?);
+    };
+    let stems = Stems::read(path, folder, header)?;
+    let on_part = &mut |part| {
+        on_part(match part {
+            Part::Segment { start, .. } => Part::Segment {
+                start,
+                samples: stems.segment(start as usize, header.segment),
+            },
+            Part::Anew => Part::Anew,
+        })
+    };
+    Ok(hear_music(path, form, stop, on_part)?)
+}
+
+/// The stems of a song, whole, in the order of the header's instruments.
+struct Stems(Vec<Vec<i16>>);
+
+impl Stems {
+    fn read(song: &Path, folder: &Path, header: &Header) -> Result<Self, LibraryError> {
+        let stems = SeparatedStems::open(folder)?;
+        let name = song.file_stem().unwrap_or_default().to_string_lossy();
+        let frames = frames_at(song, header.rate)?;
+        let stem = |subspace: &Subspace| {
+            let samples = stems.whole(&name, subspace.instrument, header.rate, frames)?;
+            Ok(samples.into_iter().map(pcm16).collect())
+        };
+        let stems = header.subspaces.iter().map(stem);
+        Ok(Stems(stems.collect::<Result<_, LibraryError>>()?))
+    }
+
+    /// A segment of each, one behind the other.
+    fn segment(&self, start: usize, length: usize) -> Vec<i16> {
+        let mut samples = Vec::with_capacity(self.0.len() * length);
+        for stem in &self.0 {
+            let end = samples.len() + length;
+            samples.extend(stem.iter().skip(start).take(length));
+            samples.resize(end, 0);
+        }
+        samples
+    }
+}
+
+/// A sample in 16 bits; what exceeds full scale is cut to it.
+fn pcm16(sample: f32) -> i16 {
+    (sample * 32768.0).round() as i16 // saturates
+}
+
+fn hear_music(
     path: &Path,
     (rate, length): (u32, usize),
     stop: &AtomicBool,
@@ -116,7 +177,7 @@ impl Cutter<'_> {
     /// `sounding` says which segments sound, as far as it is known: the others are taken to.
     fn push(&mut self, samples: &[f32], sounding: &[bool]) -> bool {
         for &x in samples {
-            self.rest.push((x * 32768.0).round() as i16); // saturates
+            self.rest.push(pcm16(x));
             if self.rest.len() == self.length {
                 let sounds = sounding.get(self.count).is_none_or(|&sounds| sounds);
                 let start = (self.count * self.length) as u64;

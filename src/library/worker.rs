@@ -85,8 +85,7 @@ impl Work<'_> {
             };
             !self.stop.load(Relaxed) && out.send(Message { file, news }).is_ok()
         };
-        let form = (self.header.rate, self.header.segment);
-        let heard = match hear(&info.path, form, self.stop, &mut send) {
+        let heard = match hear(&info.path, self.header, self.stop, &mut send) {
             Ok(heard) => heard?,
             Err(error) => return failed(Some(hash), error.to_string()),
         };

@@ -1,6 +1,7 @@
 //! `stemwise corpus …`: one file a verb.
 
 mod check;
+mod export;
 mod prepare;
 mod render;
 mod select;
@@ -38,6 +39,8 @@ pub enum Verb {
     Render(render::Arguments),
     /// Compose and synthesise a corpus in the Slakh2100 layout; an interrupted one is continued
     Synth(synth::Arguments),
+    /// Write the mixes of pieces, or of the papers' pseudo pieces, for a program that separates
+    Export(export::Arguments),
     /// Read all of a prepared store and compare it with its hashes
     Verify(verify::Arguments),
 }
@@ -49,6 +52,7 @@ pub fn run(verb: Verb) -> anyhow::Result<()> {
         Verb::Select(arguments) => select::run(&arguments),
         Verb::Render(arguments) => render::run(arguments),
         Verb::Synth(arguments) => synth::run(arguments),
+        Verb::Export(arguments) => export::run(&arguments),
         Verb::Verify(arguments) => verify::run(&arguments),
     }
 }

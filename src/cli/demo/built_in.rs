@@ -55,6 +55,7 @@ fn score(arguments: &Arguments, corpus: &Path) -> anyhow::Result<()> {
         seconds: 10.0,
         judgements: None,
         criteria: Vec::new(),
+        stems: None,
         untrained: false,
         export: None,
     };
@@ -79,6 +80,7 @@ fn neighbours(arguments: &Arguments, corpus: &Path, library: &Path) -> anyhow::R
         out: Some(library.into()),
         prune: false,
         verify: false,
+        stems: None,
         export: None,
         segments: false,
         jobs: None,

@@ -28,8 +28,8 @@ use std::path::Path;
 
 use crate::{
     corpus::{
-        self, Catalogue, CorpusError, Instrument, Mix, PieceOptions, Pieces, Sampler, SamplerOptions, Source,
-        Split, TempoClasses,
+        self, Catalogue, CorpusError, Instrument, Mix, PieceOptions, Pieces, Sampler, SamplerOptions,
+        SeparatedStems, Source, Split, TempoClasses,
     },
     train::{
         Event, Observer, Parent, RunConfig, TrainError,
@@ -44,6 +44,8 @@ const AUDIO_MEMORY: u64 = 4 << 30;
 pub(crate) struct Data {
     /// The hash of the store that it comes from, if it does.
     pub hash: Option<String>,
+    /// Hash of the stems that another program separated, if they are heard.
+    pub stems: Option<String>,
     /// Pieces of the splits, by the numbers that [`Stem::set`](example::Stem::set) has.
     pub sets: Vec<Pieces>,
     pub draw: Box<dyn Draw>,
@@ -73,7 +75,11 @@ impl Data {
             let message = "only contrast and separator-joint train on several: give one corpus";
             return Err(TrainError::setting("--corpus", message));
         }
-        let corpus = RunCorpus::open(&config.corpus, recipe, observer)?;
+        let corpus = RunCorpus {
+            stems: separated(recipe)?,
+            ..RunCorpus::open(&config.corpus, recipe, observer)?
+        };
+        let stems = corpus.stems.as_ref().map(|(stems, _)| stems.hash()).transpose()?;
         let pieces = |split, segment_len, memory| corpus.pieces(split, segment_len, memory);
         let len = recipe.segment_samples();
         let of_training = AUDIO_MEMORY / 2 / (1 + config.renderings.len() as u64);
@@ -123,6 +129,7 @@ impl Data {
         };
         Ok(Data {
             hash,
+            stems,
             validation: draw.validation(count)?,
             draw,
             sets,
@@ -145,6 +152,8 @@ struct RunCorpus<'a> {
     source: Source,
     classes: TempoClasses,
     rate: u32,
+    /// What another program separated, and the instrument that is heard of it.
+    stems: Option<(SeparatedStems, Instrument)>,
     observer: Observer<'a>,
 }
 
@@ -158,6 +167,7 @@ impl<'a> RunCorpus<'a> {
             classes: source.tempo_classes()?,
             source,
             rate: recipe.front_end.sample_rate,
+            stems: None,
             observer,
         })
     }
@@ -170,7 +180,32 @@ impl<'a> RunCorpus<'a> {
             memory,
         };
         let progress = |done, total| (self.observer)(Event::Decoded { done, total });
-        self.source.pieces(split, &options, &self.classes, &progress)
+        match &self.stems {
+            None => self.source.pieces(split, &options, &self.classes, &progress),
+            Some((stems, instrument)) => {
+                // of the clean stems only where they sound is asked
+                let clean = PieceOptions { memory: 0, ..options };
+                let clean = self.source.pieces(split, &clean, &self.classes, &progress)?;
+                clean.with_stems(stems, &[*instrument], &options, &progress)
+            }
+        }
+    }
+}
+
+/// The stems of another program that a recipe asks for, and the instrument that it hears of them.
+fn separated(recipe: &Recipe) -> Result<Option<(SeparatedStems, Instrument)>, TrainError> {
+    let Some(root) = &recipe.data.separated else {
+        return Ok(None);
+    };
+    match recipe.instrument.filter(|_| recipe.model.hears_stems()) {
+        Some(instrument) => Ok(Some((SeparatedStems::open(root)?, instrument))),
+        None => {
+            let message = format!(
+                "'{}' hears mixes: stems are for clean and clean-paft",
+                recipe.name
+            );
+            Err(TrainError::setting("data.separated", message))
+        }
     }
 }
 

@@ -64,8 +64,9 @@ impl State {
     /// The state of a run of `recipe` after `step` updates.
     pub fn new(recipe: &Recipe, step: u32, schedule: &Schedule, parents: &[Parent]) -> Self {
         let mut recipe = recipe.clone();
-        // where a file was: the run's record has its hash
+        // where files were: the run's record has their hashes
         recipe.data.judgements = None;
+        recipe.data.separated = None;
         State {
             format: FORMAT,
             step,

@@ -91,7 +91,10 @@ pub struct Start {
     /// Hash of the file of judgements, for tasks that learn from them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judgements: Option<String>,
-    /// How many of them are trained on, and held out.
+    /// Hash of what another program separated, by names and sizes of its files, where its stems are heard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stems: Option<String>,
+    /// How many judgements are trained on, and held out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judged: Option<LessonCounts>,
 }
@@ -106,6 +109,7 @@ impl Start {
             device: device.to_string(),
             store: store.map(str::to_string),
             judgements: judgements.map(str::to_string),
+            stems: None,
             judged: None,
         }
     }
@@ -127,7 +131,8 @@ impl Run {
         // so that the run can be resumed from anywhere
         let corpora = [&mut config.corpus].into_iter().chain(&mut config.renderings);
         let paths = corpora.chain(&mut config.from);
-        for path in paths.chain(&mut config.recipe.data.judgements) {
+        let data = &mut config.recipe.data;
+        for path in paths.chain(&mut data.judgements).chain(&mut data.separated) {
             *path = real(path);
         }
         let run = Run {
@@ -256,7 +261,7 @@ impl Run {
     /// Notes a start in `run.json`.
     ///
     /// # Errors
-    /// [`TrainError::Run`] if the steps before were made with another store, or other judgements.
+    /// [`TrainError::Run`] if the steps before were made with another store, other judgements or other stems.
     pub(crate) fn note_start(
         &self,
         start: Start,
@@ -283,6 +288,10 @@ impl Run {
         let judgements = self.config.recipe.data.judgements.as_deref();
         changed("judgements", judgements.unwrap_or(&self.folder), |start| {
             start.judgements.as_deref()
+        })?;
+        let stems = self.config.recipe.data.separated.as_deref();
+        changed("stems", stems.unwrap_or(&self.folder), |start| {
+            start.stems.as_deref()
         })?;
         starts.push(start);
         let record = RunRecord {

@@ -237,6 +237,7 @@ pub fn evaluation(_: &Path) -> Vec<Vec<u8>> {
         simulated: false,
         corpus: "corpus".into(),
         store: None,
+        stems: None,
         judgements: None,
         criteria: Vec::new(),
         split: "test".into(),
@@ -333,6 +334,7 @@ pub fn library(folder: &Path) -> PathBuf {
         rate: 44_100,
         segment: 1000,
         hop: 1000,
+        stems: None,
         subspaces: Instrument::ALL.map(subspace).to_vec(),
     };
     let mut writer = Writer::open(&library, &header).unwrap();
