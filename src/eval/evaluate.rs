@@ -260,6 +260,7 @@ impl<'a> Task<'a> {
             simulated,
             corpus: real(&options.corpus),
             store: self.source.hash().map(str::to_string),
+            selection: self.source.selection().map(str::to_string),
             stems: match &self.stems {
                 Some(stems) => Some(EvaluatedStems {
                     folder: real(stems.root()),

@@ -29,6 +29,9 @@ pub struct Evaluation {
     pub corpus: PathBuf,
     /// Hash of the store; none of a folder.
     pub store: Option<String>,
+    /// Hash of the lists by which a folder's tracks were left out and assigned to splits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selection: Option<String>,
     /// What another program separated, where its stems were heard instead of the clean ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stems: Option<EvaluatedStems>,

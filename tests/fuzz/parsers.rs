@@ -193,6 +193,7 @@ fn metadata(folder: &Path) -> Reader {
         split: Split::Train,
         path: folder.into(),
         excluded: Vec::new(),
+        mapping: None,
     };
     file(folder.join("metadata.yaml"), move |_| track.metadata().map(drop))
 }

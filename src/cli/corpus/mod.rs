@@ -80,3 +80,11 @@ pub fn prepared(corpus: &Path, out: &Path, stop: &AtomicBool) -> anyhow::Result<
     }
     Ok(store)
 }
+
+/// Three weights, as 70,15,15.
+fn shares(text: &str) -> Result<[u32; 3], String> {
+    let shares = text.split(',').map(|share| share.trim().parse());
+    let shares: Result<Vec<u32>, _> = shares.collect();
+    let shares = shares.ok().and_then(|shares| shares.try_into().ok());
+    shares.ok_or_else(|| "three whole numbers are expected, as 70,15,15".into())
+}

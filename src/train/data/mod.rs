@@ -44,6 +44,10 @@ const AUDIO_MEMORY: u64 = 4 << 30;
 pub(crate) struct Data {
     /// The hash of the store that it comes from, if it does.
     pub hash: Option<String>,
+    /// Hash of the lists of a folder's tracks, if it has any.
+    pub selection: Option<String>,
+    /// Licences of the corpora that name one.
+    pub licence: Option<String>,
     /// Hash of the stems that another program separated, if they are heard.
     pub stems: Option<String>,
     /// Pieces of the splits, by the numbers that [`Stem::set`](example::Stem::set) has.
@@ -88,12 +92,16 @@ impl Data {
             pieces(Split::Validation, len, AUDIO_MEMORY / 4)?,
         ];
         let mut hash = corpus.source.hash().map(str::to_string);
+        let selection = corpus.source.selection().map(str::to_string);
+        let mut licences: Vec<String> = corpus.source.licence().map(str::to_string).into_iter().collect();
         let mut train = vec![TRAIN];
         for root in &config.renderings {
             let other = RunCorpus::open(root, recipe, observer)?;
             train.push(sets.len());
             sets.push(other.pieces(Split::Train, len, of_training)?);
             hash = joined(hash, other.source.hash());
+            let licence = other.source.licence().map(str::to_string);
+            licences.extend(licence.filter(|licence| !licences.contains(licence)));
         }
         let missing = |instrument, error: &TrainError| observer(Event::LeftOut { instrument, error });
         let draw: Box<dyn Draw> = match recipe.task {
@@ -129,6 +137,8 @@ impl Data {
         };
         Ok(Data {
             hash,
+            selection,
+            licence: (!licences.is_empty()).then(|| licences.join("; ")),
             stems,
             validation: draw.validation(count)?,
             draw,

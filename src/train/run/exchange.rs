@@ -152,6 +152,9 @@ fn card(
             "Hash of the store",
             start.store.as_deref().unwrap_or("none: a folder"),
         );
+        if let Some(licence) = start.licence {
+            line("Licence of what it was trained on", &licence);
+        }
         if let Some(judgements) = start.judgements {
             line("Hash of the judgements", &judgements);
         }

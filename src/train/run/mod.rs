@@ -91,6 +91,12 @@ pub struct Start {
     /// Hash of the file of judgements, for tasks that learn from them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judgements: Option<String>,
+    /// Hash of the lists by which a folder's tracks were left out and assigned to splits; of a store, its own hash says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selection: Option<String>,
+    /// Licence of the corpus, where it names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub licence: Option<String>,
     /// Hash of what another program separated, by names and sizes of its files, where its stems are heard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stems: Option<String>,
@@ -109,6 +115,8 @@ impl Start {
             device: device.to_string(),
             store: store.map(str::to_string),
             judgements: judgements.map(str::to_string),
+            selection: None,
+            licence: None,
             stems: None,
             judged: None,
         }
@@ -285,6 +293,9 @@ impl Run {
             }
         };
         changed("store", &self.config.corpus, |start| start.store.as_deref())?;
+        changed("lists of tracks", &self.config.corpus, |start| {
+            start.selection.as_deref()
+        })?;
         let judgements = self.config.recipe.data.judgements.as_deref();
         changed("judgements", judgements.unwrap_or(&self.folder), |start| {
             start.judgements.as_deref()

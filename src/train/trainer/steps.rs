@@ -76,6 +76,8 @@ impl<'o> Trainer<'o> {
         let judgements = data.draw.judgements();
         let hash = judgements.as_ref().map(|lessons| lessons.hash);
         let start = Start {
+            selection: data.selection.clone(),
+            licence: data.licence.clone(),
             stems: data.stems.clone(),
             judged: judgements.as_ref().map(|lessons| lessons.counts),
             ..Start::new(step, &device, data.hash.as_deref(), hash)

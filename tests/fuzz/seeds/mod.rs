@@ -237,6 +237,7 @@ pub fn evaluation(_: &Path) -> Vec<Vec<u8>> {
         simulated: false,
         corpus: "corpus".into(),
         store: None,
+        selection: None,
         stems: None,
         judgements: None,
         criteria: Vec::new(),
