@@ -79,7 +79,7 @@ fn encoder(at: &mut Recording) -> Result<Var> {
     let dimensions = at.channels[5];
     let bins = at.channels.iter().fold(IMAGE[0], |bins, _| bins.div_ceil(2));
     let mut build = Build::new(&mut at.parameters, 0);
-    let encoder = Encoder::new(&at.channels, Last::Bare, &mut build)?;
+    let encoder = Encoder::new(1, &at.channels, Last::Bare, &mut build)?;
     let linear = LinearLayer::new(&mut build.at("linear"), [dimensions * bins, dimensions])?;
     let x = at.images("x");
     let mut record = Record::new(&mut at.tape, &at.parameters, Mode::Train);

@@ -76,7 +76,7 @@ fn triplet([batch, bins, frames]: Size) -> Result<Recorded> {
     let (mut parameters, mut tape) = (Parameters::default(), Tape::new());
     let channels = SeparatorConfig::default().channels;
     let mut build = Build::new(&mut parameters, 0);
-    let encoder = Encoder::new(&channels, Last::Activated, &mut build)?;
+    let encoder = Encoder::new(1, &channels, Last::Activated, &mut build)?;
     let features = channels[5] * (0..channels.len()).fold(bins, |bins, _| bins.div_ceil(2));
     let linear = LinearLayer::new(&mut build.at("linear"), [features, DIMENSIONS])?;
 

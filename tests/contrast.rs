@@ -73,6 +73,37 @@ fn parts_of_a_batch_are_refused() {
     assert!(message.contains("data.remix"), "{message}");
 }
 
+#[test]
+fn what_only_our_own_networks_hear_is_refused_elsewhere() {
+    for (recipe, setting, says) in [
+        ("direct", "network.bands=64", "network.bands"),
+        ("contrast", "network.bands=64", "network.bands"),
+        ("direct", "loss.error=root", "loss.error"),
+        ("separator-joint", "data.coherent=0.5", "data.coherent"),
+        ("contrast", "data.coherent=1.5", "data.coherent"),
+        // more than there are bins, and too few to be any
+        ("separator-joint", "network.bands=1026", "not 1026"),
+        ("separator-joint", "network.bands=1", "not 1"),
+        ("separator-joint", "loss.error=squared", "absolute, root"),
+    ] {
+        let message = resolve(recipe, &Overrides::set(&[setting]))
+            .unwrap_err()
+            .to_string();
+        assert!(message.contains(says), "{recipe}, {setting}: {message}");
+    }
+    let short = ["front_end.stft_size=256", "front_end.stft_hop=128"];
+    let message = resolve("separator-joint", &Overrides::set(&short))
+        .unwrap_err()
+        .to_string();
+    assert!(message.contains("2 to 129"), "{message}");
+    for setting in ["network.bands=0", "network.bands=1025", "loss.error=absolute"] {
+        assert!(
+            resolve("separator-joint", &Overrides::set(&[setting])).is_ok(),
+            "{setting}"
+        );
+    }
+}
+
 /// 12 steps are 4 steps, a stop, and 8 more, bit for bit, on a learning rate that never stays.
 fn resumes_exactly(name: &str, device: &Device) {
     let folder = tempfile::tempdir().unwrap();

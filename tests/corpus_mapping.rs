@@ -19,6 +19,7 @@ use stemwise::{
         Corpus, Instrument, MAPPING_FILE, PieceOptions, SPLIT_FILE, Source, Split, Store, Track, load_all,
         read_splits,
     },
+    eval::Evaluation,
     gpu::Device,
     train::{Run, exchange, resume},
 };
@@ -53,7 +54,7 @@ fn musdb18_hq_is_read() {
     let root = folder.path().join("musdb18hq");
     for piece in ["train/A - One", "train/ANiMAL - Rockshow", "test/B - Two & Three"] {
         for (name, loud) in [
-            ("mixture", 0.9),
+            ("mixture", 0.65),
             ("drums", 0.1),
             ("bass", 0.2),
             ("other", 0.05),
@@ -76,6 +77,8 @@ fn musdb18_hq_is_read() {
         );
         assert!(track.mix_path().unwrap().ends_with("mixture.wav"));
     }
+    // the mix is found, and is the sum of the stems
+    done(&stemwise(&["corpus", "check", root.to_str().unwrap()]));
     let store = Store::open(prepared(&root, folder.path().join("store"))).unwrap();
     assert_eq!(store.licence(), corpus.licence());
     assert_eq!(
@@ -119,6 +122,8 @@ fn moisesdb_is_read_and_its_pieces_are_assigned_to_splits() {
         "{said}"
     );
     refused(&stemwise(&assign), 1, &[SPLIT_FILE, "already"]);
+    let nothing = ["corpus", "select", at, "--assign", "0,0,0"];
+    refused(&stemwise(&nothing), 2, &["--assign", "above 0"]);
     let before = fs::read(root.join(SPLIT_FILE)).unwrap();
     fs::remove_file(root.join(SPLIT_FILE)).unwrap();
     done(&stemwise(&assign));
@@ -131,7 +136,7 @@ fn moisesdb_is_read_and_its_pieces_are_assigned_to_splits() {
             .map(|track| track.id)
             .collect::<Vec<_>>()
     };
-    assert_eq!(of(Split::Unsplit), []);
+    assert_eq!(of(Split::Unsplit), [0u32; 0]);
     for (id, split) in read_splits(&root).unwrap() {
         assert_eq!(of(split), [id]);
     }
@@ -159,6 +164,18 @@ fn moisesdb_is_read_and_its_pieces_are_assigned_to_splits() {
         card.contains("Licence of what it was trained on: CC BY-NC-SA 4.0 (MoisesDB)"),
         "{card}"
     );
+    let to = folder.path().join("scores");
+    let [model, scores] = [&run, &to].map(|path| path.to_str().unwrap());
+    let evaluate = [
+        "evaluate", "--model", model, "--corpus", at, "--what", "sdr", "--device", "cpu", "--out", scores,
+    ];
+    done(&stemwise(&evaluate));
+    let evaluation = Evaluation::read(&to.join(Evaluation::FILE)).unwrap();
+    assert_eq!(
+        (evaluation.selection.as_ref(), evaluation.store),
+        (Some(&selection), None)
+    );
+    assert!(evaluation.scores.iter().all(|score| score.pieces == 1));
     // other splits are another corpus
     let text = fs::read_to_string(root.join(SPLIT_FILE)).unwrap();
     let swapped = text
@@ -241,20 +258,22 @@ fn tempo_is_found_in_the_sound() {
         assert!(near, "{found} for {wanted}");
     }
     let source = Source::open(&root).unwrap();
-    let options = PieceOptions {
-        segment_len: 22_050,
-        rate: RATE,
-        memory: 1 << 30,
-    };
     let classes = source.tempo_classes().unwrap();
-    let pieces = source
-        .pieces(Split::Unsplit, &options, &classes, &|_, _| {})
-        .unwrap();
-    let folder: Vec<f64> = pieces
-        .catalogue()
-        .pieces()
-        .iter()
-        .map(|piece| piece.tempo.unwrap())
-        .collect();
-    assert_eq!(folder, tempi);
+    // whatever rate it is heard at
+    for rate in [RATE, 16_000] {
+        let options = PieceOptions {
+            segment_len: 8_000,
+            rate,
+            memory: 1 << 30,
+        };
+        let pieces = source.pieces(Split::Unsplit, &options, &classes, &|_, _| {});
+        let pieces = pieces.unwrap();
+        let of_folder: Vec<f64> = pieces
+            .catalogue()
+            .pieces()
+            .iter()
+            .map(|piece| piece.tempo.unwrap())
+            .collect();
+        assert_eq!(of_folder, tempi, "{rate}");
+    }
 }

@@ -45,7 +45,8 @@ fn check(name: &str, preset: &str, set: &[&str]) {
         programs.push(session.compile(&step.tape, &[]).unwrap());
         programs.push(session.compile(&update, &[]).unwrap());
     }
-    let evaluation = network.evaluation_step(examples).unwrap();
+    let validated = recipe.validation_examples(examples);
+    let evaluation = network.evaluation_step(validated).unwrap();
     programs.push(session.compile(&evaluation.tape, &[evaluation.loss]).unwrap());
     if name != "separator" {
         let samples = recipe.samples(recipe.training.knn_seconds);

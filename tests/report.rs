@@ -12,7 +12,7 @@ use std::{
 use common::{corpus, identity, small, untrained};
 use stemwise::{
     corpus::Instrument,
-    eval::{Asked, Evaluation, Heldout, Measure, Unit, What},
+    eval::{Asked, Evaluation, Figures, Heldout, Measure, Preset, Stack, Unit, What},
     gpu::Device,
     listening::{Condition, Criterion},
     report::{Report, ReportError, ReportOptions, report},
@@ -238,6 +238,33 @@ fn a_run_and_its_evaluation_make_a_page() {
     let two = folder.path().join("two.html");
     let (_, again) = written(&options(&[&top.join("evaluated"), &top.join("runs"), &top], &two)).unwrap();
     assert!(again == page, "another page of the same");
+
+    // [H25]'s figures stand below its protocol
+    evaluation.figures = vec![Figures {
+        instrument: Instrument::Bass,
+        pieces: (0..20).map(point).collect(),
+        pseudo: (0..40).map(point).collect(),
+        stems: Some(Stack::of(&[0.5; 20], 10)),
+    }];
+    let mut score = evaluation.scores[0].clone();
+    (score.what, score.measure) = (What::MesPseudo, Measure::Pseudo(Preset::H25, None));
+    evaluation.scores.push(score);
+    write(&evaluated, &evaluation);
+    let three = folder.path().join("three.html");
+    let (_, page) = written(&options(&[&top], &three)).unwrap();
+    asks_for_nothing(&page);
+    well_formed(&page);
+    // of the leak check one, of the figures three
+    assert_eq!(page.matches("<svg class=\"tsne\"").count(), 1 + 3);
+    assert_eq!(page.matches("<use href").count(), {
+        let marks = 40 + 20 + 2 * 40;
+        let keys = (3 + 2) + 3 + 3 + 2;
+        marks + keys
+    });
+    assert_eq!(
+        page.matches("alt=\"Absolute embeddings of bass alone\"").count(),
+        1
+    );
 }
 
 #[test]

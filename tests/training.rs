@@ -21,7 +21,7 @@ use stemwise::{
     gpu::{Device, Gpu, Options, Tuning, adapters},
     tape::{Flat, Session},
     train::{
-        self as training, Checkpoint, Event, Network, Run, Schedule, StartUp, TrainError,
+        self as training, Checkpoint, Event, Network, Run, RunConfig, Schedule, StartUp, TrainError,
         checkpoint::{Snapshot, State},
         recipe::Precision,
     },
@@ -36,6 +36,29 @@ fn step_losses(run: &Path) -> Vec<(u64, f64)> {
     lines
         .filter_map(|line| Some((line["step"].as_u64()?, line["loss"].as_f64()?)))
         .collect()
+}
+
+/// Validation on segments of a length of its own is that of a run that is trained on such segments.
+#[test]
+fn validation_has_a_length_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(&corpus(folder.path()));
+    (config.recipe.training.epoch, config.recipe.training.epochs) = (2, 1);
+    let validated = |config: &RunConfig, name: &str| {
+        let run = folder.path().join(name);
+        train(&run, config, &Device::Cpu).unwrap();
+        let checkpoint = Checkpoint::read(&run.join("last.safetensors")).unwrap();
+        checkpoint.state.schedule.start.unwrap().loss
+    };
+    let short = validated(&config, "short");
+    config.recipe.training.validation_seconds = 1.0;
+    let long = validated(&config, "long");
+    config.recipe.data.segment_seconds = 1.0;
+    config.recipe.training.validation_seconds = 0.0;
+    let both = validated(&config, "both");
+    // before the first step, of the same weights; added up one by one, not two by two
+    assert!((long - both).abs() <= 1e-5 * both, "{long} {both}");
+    assert!((long - short).abs() > 1e-3 * short, "{long} {short}");
 }
 
 #[test]

@@ -146,6 +146,17 @@ impl Training {
                 judged(counts.trained_on),
                 judged(counts.held_out)
             )),
+            Event::FewTargets { instrument, targets: 0, .. } => self.line(format!(
+                "the validation split has too few pieces for pseudo pieces of {instrument}: checkpoints are chosen by others"
+            )),
+            Event::FewTargets {
+                instrument,
+                targets,
+                asked,
+            } => self.line(format!(
+                "pseudo pieces to choose checkpoints by: {targets} pieces give {instrument}, not {asked}; the validation split \
+                 has no more"
+            )),
             Event::MicroBatches { batch, examples } => self.line(format!(
                 "a batch of {batch} does not fit the memory: {examples} at a time, batch statistics are of those"
             )),

@@ -33,7 +33,7 @@ pub fn recipe(folder: &Path, what: &Path, over: &RecipeArguments) -> anyhow::Res
     if let Some(update) = update {
         plans.push(("update", planned(&update, &[])?));
     }
-    let evaluation = network.evaluation_step(examples)?;
+    let evaluation = network.evaluation_step(network.recipe.validation_examples(examples))?;
     plans.push(("validation", planned(&evaluation.tape, &[evaluation.loss])?));
     write(folder, Found::new(), &plans)
 }

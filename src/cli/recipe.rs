@@ -18,7 +18,7 @@ pub struct RecipeArguments {
     /// drums, bass, piano, guitar or residuals, for recipes of one instrument
     #[arg(long)]
     pub instrument: Option<Instrument>,
-    /// Sizes: tiny, small or paper
+    /// Sizes: tiny, hour, small or paper
     #[arg(long, value_name = "NAME")]
     pub preset: Option<String>,
     /// Change a setting, as in training.batch=16, or of one stage alone, as in clean:training.batch=16; may be given

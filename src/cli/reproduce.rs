@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     corpus::{Instrument, Split, Store},
-    eval::{self, EvaluateOptions, Evaluation, Preset, Score, Setup, What, is_of},
+    eval::{self, EvaluateOptions, Evaluation, Score, Setup, What, is_of},
     gpu::Device,
     listening::{Aspect, Criterion, Share},
     report::{ReportOptions, paper_rows},
@@ -291,10 +291,7 @@ impl TableRow {
             models: self.stages.iter().map(|stage| stage.folder.clone()).collect(),
             corpus: asked.store.into(),
             what: Vec::new(),
-            preset: match recipe.model {
-                Model::Hashizume => Preset::H25,
-                _ => Preset::I25,
-            },
+            preset: recipe.pseudo_preset(),
             draws: 1,
             split: Split::Test,
             setup: Setup {

@@ -83,7 +83,7 @@ fn score(state: &State) -> String {
         return String::new();
     };
     match training.best {
-        Best::Knn => format!("neighbours {:.1} → {:.1} %", 100.0 * start, 100.0 * best),
+        Best::Knn | Best::KnnPseudo => format!("neighbours {:.1} → {:.1} %", 100.0 * start, 100.0 * best),
         Best::Loss | Best::Last => format!("loss {start:.5} → {best:.5}"),
     }
 }

@@ -33,7 +33,8 @@ pub struct Arguments {
     /// Folder of a library, made with 'stemwise embed' [default: stemwise/library among the user's data]
     #[arg(long, value_name = "LIBRARY")]
     pub library: Option<PathBuf>,
-    /// What likeness is of: instruments with weights, 'drums=2,bass' [default: all instruments alike]
+    /// What likeness is of: instruments with weights, 'drums,bass=0.5'; below 0 for unlike ones, 'drums,guitar=-1'
+    /// [default: all instruments alike]
     #[arg(long, value_name = "INSTRUMENT[=WEIGHT],...", value_delimiter = ',')]
     pub focus: Vec<String>,
     /// Files to be shown
@@ -91,7 +92,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         if let Some(channel) = query.channel {
             note(cancelled(&query.given, channel));
         }
-        for (instrument, _) in focus.iter().filter(|(instrument, _)| query.lacks(*instrument)) {
+        let asked = focus.iter().filter(|(_, weight)| *weight != 0.0);
+        for (instrument, _) in asked.filter(|(instrument, _)| query.lacks(*instrument)) {
             note(format!(
                 "there is hardly any {instrument} in {}: what is found is like it in nothing that can be heard",
                 name(&query.given)
@@ -145,13 +147,11 @@ fn focus(given: &[String], header: &Header) -> anyhow::Result<Vec<(Instrument, f
             .trim()
             .parse()
             .map_err(|error| Misuse(format!("--focus: {error}")))?;
-        let weight = weight
-            .trim()
-            .parse()
-            .ok()
-            .filter(|w: &f64| *w > 0.0 && w.is_finite());
+        let weight = weight.trim().parse().ok().filter(|w: &f64| w.is_finite());
         let Some(weight) = weight else {
-            bail!(Misuse(format!("--focus {part}: a weight is a number above 0")));
+            bail!(Misuse(format!(
+                "--focus {part}: a weight is a number, such as 1, 0.5, or -1 for unlike"
+            )));
         };
         if !header
             .subspaces
@@ -168,6 +168,11 @@ fn focus(given: &[String], header: &Header) -> anyhow::Result<Vec<(Instrument, f
             bail!(Misuse(format!("--focus names {instrument} twice")));
         }
         focus.push((instrument, weight));
+    }
+    if !focus.is_empty() && focus.iter().all(|(_, weight)| *weight == 0.0) {
+        bail!(Misuse(
+            "--focus: all weights are 0, so that nothing is nearer than anything: give one instrument another".into()
+        ));
     }
     Ok(focus)
 }
@@ -191,19 +196,17 @@ fn show(library: &Library, found: &Found<'_>) -> anyhow::Result<()> {
             n => format!(" (+{n} like it)"),
         };
         let gone = if is_gone(near.entry) { " (gone)" } else { "" };
-        row.push(format!("{}{gone}{like}", near.entry.file.path.display()));
+        let lacks = match near.lacks.as_slice() {
+            [] => String::new(),
+            lacks => format!(" (hardly any {})", listed(lacks)),
+        };
+        row.push(format!("{}{gone}{lacks}{like}", near.entry.file.path.display()));
         rows.push(row);
     }
     if found.matches.is_empty() {
         note("there is nothing else in the library");
     } else {
         say(table(&rows))?;
-    }
-    if !found.lacking.is_empty() {
-        say(format!(
-            "left out, as there is hardly any of an instrument of the focus in them: {} files",
-            found.lacking.len()
-        ))?;
     }
     match found.like_queries.as_slice() {
         [] => Ok(()),
@@ -246,6 +249,7 @@ fn as_json(
             "distance": near.distance,
             "instruments": instruments,
             "presence": presence(near.entry),
+            "lacks": near.lacks.iter().map(|instrument| instrument.name()).collect::<Vec<_>>(),
             "like": near.like.iter().map(path).collect::<Vec<_>>(),
         })
     });
@@ -264,10 +268,14 @@ fn as_json(
         "focus": focus,
         "fold": arguments.fold,
         "matches": matches.collect::<Vec<_>>(),
-        "lacking": found.lacking.iter().map(path).collect::<Vec<_>>(),
         "like_queries": found.like_queries.iter().map(path).collect::<Vec<_>>(),
     })
     .to_string()
+}
+
+fn listed(instruments: &[Instrument]) -> String {
+    let names = instruments.iter().map(|instrument| instrument.name());
+    names.collect::<Vec<_>>().join(", ")
 }
 
 /// By instrument; null of a model that does not say so.

@@ -54,7 +54,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
     // the shapes that a run has here
     let examples = examples_at_a_time(&network, &device)?;
-    let evaluation = network.evaluation_step(examples)?;
+    let evaluation = network.evaluation_step(network.recipe.validation_examples(examples))?;
     let training = network.training_step(&Adam::default(), examples)?;
     let plans = [
         Plan::for_gpu(&training.tape, &network.parameters, &[], gpu.traits())?,

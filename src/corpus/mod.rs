@@ -8,8 +8,10 @@
 //! It may know files and audio, and nothing of models or of how a corpus was made: that is the room
 //! [`generate`](crate::generate). Start reading at `layout.rs`, then `source.rs` and `pieces.rs`, then `sample`.
 
+pub(crate) mod cast;
 mod catalogue;
 pub mod check;
+pub(crate) mod draw;
 mod error;
 mod exclude;
 pub mod general_midi;

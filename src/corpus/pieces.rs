@@ -15,8 +15,7 @@ use super::{
     SoundingStarts, Split, Store, StoredTrack, TempoClasses, Track,
     layout::track_name,
     segment::{SCALE, StemFiles, to_pcm16},
-    sound_tempo::Summed,
-    source::written_tempo,
+    source::tempo,
 };
 
 /// Pieces of which any excerpt can be read, on any thread.
@@ -299,7 +298,6 @@ fn decoded(
 ) -> Result<(Piece, Decoded), CorpusError> {
     let mut submixes = <[Option<Vec<i16>>; 5]>::default();
     let mut sounding = <[SoundingStarts; 5]>::default();
-    let (written, mut mix) = (written_tempo(track), Summed::default());
     for instrument in Instrument::ALL.into_iter().filter(|&i| files.plays(i)) {
         let mut samples = files.whole(instrument, frames, options.rate)?;
         // where it sounds is found in the samples that will be heard
@@ -307,18 +305,12 @@ fn decoded(
         let i = instrument as usize;
         sounding[i] = SoundingStarts::find(&samples, options.segment_len);
         submixes[i] = resident.then_some(submix);
-        if written.is_none() {
-            mix.add(&samples);
-        }
     }
     let piece = Piece {
         id: track.id,
         work: track.work(),
         frames,
-        tempo: match written {
-            None => mix.tempo(options.rate)?,
-            written => written,
-        },
+        tempo: tempo(track),
         sounding,
     };
     let rate = options.rate;

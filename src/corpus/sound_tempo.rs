@@ -11,8 +11,8 @@ use std::f64::consts::TAU;
 use rustfft::num_complex::Complex32;
 
 use super::{
-    CorpusError, Track,
-    segment::{add, load_all, to_pcm16, track_frames},
+    CorpusError, Instrument, Track,
+    segment::{StemFiles, add, to_pcm16},
 };
 use crate::{
     audio::{SAMPLE_RATE, Stft, StftStream},
@@ -167,35 +167,21 @@ fn swing(wave: &[f64], frequency: f64) -> f64 {
     f64::hypot(re, im)
 }
 
-/// The tempo of a track, estimated from the sum of its stems as they are heard.
+/// The tempo of a track, estimated from the sum of its instruments as they are heard: at one rate, whatever rate the track
+/// is heard at otherwise, so that it is the same in a folder and in every store.
 ///
 /// # Errors
-/// As [`load_all`].
+/// Files that cannot be read.
 pub(super) fn of_track(track: &Track) -> Result<Option<f64>, CorpusError> {
-    let frames = track_frames(track, SAMPLE_RATE)? as usize;
-    let mut sum = Summed::default();
-    for mut stem in load_all(track, 0, frames, SAMPLE_RATE)? {
-        to_pcm16(&mut stem);
-        sum.add(&stem);
+    let files = StemFiles::of(track)?;
+    let frames = files.frames(SAMPLE_RATE)?;
+    let mut mix = vec![0.0; frames as usize];
+    for instrument in Instrument::ALL.into_iter().filter(|&i| files.plays(i)) {
+        let mut samples = files.whole(instrument, frames, SAMPLE_RATE)?;
+        to_pcm16(&mut samples);
+        add(&mut mix, &samples);
     }
-    sum.tempo(SAMPLE_RATE)
-}
-
-/// The mix of a track, as its instruments are decoded one after another.
-#[derive(Default)]
-pub(super) struct Summed(Vec<f32>);
-
-impl Summed {
-    /// Adds an instrument.
-    pub fn add(&mut self, stem: &[f32]) {
-        self.0.resize(stem.len().max(self.0.len()), 0.0);
-        add(&mut self.0, stem);
-    }
-
-    /// As [`estimate_tempo`].
-    pub fn tempo(&self, rate: u32) -> Result<Option<f64>, CorpusError> {
-        estimate_tempo(&self.0, rate)
-    }
+    estimate_tempo(&mix, SAMPLE_RATE)
 }
 
 #[cfg(test)]

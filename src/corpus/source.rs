@@ -94,8 +94,8 @@ impl Source {
     }
 }
 
-/// A track's tempo: that of its MIDI file, or else what its sound has.
-fn tempo(track: &Track) -> Option<f64> {
+/// A track's tempo: that of its MIDI file, or else what its sound has. What cannot be read has none.
+pub(super) fn tempo(track: &Track) -> Option<f64> {
     let heard = || sound_tempo::of_track(track).ok().flatten();
     written_tempo(track).or_else(heard)
 }

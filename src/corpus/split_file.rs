@@ -63,17 +63,17 @@ pub fn assigned(tracks: &[u32], shares: [u32; 3], seed: u64) -> Splits {
     let key = |id: u32| *blake3::hash(format!("{seed} {id}").as_bytes()).as_bytes();
     let mut order = tracks.to_vec();
     order.sort_unstable_by_key(|&id| (key(id), id));
-    let total = u64::from(shares.iter().sum::<u32>()).max(1);
+    let total = shares.iter().map(|&share| u128::from(share)).sum::<u128>().max(1);
     let mut behind = shares.iter().filter(|&&share| share > 0).count();
     let enough = order.len() >= behind;
     let mut splits = Splits::new();
-    let (mut taken, mut before) = (0, 0u64);
+    let (mut taken, mut before) = (0, 0u128);
     for (split, share) in [Split::Train, Split::Validation, Split::Test]
         .into_iter()
         .zip(shares)
     {
-        before += u64::from(share);
-        let mut end = (order.len() as u64 * before / total) as usize;
+        before += u128::from(share);
+        let mut end = (order.len() as u128 * before / total) as usize;
         if share > 0 {
             behind -= 1;
             if enough {
@@ -102,6 +102,7 @@ mod tests {
         assert_eq!(count(&assigned(&twenty, [1, 0, 1], 0)), [10, 0, 10]);
         assert_eq!(count(&assigned(&[4, 9, 7], [98, 1, 1], 3)), [1, 1, 1]);
         assert_eq!(count(&assigned(&[4], [70, 15, 15], 3)).iter().sum::<usize>(), 1);
+        assert_eq!(count(&assigned(&twenty, [u32::MAX; 3], 0)), [6, 7, 7]);
         let (one, other) = (
             assigned(&twenty, [70, 15, 15], 1),
             assigned(&twenty, [70, 15, 15], 2),

@@ -177,6 +177,7 @@ pub fn is_of(evaluation: &Evaluation, options: &EvaluateOptions, device: &Device
         across: evaluation.across.clone(),
         distances: evaluation.distances.clone(),
         pictures: evaluation.pictures.clone(),
+        figures: evaluation.figures.clone(),
         ..empty
     };
     Ok(asked == *evaluation)
@@ -287,6 +288,7 @@ impl<'a> Task<'a> {
             across: Vec::new(),
             distances: Vec::new(),
             pictures: Vec::new(),
+            figures: Vec::new(),
         })
     }
 
@@ -300,6 +302,10 @@ impl<'a> Task<'a> {
             };
             evaluation.identity = Some(describer.identity().to_string());
             self.described(&mut describer, evaluation, &mut errors)?;
+            // of weights that are not kept there are none
+            if !untrained {
+                self.pictured(&mut describer, evaluation, &mut errors)?;
+            }
         }
         if let (Some(stems), true) = (&self.stems, self.what.contains(&What::Sdr)) {
             // nothing of them is trained

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     EvalError, Scored, Setup, Subject,
-    draw::{self, Draw, Stream},
+    draw::{self, Draw, Purpose},
     neighbours::ask,
 };
 use crate::{
@@ -60,7 +60,7 @@ pub fn leak(
     target: Instrument,
     setup: &Setup,
 ) -> Result<Leak, EvalError> {
-    let mut draw = Draw::new(Stream::Leak, Some(target), setup.seed);
+    let mut draw = Draw::new(Purpose::Leak, Some(target), setup.seed);
     let pieces = pieces(catalogue, target, setup, &mut draw)?;
     let (mut mixes, mut targets, mut others, mut pairs) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (row, giving) in pieces.iter().enumerate() {
@@ -146,7 +146,7 @@ fn pieces(
 }
 
 /// Places in a picture, one a vector.
-fn places(vectors: Embeddings<'_>, seed: u64) -> Result<Vec<[f64; 2]>, EvalError> {
+pub(super) fn places(vectors: Embeddings<'_>, seed: u64) -> Result<Vec<[f64; 2]>, EvalError> {
     let usual = TsneOptions::default();
     // a picture of few points needs fewer neighbours
     let perplexity = usual.perplexity.min((vectors.len() - 1) as f64 / 3.0);

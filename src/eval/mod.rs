@@ -11,10 +11,10 @@
 
 mod agreement;
 mod correlation;
-mod draw;
 mod error;
 mod evaluate;
 mod export;
+mod figures;
 mod identification;
 mod leak;
 mod listener;
@@ -31,10 +31,13 @@ mod setup;
 mod stems;
 mod what;
 
+use crate::corpus::draw;
+
 pub use agreement::Agreed;
 pub use correlation::{Correlations, Distances, Triangle, correlation};
 pub use error::EvalError;
 pub use evaluate::{EvaluateOptions, Progress, check, evaluate, is_of};
+pub use figures::{Figures, Stack, figures};
 pub use identification::{Identified, identification};
 pub use leak::{Leak, Point, leak};
 pub use listener::Subject;

@@ -2,7 +2,7 @@
 
 use super::{
     EvalError, Setup, Subject,
-    draw::{Draw, Stream},
+    draw::{Draw, Purpose},
 };
 use crate::{
     corpus::{Instrument, Mix},
@@ -94,7 +94,7 @@ pub(super) fn ask(
 
 /// The share of right votes of neighbours that are drawn instead of found.
 fn chance(labels: &[u32], groups: Option<&[u32]>, target: Instrument, setup: &Setup) -> f64 {
-    let mut draw = Draw::new(Stream::Chance, Some(target), setup.seed);
+    let mut draw = Draw::new(Purpose::Chance, Some(target), setup.seed);
     let same = |a: usize, b: usize| a == b || groups.is_some_and(|groups| groups[a] == groups[b]);
     let mut right = 0;
     for query in 0..labels.len() {

@@ -1,12 +1,12 @@
 //! The protocols on one set of weights.
 
 use super::{
-    Agreed, Asked, Average, EvalError, Evaluation, Measure, Ratio, Score, Scored, Setup, What,
+    Agreed, Asked, Average, EvalError, Evaluation, Measure, Preset, Ratio, Score, Scored, Setup, What,
     agreement::{Finder, agreement},
     correlation,
     evaluate::{Errors, Task, pieces_of},
     export::{write_answers, write_ratios},
-    identification, leak,
+    figures, identification, leak,
     listener::Listener,
     mes_normal, mes_pseudo,
     neighbours::Questions,
@@ -241,6 +241,36 @@ impl Task<'_> {
             })
         };
         Ok(of.filter_map(score).collect())
+    }
+
+    /// Adds the figures of [H25] where its protocol of pseudo pieces is asked for, on segments of the same length. Of stems
+    /// that another program separated there are none: it has not heard their pseudo pieces.
+    pub fn pictured(
+        &self,
+        describer: &mut Describer,
+        evaluation: &mut Evaluation,
+        errors: &mut Errors,
+    ) -> Result<(), EvalError> {
+        let options = self.options;
+        if options.preset != Preset::H25 || !self.what.contains(&What::MesPseudo) || self.stems.is_some() {
+            return Ok(());
+        }
+        let rate = describer.front_end().sample_rate;
+        let samples = (options.preset.length() * options.seconds * f64::from(rate)).round() as usize;
+        let pieces = self.pieces(options.split, samples, rate)?;
+        let has_all = self.runs.iter().all(|run| !run.recipe.model.of_one_instrument());
+        for instrument in describer.instruments().to_vec() {
+            let name = format!("figures {instrument}");
+            let found = self.listen(describer, &pieces, &name, |listener| {
+                let catalogue = listener.pieces.catalogue();
+                figures(listener, catalogue, instrument, has_all, &options.setup)
+            });
+            match found {
+                Ok(figures) => evaluation.figures.push(figures),
+                Err(error) => keep(evaluation, errors, What::MesPseudo, Err(error))?,
+            }
+        }
+        Ok(())
     }
 
     fn agreed(&self, describer: &mut Describer, criterion: Criterion) -> Result<Vec<Score>, EvalError> {

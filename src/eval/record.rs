@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Distances, EvalError, Measure, Preset, Scored, What, leak::Point};
+use super::{Distances, EvalError, Figures, Measure, Preset, Scored, What, leak::Point};
 use crate::{
     corpus::Instrument,
     files,
@@ -73,6 +73,9 @@ pub struct Evaluation {
     pub distances: Vec<Distances>,
     /// Pictures of the leak check, by instrument.
     pub pictures: Vec<(Instrument, Vec<Point>)>,
+    /// Figures of Hashizume et al. 2025, by instrument; empty unless their protocol was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub figures: Vec<Figures>,
 }
 
 fn once() -> u32 {

@@ -29,7 +29,7 @@
 //!
 //! **Presence.** A model that says which instruments sound gives every segment a probability for each; an entry has their
 //! means. Vectors of length one say nothing of how loud an instrument is, or whether it is there, so a search by some
-//! instruments leaves out the files in which one of them has less than a half.
+//! instruments puts the files in which one of them has less than a half behind all others.
 //!
 //! **Distances.** Between two files, an instrument's is the Euclidean distance of their vectors over the library's: the
 //! root of the mean square of the distances of all pairs of its contents, so that 1 is what two files of the library

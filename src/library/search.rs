@@ -21,8 +21,6 @@ pub struct Found<'a> {
     pub matches: Vec<Match<'a>>,
     /// Files like a query, other than itself: folded, and no matches.
     pub like_queries: Vec<&'a Entry>,
-    /// Files that [lack](Entry::lacks) an instrument of the focus: like nothing in it, and no matches.
-    pub lacking: Vec<&'a Entry>,
 }
 
 /// A file that is near.
@@ -30,10 +28,12 @@ pub struct Found<'a> {
 pub struct Match<'a> {
     /// The file.
     pub entry: &'a Entry,
-    /// Weighted mean of the instruments' distances, over what two files of the library usually have.
+    /// `Σ wᵢdᵢ / Σ|wᵢ|` of the instruments' distances dᵢ, over what two files of the library usually have.
     pub distance: f64,
     /// Those of the instruments, in the order of the header.
     pub by_instrument: Vec<f64>,
+    /// Instruments of the focus that it [lacks](Entry::lacks): in these it is like nothing, and comes after all others.
+    pub lacks: Vec<Instrument>,
     /// Files like this one.
     pub like: Vec<&'a Entry>,
 }
@@ -43,16 +43,18 @@ struct Candidate<'a> {
     entry: &'a Entry,
     row: &'a [f32],
     by_instrument: Vec<f64>,
+    /// Instruments of the focus that it has not.
+    lacks: Vec<Instrument>,
     /// By the focus.
     distance: f64,
     /// All instruments alike.
     plain: f64,
 }
 
-/// The `count` files nearest to the queries, in the mean of the distances to each. `focus` gives weights to instruments,
-/// those that it does not name have none; an empty one is all of them alike. Queries themselves, silent files, and files
-/// that lack an instrument of the focus, are not among them; equal distances are in the order of paths. Files nearer than
-/// `fold` to a query or to a match are folded into it.
+/// The `count` files nearest to the queries, in the mean of the distances to each. `focus` gives weights to instruments, of
+/// which not all are 0; below 0, what is unlike is near. Those that it does not name have none; an empty one is all of them
+/// alike. Queries themselves and silent files are not among them; files that lack an instrument of the focus come last;
+/// equal distances are in the order of paths. Files nearer than `fold` to a query or to a match are folded into it.
 pub fn search<'a>(
     library: &'a Library,
     queries: &[Query],
@@ -61,27 +63,22 @@ pub fn search<'a>(
     fold: f64,
 ) -> Found<'a> {
     let space = Space::of(library);
-    let mut candidates = candidates(library, &space, queries, &weights(library, focus));
+    let mut candidates = candidates(library, &space, queries, focus);
     // a stable sort keeps the order of paths
-    candidates.par_sort_by(|a, b| a.distance.total_cmp(&b.distance));
+    candidates.par_sort_by(|a, b| {
+        let last = a.lacks.is_empty().cmp(&b.lacks.is_empty()).reverse();
+        last.then(a.distance.total_cmp(&b.distance))
+    });
 
     let mut found = Found {
         matches: Vec::new(),
         like_queries: Vec::new(),
-        lacking: Vec::new(),
     };
     let mut shown: Vec<(&[f32], f64)> = Vec::new();
     for candidate in candidates {
         let like = |row: &[f32]| space.distance(row, candidate.row) < fold;
         if queries.iter().any(|query| like(&query.vectors)) {
             found.like_queries.push(candidate.entry);
-            continue;
-        }
-        if focus
-            .iter()
-            .any(|&(instrument, _)| candidate.entry.lacks(instrument))
-        {
-            found.lacking.push(candidate.entry);
             continue;
         }
         // by the triangle inequality, what is alike is also alike far from the queries
@@ -94,6 +91,7 @@ pub fn search<'a>(
                     entry: candidate.entry,
                     distance: candidate.distance,
                     by_instrument: candidate.by_instrument,
+                    lacks: candidate.lacks,
                     like: Vec::new(),
                 });
             }
@@ -122,9 +120,12 @@ fn candidates<'a>(
     library: &'a Library,
     space: &Space,
     queries: &[Query],
-    weights: &[f64],
+    focus: &[(Instrument, f64)],
 ) -> Vec<Candidate<'a>> {
-    let total: f64 = weights.iter().sum();
+    let weights = weights(library, focus);
+    let total: f64 = weights.iter().map(|weight| weight.abs()).sum();
+    let asked = focus.iter().filter(|(_, weight)| *weight != 0.0);
+    let asked: Vec<Instrument> = asked.map(|&(instrument, _)| instrument).collect();
     let parts = weights.len() as f64;
     let candidate = |entry: &'a Entry| {
         let row = library.row(entry)?;
@@ -139,10 +140,11 @@ fn candidates<'a>(
         by_instrument
             .iter_mut()
             .for_each(|sum| *sum /= queries.len() as f64);
-        let weighted = by_instrument.iter().zip(weights).map(|(d, w)| d * w);
+        let weighted = by_instrument.iter().zip(&weights).map(|(d, w)| d * w);
         Some(Candidate {
             entry,
             row,
+            lacks: asked.iter().copied().filter(|&i| entry.lacks(i)).collect(),
             distance: weighted.sum::<f64>() / total,
             plain: by_instrument.iter().sum::<f64>() / parts,
             by_instrument,

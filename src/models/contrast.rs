@@ -68,7 +68,7 @@ impl ContrastNetwork {
         let flat = [dimensions, halved(log_mel.filters.mels, channels.len())];
         Ok(ContrastNetwork {
             log_mel: LogMel::new(log_mel)?,
-            encoder: Encoder::new(channels, Last::Bare, build)?,
+            encoder: Encoder::new(1, channels, Last::Bare, build)?,
             head: Head::new(flat, dimensions, build)?,
             centre: match centred {
                 true => Some(BatchNorm2d::new(&mut build.at("centre"), dimensions)?),

@@ -83,7 +83,7 @@ impl Direct {
             );
             return Err(Error::shape("direct", message));
         }
-        let encoder = Encoder::new(&channels, last, build)?;
+        let encoder = Encoder::new(1, &channels, last, build)?;
         let flat = [dimensions, halved(bins, channels.len())];
         let head = Head::new(flat, dimensions, build)?;
         let count = if reconstruct { SUBSPACES } else { 0 };

@@ -38,13 +38,14 @@ pub enum Last {
 }
 
 impl Encoder {
-    /// Adds the parameters of one layer for each entry of `channels`, under `encoder.0.conv.weight` and so on.
+    /// Adds the parameters of one layer for each entry of `channels`, under `encoder.0.conv.weight` and so on, of which the
+    /// first hears `inputs` channels.
     ///
     /// # Errors
     /// If the names are taken.
-    pub fn new(channels: &[usize], last: Last, build: &mut Build<'_>) -> Result<Self> {
+    pub fn new(inputs: usize, channels: &[usize], last: Last, build: &mut Build<'_>) -> Result<Self> {
         let mut layers = Vec::with_capacity(channels.len());
-        let mut input = 1;
+        let mut input = inputs;
         for (i, &output) in channels.iter().enumerate() {
             let mut build = build.at(format_args!("encoder.{i}"));
             let conv = Conv2dLayer::new(&mut build.at("conv"), [input, output], Square::HALVING)?;
@@ -56,7 +57,7 @@ impl Encoder {
         Ok(Encoder { layers })
     }
 
-    /// Records it on `x [N, 1, F, T]`: layer i gives `[N, channels[i], ⌈F / 2ⁱ⁺¹⌉, ⌈T / 2ⁱ⁺¹⌉]`.
+    /// Records it on `x [N, inputs, F, T]`: layer i gives `[N, channels[i], ⌈F / 2ⁱ⁺¹⌉, ⌈T / 2ⁱ⁺¹⌉]`.
     ///
     /// # Errors
     /// [`Error::Shape`] if `x` is of another shape; in training also where a layer with a norm has one value a
@@ -94,7 +95,7 @@ fn image_size(tape: &Tape, x: Var) -> Result<[usize; 2]> {
         [_, _, f, t] => Ok([*f, *t]),
         _ => Err(Error::shape(
             "encoder",
-            format!("needs [N, 1, F, T], but was given [{shape}]"),
+            format!("needs [N, C, F, T], but was given [{shape}]"),
         )),
     }
 }

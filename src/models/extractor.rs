@@ -54,7 +54,7 @@ impl Extractor {
         let flat = [channels[5], halved(log_mel.filters.mels, channels.len())];
         Ok(Extractor {
             log_mel: LogMel::new(log_mel)?,
-            encoder: Encoder::new(channels, Last::Bare, build)?,
+            encoder: Encoder::new(1, channels, Last::Bare, build)?,
             head: Head::new(flat, *dimensions, build)?,
         })
     }

@@ -16,7 +16,7 @@ pub use direct::{Described, Direct, DirectConfig, SUBSPACES};
 pub use encoder::{Encoded, Encoder, Last};
 pub use extractor::{Extractor, ExtractorConfig};
 pub use hashizume::{HashizumeConfig, HashizumeNetwork};
-pub use joint::{JointSeparator, Shares};
+pub use joint::{JointConfig, JointSeparator, Shares};
 pub use separator::{Separator, SeparatorConfig};
 
 #[cfg(test)]

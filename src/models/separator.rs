@@ -62,7 +62,7 @@ impl Separator {
     pub fn new(config: &SeparatorConfig, build: &mut Build<'_>) -> Result<Self> {
         let SeparatorConfig { channels, dropout } = config;
         Ok(Separator {
-            encoder: Encoder::new(channels, Last::Activated, build)?,
+            encoder: Encoder::new(1, channels, Last::Activated, build)?,
             decoder: Decoder::new(channels, 1, *dropout, 0, build)?,
         })
     }

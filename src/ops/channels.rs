@@ -43,8 +43,8 @@ pub struct ChannelMask {
     pub count: usize,
 }
 
-/// Every channel of `x` times the only one of `a`, element by element: masks of one spectrogram. The second has no
-/// gradient. `x [N, C, …], a [N, 1, …] → [N, C, …]`
+/// Every channel of `x` times the only one of `a`, element by element: masks of one spectrogram, or numbers times one of
+/// their item. The second has no gradient. `x [N, C, …], a [N, 1, …] → [N, C, …]`
 #[derive(Debug, Clone)]
 pub struct MultiplyChannels;
 
@@ -301,6 +301,16 @@ impl Op for MultiplyChannels {
     fn cpu<T: Real>(&self, io: Cpu<'_, T>) {
         let Channels { channels, inner, .. } = io.shape(0).channels();
         let [x, a, ..] = io.inputs;
+        if inner == 1 {
+            let rows = io
+                .output
+                .par_chunks_exact_mut(channels)
+                .zip(x.par_chunks_exact(channels));
+            rows.zip(a).for_each(|((out, x), &a)| {
+                out.iter_mut().zip(x).for_each(|(out, &x)| *out = x * a);
+            });
+            return;
+        }
         io.output
             .par_chunks_exact_mut(inner)
             .enumerate()
@@ -328,7 +338,9 @@ impl Op for MultiplyChannels {
             let shapes = [c, 1].map(|c| Shape::from([n, c, inner[0], inner[1]]));
             Case::new(Class::Elementwise, MultiplyChannels, shapes).differentiable(&[0])
         };
-        vec![case(2, 5, [7, 3]), case(3, 1, [5, 1]), case(1, 3, [33, 4])]
+        // a number an item
+        let flat = Case::new(Class::Elementwise, MultiplyChannels, [[5, 33], [5, 1]]).differentiable(&[0]);
+        vec![case(2, 5, [7, 3]), case(3, 1, [5, 1]), case(1, 3, [33, 4]), flat]
     }
 }
 

@@ -21,6 +21,7 @@ mod pool;
 mod record;
 pub mod recorded;
 mod reduce;
+mod root_error;
 mod softmax;
 mod standardise;
 mod stft;
@@ -51,11 +52,12 @@ pub use norm::{
 };
 pub use pointwise::{
     Decibel, DecibelGradient, LeakyRelu, LeakyReluGradient, LeakyReluGradientOfSum, Multiply, Scale, Sigmoid,
-    SigmoidGradient, SigmoidMask, SigmoidMaskGradient,
+    SigmoidGradient, SigmoidMask, SigmoidMaskGradient, SquareRoot, SquareRootGradient,
 };
 pub use pool::{MaxPool2d, MaxPool2dGradient};
 pub use record::Record;
 pub use reduce::{Mean, NotFinite, Spread, SquaredNorm, Sum};
+pub use root_error::{SquaredErrors, SquaredErrorsGradient, root_error};
 pub use softmax::{ChannelSoftmax, ChannelSoftmaxGradient, ChannelSoftmaxMaskGradient};
 pub use standardise::{Standardise, StandardiseGradient, standardise};
 pub use stft::{InverseStft, Stft, StftOutput, inverse_stft, stft};
@@ -101,6 +103,8 @@ registry![
     SigmoidGradient,
     SigmoidMask,
     SigmoidMaskGradient,
+    SquareRoot,
+    SquareRootGradient,
     Dropout,
     ConcatChannels,
     SliceChannels,
@@ -122,6 +126,8 @@ registry![
     MseLoss,
     BceWithLogitsLoss,
     LossGradient,
+    SquaredErrors,
+    SquaredErrorsGradient,
     Sum,
     Mean,
     Spread,

@@ -77,6 +77,17 @@ pub struct DecibelGradient {
     pub floor: f32,
 }
 
+/// `√(x + ε)`, of numbers that are not below 0. `[…] → […]`
+#[derive(Debug, Clone)]
+pub struct SquareRoot {
+    /// ε, above 0, so that there is a gradient at 0.
+    pub epsilon: f32,
+}
+
+/// The gradient of [`SquareRoot`] from its output `y`: `dy / (2 y)`. `y […], dy […] → […]`
+#[derive(Debug, Clone)]
+pub struct SquareRootGradient;
+
 const SHAPES: [[usize; 4]; 3] = [[2, 3, 5, 7], [1, 5, 33, 21], [1, 3, 7, 4]];
 
 /// Cases of all shapes, their first input filled so.
@@ -307,5 +318,33 @@ pointwise! {
 
     fn cases() -> Vec<Case> {
         cases(&DecibelGradient { floor: 0.05 }, 2, &Values::AwayFromZero, &[1])
+    }
+}
+
+pointwise! {
+    SquareRoot.epsilon where epsilon > 0.0, "square_root", By::One,
+    |x| (x.max(T::zero()) + epsilon).sqrt(),
+    "sqrt(max(x, 0.0) + params.epsilon)";
+
+    fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
+        by(at, 0, SquareRootGradient, at.output())
+    }
+
+    fn cases() -> Vec<Case> {
+        cases(&SquareRoot { epsilon: 1e-3 }, 1, &Values::Uniform(0.01, 4.0), &[0])
+    }
+}
+
+pointwise! {
+    SquareRootGradient, "square_root_gradient", By::One,
+    |y, dy| T::of(0.5) * dy / y,
+    "0.5 * dy / y";
+
+    fn gradient(&self, at: &mut Gradient<'_>) -> Result<()> {
+        linear(at, self)
+    }
+
+    fn cases() -> Vec<Case> {
+        cases(&SquareRootGradient, 2, &Values::Uniform(0.1, 2.0), &[1])
     }
 }

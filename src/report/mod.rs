@@ -11,6 +11,7 @@ mod chart;
 mod clip;
 mod colour;
 mod curves;
+mod figures;
 mod gather;
 mod matrices;
 mod pictures;

@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::{
     Observer, Progress, Report, ReportError, ReportOptions, Tools,
     curves::{Curves, Log, curves},
+    figures::{EvaluationFigures, figures},
     gather::{Found, FoundRun, LeftOut, gather},
     matrices::{Matrix, Pairs, across, confusions, distances},
     pictures::{Pictures, pictures},
@@ -39,6 +40,7 @@ const TEMPLATES: &[(&str, &str)] = templates![
     "tables.html",
     "curves.html",
     "pictures.html",
+    "figures.html",
     "distances.html",
     "sounds.html",
     "runs.html",
@@ -63,6 +65,8 @@ struct Page {
     curves: Vec<Curves>,
     pictures: Vec<Pictures>,
     thinned: bool,
+    figures: Vec<EvaluationFigures>,
+    figures_thinned: bool,
     sounds: Option<Sounds>,
     runs: Vec<RunCard>,
     sources: Vec<Source>,
@@ -141,6 +145,7 @@ fn page(options: &ReportOptions, found: &Found, tools: &Tools<'_>) -> Result<Pag
     let logged: Vec<(&FoundRun, Log)> = found.runs.iter().map(|run| (run, Log::read(run))).collect();
     let conditions = Conditions::of(&found.evaluations);
     let (pictures, thinned) = pictures(found);
+    let (figures, figures_thinned) = figures(found)?;
     let sounds = match options.audio {
         true => Some(sounds(found, options.seed, tools)?),
         false => None,
@@ -181,6 +186,8 @@ fn page(options: &ReportOptions, found: &Found, tools: &Tools<'_>) -> Result<Pag
         curves: curves(&logged),
         pictures,
         thinned,
+        figures,
+        figures_thinned,
         sounds,
         runs: logged.iter().map(card).collect(),
         sources: found

@@ -132,11 +132,12 @@ fn best(recipe: &Recipe, state: &crate::train::checkpoint::State) -> Option<Stri
     let (step, score) = state.schedule.best?;
     let start = state.schedule.gain(&recipe.training).map(|(start, _)| start);
     let text = |value: f32| match recipe.training.best {
-        Best::Knn => format!("{:.1} %", 100.0 * value),
+        Best::Knn | Best::KnnPseudo => format!("{:.1} %", 100.0 * value),
         Best::Loss | Best::Last => format!("{value:.5}"),
     };
     let what = match recipe.training.best {
         Best::Knn => "neighbour score",
+        Best::KnnPseudo => "neighbour score of pseudo pieces",
         Best::Loss | Best::Last => "validation loss",
     };
     let from = start.map_or(String::new(), |start| {

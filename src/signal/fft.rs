@@ -69,7 +69,6 @@ impl<T: FftNum> RealFft<T> {
 
     /// `bins[k] = Σ input[n] exp(-2πi kn / size)`.
     pub fn forward(&self, input: &[T], bins: &mut [Complex<T>], scratch: &mut Scratch<T>) {
-        let half = self.bins() - 1;
         for (z, pair) in scratch.packed.iter_mut().zip(input.chunks_exact(2)) {
             *z = Complex::new(pair[0], pair[1]);
         }
@@ -77,9 +76,18 @@ impl<T: FftNum> RealFft<T> {
             .process_with_scratch(&mut scratch.packed, &mut scratch.inner);
         // Even samples were the real part and odd ones the imaginary part: their transforms are the Hermitian
         // and anti-Hermitian halves of the packed one.
+        let [first, packed @ ..] = &scratch.packed[..] else {
+            return;
+        };
+        let [lowest, bins @ .., highest] = bins else {
+            return;
+        };
+        *lowest = Complex::new(first.re + first.im, T::zero());
+        *highest = Complex::new(first.re - first.im, T::zero());
         let a_half = number::<T>(0.5);
-        for (k, (bin, w)) in bins.iter_mut().zip(&self.twiddles).enumerate() {
-            let (z, mirror) = (scratch.packed[k % half], scratch.packed[(half - k) % half].conj());
+        let pairs = packed.iter().zip(packed.iter().rev());
+        for ((bin, w), (z, mirror)) in bins.iter_mut().zip(&self.twiddles[1..]).zip(pairs) {
+            let mirror = mirror.conj();
             let (even, odd) = ((z + mirror) * a_half, (z - mirror) * a_half);
             *bin = even + *w * Complex::new(odd.im, -odd.re);
         }
@@ -91,7 +99,7 @@ impl<T: FftNum> RealFft<T> {
         let scale = number::<T>(0.5) / number(half as f64);
         // The imaginary parts of the first and last bins cannot come from a real signal and are ignored.
         let bin = |k: usize| {
-            if k.is_multiple_of(half) {
+            if k == 0 || k == half {
                 Complex::new(bins[k].re, T::zero())
             } else {
                 bins[k]

@@ -53,12 +53,13 @@ pub fn prepared(root: &Path, store: PathBuf) -> PathBuf {
 }
 
 /// What makes any recipe small: networks of an eighth of the width on a small transform, three epochs of 8 updates.
-pub const SMALL: [&str; 15] = [
+pub const SMALL: [&str; 17] = [
     "seed=7",
     "front_end.stft_size=256",
     "front_end.stft_hop=128",
     "front_end.mels=40",
     "network.width=0.125",
+    "separator-joint:network.bands=40",
     "network.dimensions=8",
     "data.segment_seconds=0.5",
     "training.batch=2",
@@ -67,6 +68,7 @@ pub const SMALL: [&str; 15] = [
     "training.learning_rate=1e-3",
     "training.plateau=0",
     "training.validation=3",
+    "training.validation_seconds=0",
     "training.knn_seconds=0.5",
     "training.knn_segments=6",
 ];

@@ -94,12 +94,28 @@ fn a_network_of_all_instruments_is_evaluated() {
         &store,
         &[&arguments[..], &["--preset", "h25"]].concat(),
     ));
-    let measures = read(&short).scores.into_iter().map(|score| score.measure);
+    let short = read(&short);
+    let measures = short.scores.into_iter().map(|score| score.measure);
     assert!(
         measures
             .into_iter()
             .all(|m| m == Measure::Pseudo(Preset::H25, Some(0.5)))
     );
+
+    // with their figures: of three whole pieces, and of twelve pseudo pieces
+    assert!(found.figures.is_empty());
+    assert_eq!(short.figures.len(), 5);
+    for figures in &short.figures {
+        let all = |points: &[Point], of: fn(&Point) -> u32| points.iter().map(of).collect::<BTreeSet<u32>>();
+        let targets = all(&figures.pseudo, |point| point.target);
+        let rests = all(&figures.pseudo, |point| point.other);
+        assert!(targets.len() == 3 && rests.len() == 4 && targets.is_disjoint(&rests));
+        assert!(figures.pieces.iter().all(|point| point.target == point.other));
+        assert!((4..=30).contains(&figures.pieces.len()) && figures.pseudo.len() <= 120);
+        let stems = figures.stems.as_ref().unwrap();
+        assert_eq!(stems.dimensions, 40);
+        assert_eq!(stems.values.len(), 40 * figures.pieces.len());
+    }
 
     // two draws are those of both seeds
     let both = folder.path().join("both");

@@ -22,7 +22,7 @@ use stemwise::{
     corpus::{Catalogue, Excerpt, Instrument, Mix, Piece, SoundingStarts, Split, TempoClasses},
     eval::{
         Average, EvalError, Evaluation, Heldout, K, Measure, Point, Preset, Ratio, Setup, Subject, What,
-        correlation, identification, leak, mes_normal, mes_pseudo, presence,
+        correlation, figures, identification, leak, mes_normal, mes_pseudo, presence,
     },
     generate::synth::{SynthOptions, synthesise},
     listening::{Condition, Criterion, Share},

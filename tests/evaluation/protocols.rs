@@ -301,6 +301,27 @@ fn other_protocols_ask_what_they_say() {
     assert_eq!(shares, [0.0, 0.0, 1.0, 1.0, 1.0]);
     assert_eq!(found.confusion[0], [0, 72, 0, 0, 0]);
 
+    // a clean stem is bright in one sub-space, and next to nothing in the others
+    for (instrument, bright) in [(Instrument::Piano, 2), (Instrument::Drums, 1)] {
+        let found = figures(&mut Loud, &catalogue, instrument, true, &Setup::default()).unwrap();
+        let stems = found.stems.unwrap();
+        assert_eq!(
+            (stems.dimensions, stems.values.len()),
+            (20, 20 * found.pieces.len())
+        );
+        for row in stems.values.chunks(20) {
+            for (column, &value) in row.iter().enumerate() {
+                assert_eq!(value > 200, column / 4 == bright, "{instrument}: {row:?}");
+            }
+        }
+    }
+    assert!(
+        figures(&mut Loud, &catalogue, Instrument::Bass, false, &Setup::default())
+            .unwrap()
+            .stems
+            .is_none()
+    );
+
     // the vectors of piano, guitar and residuals are the same alone and in a mix; two are constant alone
     let found = correlation(&mut Loud, &catalogue, &setup(Some(6), 0)).unwrap();
     for instrument in [Instrument::Piano, Instrument::Guitar, Instrument::Residuals] {

@@ -27,7 +27,7 @@ def model(recipe, weights):
     stages.CHANNELS = [weights[f"{prefix}encoder.{i}.conv.bias"].numel() for i in range(6)]
     return {
         "separator": lambda: stages.Separator(),
-        "joint-separator": lambda: stages.JointSeparator(),
+        "joint-separator": lambda: stages.JointSeparator(recipe["network"]["bands"]),
         "extractor": lambda: stages.Extractor(dimensions),
         "cascade": lambda: stages.Cascade(dimensions),
         "direct": lambda: stages.Direct(dimensions, recipe["network"]["decoders"]),

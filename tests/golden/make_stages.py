@@ -106,8 +106,8 @@ class Bare(nn.Module):
         return self.conv(x)
 
 
-def encoder(channels, bare):
-    pairs = list(zip([1] + channels, channels))
+def encoder(channels, bare, inputs=1):
+    pairs = list(zip([inputs] + channels, channels))
     blocks = [EncoderBlock(*pair) for pair in pairs]
     if bare:
         blocks[-1] = Bare(*pairs[-1])
@@ -138,13 +138,16 @@ class Decoder(nn.Module):
         )
 
     def forward(self, bottleneck, layers, magnitude):
-        targets = layers[-2::-1] + [magnitude]
+        return self.masks(self.logits(bottleneck, layers, magnitude)) * magnitude
+
+    def logits(self, bottleneck, layers, heard):
+        targets = layers[-2::-1] + [heard]
         x = bottleneck
         for k, (block, target) in enumerate(zip(self.decoder, targets)):
             if k > 0:
                 x = torch.cat([x, targets[k - 1]], dim=1)
             x = block(x, target.shape[2:])
-        return self.masks(x) * magnitude
+        return x
 
     def masks(self, logits):
         return torch.sigmoid(logits)
@@ -160,11 +163,52 @@ class Separator(Decoder):
         return super().forward(layers[-1], layers, magnitude)
 
 
-class JointSeparator(Separator):
-    """The masks of all instruments add up to one."""
+def band_places(bins, bands):
+    """Where each bin lies among bands: at the bottom as it is, above a knee by its logarithm, with one slope there."""
+    last = bins - 1
+    place = lambda k, knee: k if k <= knee else knee + knee * math.log(k / knee)
+    knee = next((knee for knee in range(1, last) if place(last, knee) >= bands - 1), last)
+    return [min(place(k, knee) * (bands - 1) / place(last, knee), bands - 1) for k in range(bins)]
 
-    def __init__(self):
+
+class Bands(nn.Module):
+    """Means over triangular bands of a magnitude, in decibels, normalised each; and how high each band is, -1 to 1."""
+
+    FLOOR = 0.5
+
+    def __init__(self, bins, bands):
+        super().__init__()
+        places = torch.tensor(band_places(bins, bands), dtype=torch.float64)
+        shares = (1 - (places - torch.arange(bands)[:, None]).abs()).clamp_min(0)
+        # values in float32, as kernels have them
+        self.means = (shares / shares.sum(1, keepdim=True)).float().double()
+        self.interpolation = shares.t().contiguous().float().double()
+        self.norm = nn.BatchNorm1d(bands)
+
+    def forward(self, magnitude):
+        bands = (self.means.to(magnitude.dtype) @ magnitude).clamp_min(self.FLOOR)
+        image = self.norm(20 * torch.log10(bands)[:, 0])[:, None]
+        height = torch.linspace(-1, 1, image.shape[2], dtype=image.dtype)[:, None]
+        return torch.cat([image, height.expand(image.shape)], dim=1)
+
+
+class JointSeparator(Separator):
+    """The masks of all instruments add up to one. With bands, it hears and masks these."""
+
+    def __init__(self, bands=0):
         super().__init__(5)
+        if bands:
+            hearing = Bands(BINS, bands)
+            self.hearing, self.bands = [hearing], hearing.norm  # only the norm has parameters
+            self.encoder = encoder(CHANNELS, bare=False, inputs=2)
+
+    def forward(self, magnitude):
+        if not hasattr(self, "hearing"):
+            return super().forward(magnitude)
+        image = self.hearing[0](magnitude)
+        layers = encode(self.encoder, image)
+        logits = self.hearing[0].interpolation.to(image.dtype) @ self.logits(layers[-1], layers, image)
+        return self.masks(logits) * magnitude
 
     def masks(self, logits):
         return torch.softmax(logits, dim=1)
@@ -319,6 +363,13 @@ def joint_separation(model, inputs, samples, dtype):
     return sum(l1), {}
 
 
+def joint_separation_by_roots(model, inputs, samples, dtype):
+    heard = samples * inputs["gains"][:, :, None]
+    estimates = model(magnitude(heard, dtype))
+    stems = torch.cat([stem(heard, name, dtype) for name in INSTRUMENTS], dim=1)
+    return ((estimates - stems).square().mean((2, 3)) + 1e-6).sqrt().sum(1).mean(), {}
+
+
 def clean(instrument):
     def loss(model, inputs, samples, dtype):
         return hinges(*model(stem(samples, instrument, dtype)).chunk(3)).mean(), {}
@@ -359,6 +410,23 @@ def all_instruments(model, inputs, samples, dtype):
         norm = norm_loss(embedding, model.norm_loss.bias, inputs["sounding"])
         total, parts["norm"] = total + NORM_WEIGHT * norm, norm
     return total, parts if len(parts) > 1 else {}
+
+
+def condition_alone(triplets):
+    """Direct-Reconst as the published code: of each triplet, basic or additional, one stem, that of its condition, from
+    each of its members; their L1 is summed over the members, and its mean taken over triplets."""
+    def loss(model, inputs, samples, dtype):
+        embedding, stems = model(magnitude(samples, dtype))
+        triplet = weighted_triplets(embedding, inputs["masks"], inputs["weights"])
+        # a decoder that no triplet asks for has a gradient of 0, not none
+        l1 = 0 * sum(estimate.sum() for estimate in stems)
+        for example, name in triplets:
+            estimate, target = stems[INSTRUMENTS.index(name)], stem(samples, name, dtype)
+            for member in range(3):
+                item = member * TRIPLETS + example
+                l1 = l1 + F.l1_loss(estimate[item], target[item]) / len(triplets)
+        return triplet + l1, {"triplet": triplet, "l1": l1}
+    return loss
 
 
 def contrast(model, inputs, samples, dtype):
@@ -492,8 +560,9 @@ def main():
           given=others | power, settings=size(3))
     write("h25", with_norm_loss(Hashizume(3)), all_instruments, samples, partial, out,
           given=others | power, settings=size(3))
-    write("direct-reconst", Direct(2, reconstruct=True), all_instruments, samples, TRIPLET, out,
-          given=conditions(["piano", "bass"], ["guitar", "drums"], 2), settings=size(2) + no_dropout)
+    write("direct-reconst-all", Direct(2, reconstruct=True), all_instruments, samples, TRIPLET, out,
+          given=conditions(["piano", "bass"], ["guitar", "drums"], 2),
+          settings=size(2) + no_dropout + ["loss.reconstruct=all"])
     # judgements have no additional triplets
     write("direct-paft", Direct(3), all_instruments, samples, TRIPLET, out,
           given=conditions(["guitar", "piano"], [None, None], 3), settings=size(3))
@@ -506,7 +575,19 @@ def main():
     # [H25]'s ablations; what comes later draws its numbers later
     write("h25-triplets", Hashizume(3), all_instruments, samples, TRIPLET, out, given=others, settings=size(3))
     write("separator-joint", JointSeparator(), joint_separation, samples, [PARTIAL, ANCHOR], out,
-          given={"gains": 10 ** (torch.rand(4, 5) * 0.6 - 0.3)})
+          given={"gains": 10 ** (torch.rand(4, 5) * 0.6 - 0.3)},
+          settings=["network.bands=0", "loss.error=absolute"])
+    # three triplets of two examples: all that is theirs is multiplied by two thirds to be a mean over triplets
+    shares = torch.zeros(TRIPLETS, 5)
+    for example, name in (triplets := [(0, "bass"), (1, "residuals"), (0, "drums")]):
+        shares[example, INSTRUMENTS.index(name)] = TRIPLETS / len(triplets)
+    write("direct-reconst", Direct(2, reconstruct=True), condition_alone(triplets), samples, TRIPLET, out,
+          given={"reconstructed": shares.repeat(3, 1)} | conditions(["bass", "residuals"], ["drums", None], 2),
+          settings=size(2) + no_dropout)
+    bands = 40
+    write("separator-joint-bands", JointSeparator(bands), joint_separation_by_roots, samples, [PARTIAL, ANCHOR], out,
+          given={"gains": 10 ** (torch.rand(4, 5) * 0.6 - 0.3)},
+          settings=[f"network.bands={bands}", "loss.error=root"])
 
 
 if __name__ == "__main__":

@@ -108,8 +108,9 @@ fn copies_are_folded_and_the_query_is_left_out() {
     );
     for (arguments, says) in [
         (["00.wav", "--focus", "flute"], "no instrument 'flute'"),
-        (["00.wav", "--focus", "drums=-1"], "above 0"),
-        (["00.wav", "--focus", "drums=x"], "above 0"),
+        (["00.wav", "--focus", "drums=x"], "a weight is a number"),
+        (["00.wav", "--focus", "drums=inf"], "a weight is a number"),
+        (["00.wav", "--focus", "drums=0,bass=0"], "all weights are 0"),
         (["00.wav", "--focus", "drums,drums=2"], "twice"),
         (["00.wav", "--fold", "NaN"], "--fold"),
     ] {
@@ -196,7 +197,7 @@ fn oracle(rows: &[Vec<f32>], queries: &[&[f32]], weights: &[f64], left_out: &[us
     let total = |n: usize| -> f64 {
         let of = |query: &[f32]| -> f64 {
             let parts = (0..5).map(|part| weights[part] * distance(query, &rows[n], part) / usual[part]);
-            parts.sum::<f64>() / weights.iter().sum::<f64>()
+            parts.sum::<f64>() / weights.iter().map(|w| w.abs()).sum::<f64>()
         };
         queries.iter().map(|query| of(query)).sum::<f64>() / queries.len() as f64
     };
@@ -219,7 +220,7 @@ fn rankings_are_those_of_the_definition() {
         vectors: rows[n].clone(),
     };
     type Focus<'a> = (&'a [(Instrument, f64)], [f64; 5]);
-    let focuses: [Focus; 4] = [
+    let focuses: [Focus; 6] = [
         (&[], [1.0; 5]),
         (&[(Instrument::Drums, 1.0)], [1.0, 0.0, 0.0, 0.0, 0.0]),
         (
@@ -227,6 +228,12 @@ fn rankings_are_those_of_the_definition() {
             [3.0, 0.0, 0.0, 0.0, 0.5],
         ),
         (&[(Instrument::Bass, 7.0)], [0.0, 7.0, 0.0, 0.0, 0.0]),
+        (
+            &[(Instrument::Drums, 1.0), (Instrument::Piano, -0.5)],
+            [1.0, 0.0, -0.5, 0.0, 0.0],
+        ),
+        // the farthest in guitar are the nearest
+        (&[(Instrument::Guitar, -1.0)], [0.0, 0.0, 0.0, -1.0, 0.0]),
     ];
     let mut firsts = Vec::new();
     for numbers in [vec![0], vec![4, 17, 200]] {
@@ -295,9 +302,10 @@ fn ten_thousand_files_are_searched_in_no_time() {
     assert!(command < Duration::from_millis(100), "{command:?}");
 }
 
-/// With a focus, what lacks its instrument is no match, however near it is; what says nothing of presence lacks nothing.
+/// With a focus, what lacks its instrument comes last, however near it is, unless its weight is 0; what says nothing of
+/// presence lacks nothing.
 #[test]
-fn what_lacks_an_instrument_of_the_focus_is_left_out() {
+fn what_lacks_an_instrument_of_the_focus_comes_last() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("library");
     let mut writer = Writer::open(&root, &header(2)).unwrap();
@@ -333,24 +341,20 @@ fn what_lacks_an_instrument_of_the_focus_is_left_out() {
         vectors: vec![1.0; 10],
         presence: None,
     };
+    let (drums, bass) = (Instrument::Drums, Instrument::Bass);
     for (focus, found, lacking) in [
-        (vec![], vec!["1", "0", "2", "3"], vec![]),
-        (vec![(Instrument::Drums, 1.0)], vec!["0", "2", "3"], vec!["1"]),
-        (
-            vec![(Instrument::Drums, 1.0), (Instrument::Bass, 0.5)],
-            vec!["0", "3"],
-            vec!["1", "2"],
-        ),
+        (vec![], ["1", "0", "2", "3"], 0),
+        (vec![(drums, 1.0)], ["0", "2", "3", "1"], 1),
+        (vec![(drums, 0.0), (bass, 0.5)], ["1", "0", "3", "2"], 1),
+        (vec![(drums, -1.0)], ["3", "0", "2", "1"], 1),
+        (vec![(drums, 1.0), (bass, 0.5)], ["0", "3", "1", "2"], 2),
     ] {
         let searched = search(&library, std::slice::from_ref(&query), &focus, 10, 0.0);
         let matches = names(searched.matches.iter().map(|near| near.entry));
-        assert_eq!(
-            (matches, names(searched.lacking)),
-            (
-                found.iter().map(ToString::to_string).collect(),
-                lacking.iter().map(ToString::to_string).collect()
-            )
-        );
+        assert_eq!(matches, found, "{focus:?}");
+        let lacks = searched.matches.iter().map(|near| !near.lacks.is_empty());
+        let expected = (0..4).map(|place| place >= 4 - lacking);
+        assert!(lacks.eq(expected), "{focus:?}");
     }
 }
 

@@ -58,6 +58,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
 /// Gives the pieces of an unsplit corpus to splits.
 fn assign(arguments: &Arguments, shares: [u32; 3]) -> anyhow::Result<()> {
+    if shares == [0; 3] {
+        bail!(Misuse("--assign takes one weight above 0 at least".into()));
+    }
     let root = &arguments.dir;
     let list = root.join(SPLIT_FILE);
     if list.symlink_metadata().is_ok() {

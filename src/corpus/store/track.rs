@@ -9,9 +9,8 @@ use super::{
 use crate::{
     corpus::{
         CorpusError, Instrument, QuietStretches, Track,
-        midi::read_tempo,
         segment::{StemFiles, to_pcm16},
-        sound_tempo::Summed,
+        source::{tempo, written_tempo},
     },
     files::{FileError, create_temporary, persist, write_atomically},
 };
@@ -39,7 +38,7 @@ impl Job<'_> {
     /// Decodes one instrument after another and writes the track. The inner error is about the track, which cannot
     /// be read; the outer one about the store, which cannot be written.
     ///
-    /// Needs memory for two decoded stems; for three where there is no MIDI file, whose tempo is heard in the mix then.
+    /// Needs memory for two decoded stems.
     pub fn write(&self, folder: &Folder, rate: u32) -> Result<Result<Content, CorpusError>, CorpusError> {
         let (split, id) = (self.track.split, self.track.id);
         let path = pcm_path(folder.root(), split, id);
@@ -48,15 +47,11 @@ impl Job<'_> {
         let mut file = create_temporary(&path)?;
         let mut hasher = blake3::Hasher::new();
         let mut parts = Vec::new();
-        let (written, mut mix) = (read_tempo(&self.track.midi_path()).ok(), Summed::default());
         for instrument in Instrument::ALL.into_iter().filter(|&i| self.files.plays(i)) {
-            let (mut samples, part, sound) = match self.decode(instrument, rate) {
+            let (mut samples, part) = match self.decode(instrument, rate) {
                 Ok(decoded) => decoded,
                 Err(error) => return Ok(Err(error)),
             };
-            if written.is_none() {
-                mix.add(&sound);
-            }
             samples.resize(stride(self.frames) as usize / size_of::<i16>(), 0);
             let bytes = bytemuck::cast_slice(&samples);
             hasher.update(bytes);
@@ -67,10 +62,7 @@ impl Job<'_> {
             file.write_all(bytes).map_err(failed)?;
             parts.push(part);
         }
-        let tempo = match written {
-            None => mix.tempo(rate)?,
-            written => written,
-        };
+        let tempo = tempo(self.track);
         let content = Content {
             version: VERSION,
             split,
@@ -79,7 +71,7 @@ impl Job<'_> {
             frames: self.frames,
             // As the file has it, so that the tempo is exact.
             beat: tempo.map(|tempo| (60e6 / tempo).round() as u32),
-            heard: written.is_none() && tempo.is_some(),
+            heard: tempo.is_some() && written_tempo(self.track).is_none(),
             pcm: hasher.finalize().to_hex().to_string(),
             parts,
         };
@@ -99,7 +91,7 @@ impl Job<'_> {
         Ok(Ok(record.content))
     }
 
-    fn decode(&self, instrument: Instrument, rate: u32) -> Result<(Vec<i16>, Part, Vec<f32>), CorpusError> {
+    fn decode(&self, instrument: Instrument, rate: u32) -> Result<(Vec<i16>, Part), CorpusError> {
         let mut sum = self.files.whole(instrument, self.frames, rate)?;
         let (samples, clipped) = to_pcm16(&mut sum);
         let quiet = QuietStretches::find(&sum, LEAST_QUIET as usize);
@@ -108,6 +100,6 @@ impl Job<'_> {
             clipped,
             quiet: gaps(quiet.stretches()),
         };
-        Ok((samples, part, sum))
+        Ok((samples, part))
     }
 }

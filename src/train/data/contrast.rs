@@ -19,6 +19,8 @@ pub(crate) struct Contrasts {
     pieces: usize,
     /// By how many decibels a stem is made louder or softer at most.
     gain: f64,
+    /// The share of mixes of one stem and the others of another piece.
+    coherent: f64,
     train: Works,
     validation: Works,
 }
@@ -40,6 +42,7 @@ impl Contrasts {
             batch: recipe.training.batch,
             pieces: recipe.data.pieces,
             gain: recipe.data.gain.into(),
+            coherent: recipe.data.coherent,
             train: Works::new(sets, train),
             validation: Works::new(sets, &[VALIDATION]),
         };
@@ -72,12 +75,22 @@ impl Contrasts {
         let pieces = self.pieces(works, seed, step);
         let number = step.wrapping_mul(self.batch as u64).wrapping_add(index);
         let mut random = Random::new(Stream::ContrastMix, None, seed, number);
+        let rest = match self.coherent > 0.0 && random.chance(self.coherent) {
+            true => Rest::draw(works, &pieces, &mut random),
+            false => None,
+        };
         let mut example = Example::of(Instrument::Drums, vec![Item { stems: [None; 5] }]);
         for instrument in Instrument::ALL {
-            let label = random.below(pieces.len() as u64) as usize;
-            let (set, piece) = pieces[label];
+            let mut label = random.below(pieces.len() as u64) as usize;
             let gain = random.gain(self.gain);
-            let Some(start) = random.start(works.starts(pieces[label], instrument)) else {
+            let mut start = random.start(works.starts(pieces[label], instrument));
+            if let Some(rest) = rest.filter(|rest| rest.beside != instrument) {
+                label = rest.label;
+                let there = works.starts(pieces[label], instrument).contains(rest.start);
+                start = there.then_some(rest.start);
+            }
+            let (set, piece) = pieces[label];
+            let Some(start) = start else {
                 continue;
             };
             let excerpt = Excerpt {
@@ -89,6 +102,33 @@ impl Contrasts {
             example.labels[instrument as usize] = Some(label as u16);
         }
         example
+    }
+}
+
+/// What is heard beside one stem: all others, from one place of one piece.
+#[derive(Clone, Copy)]
+struct Rest {
+    /// The instrument that is of another piece.
+    beside: Instrument,
+    /// The piece's place in the batch.
+    label: usize,
+    start: u64,
+}
+
+impl Rest {
+    /// At a place where one of the others sounds; `None` if none does anywhere.
+    fn draw(works: &Works, pieces: &[Rendering], random: &mut Random) -> Option<Self> {
+        let beside = random.one_of(&Instrument::ALL);
+        let label = random.below(pieces.len() as u64) as usize;
+        let starts = |&i: &Instrument| works.starts(pieces[label], i);
+        let others = Instrument::ALL.into_iter().filter(|&i| i != beside);
+        let sounding: Vec<Instrument> = others.filter(|i| starts(i).count() > 0).collect();
+        if sounding.is_empty() {
+            return None;
+        }
+        let lead = random.one_of(&sounding);
+        let start = random.start(starts(&lead))?;
+        Some(Rest { beside, label, start })
     }
 }
 
@@ -120,6 +160,10 @@ mod tests {
 
     /// Three pieces in two renderings, and one piece to validate on.
     fn contrasts(seed: u64) -> (Contrasts, Vec<Pieces>) {
+        contrasts_with(seed, 0.0)
+    }
+
+    fn contrasts_with(seed: u64, coherent: f64) -> (Contrasts, Vec<Pieces>) {
         let splits = [Split::Train, Split::Validation, Split::Train];
         let sets = synthesised([3, 1, 1], 11_025, &splits);
         let set = [
@@ -128,6 +172,7 @@ mod tests {
             "training.batch=8",
             "training.knn_seconds=1",
             &format!("seed={seed}"),
+            &format!("data.coherent={coherent}"),
         ];
         let recipe = resolve("contrast", &Overrides::set(&set)).unwrap();
         let contrasts = Contrasts::new(&recipe, &sets, &[TRAIN, 2], &|_, _| {}).unwrap();
@@ -192,6 +237,60 @@ mod tests {
             (-6.001..-5.5).contains(&low) && (5.5..6.001).contains(&high),
             "{low} {high}"
         );
+    }
+
+    #[test]
+    fn a_coherent_rest_is_one_place_of_one_piece() {
+        let (contrasts, sets) = contrasts_with(5, 1.0);
+        let mut beside = HashSet::new();
+        let (mut alone, mut all) = (0, 0);
+        for (update, index) in (0..40).flat_map(|update| (0..8).map(move |index| (update, index))) {
+            let example = contrasts.training(update, index).unwrap();
+            let stems: Vec<(Stem, u16)> = (example.items[0].stems.iter().zip(example.labels))
+                .filter_map(|(stem, label)| Some(((*stem)?, label?)))
+                .collect();
+            let place =
+                |(stem, label): &(Stem, u16)| (stem.set, stem.excerpt.piece, stem.excerpt.start, *label);
+            let counts = stems.iter().fold(BTreeMap::new(), |mut counts, stem| {
+                *counts.entry(place(stem)).or_insert(0) += 1;
+                counts
+            });
+            let most = counts.values().copied().max().unwrap_or(0);
+            assert!(most + 1 >= stems.len(), "{counts:?}");
+            for (stem, _) in &stems {
+                let Excerpt {
+                    piece,
+                    instrument,
+                    start,
+                } = stem.excerpt;
+                assert!(sets[stem.set].catalogue().sounds(piece, instrument, start));
+            }
+            all += 1;
+            if let [_, _, _, ..] = stems[..]
+                && let Some(other) = stems.iter().find(|stem| counts[&place(stem)] == 1)
+            {
+                alone += 1;
+                beside.insert(other.0.excerpt.instrument);
+            }
+        }
+        assert!(alone > all / 2, "{alone} of {all}");
+        assert_eq!(beside.len(), 5, "{beside:?}");
+        // of half the mixes; the others have three stems or more of one place by chance only
+        let (half, _) = contrasts_with(5, 0.5);
+        let places = (0..40).flat_map(|update| (0..8).map(move |index| (update, index)));
+        let stems = places.map(|(u, i)| half.training(u, i).unwrap().items[0].stems);
+        let stems: Vec<Vec<Stem>> = stems.map(|stems| stems.into_iter().flatten().collect()).collect();
+        let place = |stem: &Stem| (stem.set, stem.excerpt.piece, stem.excerpt.start);
+        let coherent = stems.iter().filter(|stems| {
+            let together = stems.iter().map(|stem| {
+                let same = stems.iter().filter(|other| place(other) == place(stem));
+                same.count()
+            });
+            together.max().unwrap_or(0) >= 3
+        });
+        // at most 160 of 320, with a deviation of 9, and fewer where stems are silent
+        let coherent = coherent.count();
+        assert!((80..=205).contains(&coherent), "{coherent} of 320");
     }
 
     #[test]

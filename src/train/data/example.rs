@@ -115,7 +115,7 @@ impl<'a> Writer<'a> {
             inputs: inputs.clone(),
             alone: recipe.instrument.filter(|_| recipe.model.hears_stems()),
             items: items_per_example(recipe),
-            len: recipe.segment_samples(),
+            len: inputs.samples,
             dimensions: recipe.dimensions(),
         }
     }

@@ -7,6 +7,7 @@ mod draw;
 mod dump;
 mod example;
 mod judged;
+mod knn;
 pub mod loader;
 mod micro;
 mod mixes;
@@ -20,16 +21,17 @@ pub(crate) use judged::{JudgementTable, judgements_hash};
 pub(crate) use micro::MicroBatches;
 
 use contrast::Contrasts;
-use draw::{Draw, Sampled, TRAIN, VALIDATION};
+use draw::{Draw, Sampled, TRAIN};
 use judged::{Judged, Lesson};
+pub(crate) use knn::{KnnData, Segment};
 use mixes::Mixes;
 
 use std::path::Path;
 
 use crate::{
     corpus::{
-        self, Catalogue, CorpusError, Instrument, Mix, PieceOptions, Pieces, Sampler, SamplerOptions,
-        SeparatedStems, Source, Split, TempoClasses,
+        self, CorpusError, Instrument, PieceOptions, Pieces, Sampler, SamplerOptions, SeparatedStems, Source,
+        Split, TempoClasses,
     },
     train::{
         Event, Observer, Parent, RunConfig, TrainError,
@@ -59,19 +61,6 @@ pub(crate) struct Data {
     pub knn: Option<KnnData>,
 }
 
-/// Segments of the validation pieces, of the length for the nearest-neighbour score.
-pub(crate) struct KnnData {
-    pub pieces: Pieces,
-    /// By instrument.
-    pub segments: Vec<(Instrument, Vec<Segment>)>,
-}
-
-/// One such segment.
-pub(crate) struct Segment {
-    pub piece: u32,
-    pub item: Item,
-}
-
 impl Data {
     pub fn open(config: &RunConfig, parents: &[Parent], observer: Observer<'_>) -> Result<Self, TrainError> {
         let recipe = &config.recipe;
@@ -89,7 +78,7 @@ impl Data {
         let of_training = AUDIO_MEMORY / 2 / (1 + config.renderings.len() as u64);
         let mut sets = vec![
             pieces(Split::Train, len, of_training)?,
-            pieces(Split::Validation, len, AUDIO_MEMORY / 4)?,
+            pieces(Split::Validation, recipe.validation_samples(), AUDIO_MEMORY / 4)?,
         ];
         let mut hash = corpus.source.hash().map(str::to_string);
         let selection = corpus.source.selection().map(str::to_string);
@@ -132,6 +121,7 @@ impl Data {
                     recipe.samples(training.knn_seconds),
                     AUDIO_MEMORY / 4,
                 )?,
+                observer,
             )?),
             false => None,
         };
@@ -207,6 +197,10 @@ fn separated(recipe: &Recipe) -> Result<Option<(SeparatedStems, Instrument)>, Tr
     let Some(root) = &recipe.data.separated else {
         return Ok(None);
     };
+    if recipe.training.best == Best::KnnPseudo {
+        let message = "that program has not heard the pseudo pieces: choose by \"knn\" or \"loss\"";
+        return Err(TrainError::setting("training.best", message));
+    }
     match recipe.instrument.filter(|_| recipe.model.hears_stems()) {
         Some(instrument) => Ok(Some((SeparatedStems::open(root)?, instrument))),
         None => {
@@ -270,39 +264,6 @@ fn sampled(
     Sampled::new(recipe, train, validation, taught, &|instrument, error| {
         observer(Event::LeftOut { instrument, error })
     })
-}
-
-impl KnnData {
-    fn new(recipe: &Recipe, pieces: Pieces) -> Result<Self, TrainError> {
-        let catalogue: &Catalogue = pieces.catalogue();
-        let options = SamplerOptions {
-            seed: 0,
-            batch: 1,
-            sampling: corpus::Sampling::Fresh,
-        };
-        let sampler = Sampler::new(catalogue.clone(), options)?;
-        let asked = recipe
-            .instrument
-            .map_or(Instrument::ALL.to_vec(), |instrument| vec![instrument]);
-        let playing = asked.into_iter().filter(|&i| !catalogue.usable(i).is_empty());
-        let segments = playing.map(|instrument| {
-            let drawn = sampler.validation_segments(instrument, recipe.training.knn_segments)?;
-            let segments = drawn.into_iter().map(|excerpt| Segment {
-                piece: excerpt.piece,
-                item: Item::of_mix(Mix::of_piece(excerpt.piece, excerpt.start), VALIDATION),
-            });
-            Ok((instrument, segments.collect()))
-        });
-        let segments = segments.collect::<Result<Vec<(Instrument, Vec<Segment>)>, TrainError>>()?;
-        if recipe.training.best == Best::Knn && segments.iter().all(|(_, segments)| segments.len() < 2) {
-            let message = format!(
-                "no two segments of {} s in the validation split: the best checkpoint cannot be chosen by them",
-                recipe.training.knn_seconds
-            );
-            return Err(TrainError::setting("training.knn_seconds", message));
-        }
-        Ok(KnnData { pieces, segments })
-    }
 }
 
 #[cfg(test)]

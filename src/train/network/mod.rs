@@ -1,14 +1,21 @@
-//! A recipe's network: its tensors, and which of its parts they belong to; what is minimised (`objective`), and what it
-//! takes from earlier runs (`parents`). Nothing here is on a device. Start reading at [`Network::new`].
+//! A recipe's network: its tensors, and which of its parts they belong to; what is minimised (`objective`), the tapes of
+//! that (`steps`), and what it takes from earlier runs (`parents`). Nothing here is on a device. Start reading at
+//! [`Network::new`].
 
 mod contrast;
 mod objective;
 mod parents;
+mod reconstruction;
 mod separation;
+mod steps;
+mod targets;
+mod triplets;
 
-pub use objective::{EmbeddingStep, LossPart, LossStep};
-pub(crate) use objective::{Inputs, LOSS_SLOT, SCALE_SLOT, TRIPLET, items_per_example};
+pub(crate) use objective::{Inputs, TRIPLET, items_per_example};
+pub use objective::{LossPart, LossStep};
 pub use parents::Parent;
+pub use steps::EmbeddingStep;
+pub(crate) use steps::{LOSS_SLOT, SCALE_SLOT};
 
 use crate::{
     corpus::Instrument,
@@ -118,7 +125,7 @@ impl Network {
             }
             Model::JointSeparator => {
                 let build = &mut build.with(role(Part::Separator));
-                Nets::JointSeparator(JointSeparator::new(&recipe.separator(), build)?)
+                Nets::JointSeparator(JointSeparator::new(&recipe.joint_separator(), build)?)
             }
             Model::Extractor => {
                 let build = &mut build.with(role(Part::Extractor));

@@ -1,21 +1,16 @@
-//! What a stage minimises, recorded on a tape.
+//! What a stage minimises, recorded on a tape: what all stages share, from samples to the sum of a loss's terms. The terms
+//! are those of `separation`, `targets`, `triplets` and `contrast`.
 
-use super::Nets;
 use crate::{
     corpus::Instrument,
-    models::SUBSPACES,
     nn::{self, Mode},
-    ops::{
-        ConcatChannels, L1Loss, L2Normalise, Mixdown, MseLoss, Multiply, Record, Scale, Sigmoid, StftOutput,
-        TripletLoss, concat_batch, norm_loss, slice_batch, stft,
-    },
-    optim::Adam,
+    ops::{L1Loss, Mixdown, Scale, StftOutput, stft},
     shape::Shape,
-    tape::{Add, Flat, HISTORY_SLOTS, Parameters, Tape, Var},
+    tape::{Add, Tape, Var},
     train::{
         Network, TrainError,
-        data::{Batch, Example},
-        recipe::{Part, Precision, Recipe, Task},
+        data::Batch,
+        recipe::{Recipe, Task},
     },
 };
 
@@ -45,24 +40,14 @@ pub struct LossPart {
     pub value: Var,
 }
 
-/// A recorded description.
-pub struct EmbeddingStep {
-    /// The computation.
-    pub tape: Tape,
-    /// Its input: what is heard, in 16 bits. `[items, sources, samples]`
-    pub heard: Var,
-    /// `[items, dimensions]`
-    pub embedding: Var,
-    /// The probability that each instrument sounds, from a network that says so. `[items, 5]`
-    pub presence: Option<Var>,
-}
-
 /// The inputs of a step, and where their values come from.
 #[derive(Clone)]
 pub(crate) struct Inputs {
     /// What is heard, in 16 bits, `[items, sources, samples]` ([`Tape::pcm16`]). The items are one block for each role:
     /// all anchors, all positives, all negatives.
     pub heard: Var,
+    /// Samples of an item.
+    pub samples: usize,
     /// The others.
     pub fed: Vec<(Var, Feed)>,
     /// Whether one of them needs [`Batch::sounding`].
@@ -80,133 +65,19 @@ pub(crate) fn items_per_example(recipe: &Recipe) -> usize {
     }
 }
 
-/// History ring of the loss; those of its parts follow.
-pub(crate) const LOSS_SLOT: usize = 0;
-
-/// History ring of what the loss was multiplied by, where the tape narrows.
-pub(crate) const SCALE_SLOT: usize = HISTORY_SLOTS - 1;
-
-impl LossStep {
-    /// The names of the losses in the history, the sum first.
-    pub(crate) fn names(&self) -> Vec<&'static str> {
-        let parts = self.parts.iter().map(|part| part.name);
-        // a single part is the loss
-        let parts = parts.filter(|_| self.parts.len() > 1);
-        std::iter::once("loss").chain(parts).collect()
-    }
-
-    fn record_history(&mut self, parameters: &Parameters) -> Result<(), TrainError> {
-        let history = self.tape.flat(parameters, Flat::History);
-        let losses = std::iter::once(self.loss).chain(self.parts.iter().map(|part| part.value));
-        for (slot, loss) in losses.take(self.names().len()).enumerate().collect::<Vec<_>>() {
-            let slot = LOSS_SLOT + slot;
-            self.tape.push(Record { slot }, &[history, loss])?;
-        }
-        if self.tape.narrows() {
-            let scale = self.tape.loss_scale();
-            self.tape.push(Record { slot: SCALE_SLOT }, &[history, scale])?;
-        }
-        Ok(())
-    }
-}
-
 impl Network {
-    /// Front end, forward, loss, backward and update of a batch of `examples`, in one tape.
-    ///
-    /// # Errors
-    /// What recording gives.
-    pub fn training_step(&self, adam: &Adam, examples: usize) -> Result<LossStep, TrainError> {
-        let mut step = self.gradient(examples)?;
-        adam.record(&mut step.tape, &self.parameters)?;
-        Ok(step)
-    }
-
-    /// The same for one of `count` micro-batches of `examples` each: its gradients are added up. The second tape
-    /// updates the parameters by their mean.
-    ///
-    /// # Errors
-    /// What recording gives.
-    pub fn micro_steps(
-        &self,
-        adam: &Adam,
-        examples: usize,
-        count: usize,
-    ) -> Result<(LossStep, Tape), TrainError> {
-        let mut step = self.gradient(examples)?;
-        adam.accumulate(&mut step.tape, &self.parameters, count)?;
-        let mut update = self.tape(Mode::Train);
-        adam.record_accumulated(&mut update, &self.parameters)?;
-        Ok((step, update))
-    }
-
-    /// What runs for every one of `count` micro-batches of `examples`, and, if they are several, what then runs once.
-    ///
-    /// # Errors
-    /// What recording gives.
-    pub fn update_steps(
-        &self,
-        adam: &Adam,
-        examples: usize,
-        count: usize,
-    ) -> Result<(LossStep, Option<Tape>), TrainError> {
-        if count == 1 {
-            return Ok((self.training_step(adam, examples)?, None));
-        }
-        let (step, update) = self.micro_steps(adam, examples, count)?;
-        Ok((step, Some(update)))
-    }
-
-    /// The loss of a batch of `examples` as training has it, alone.
-    pub(crate) fn forward_step(&self, examples: usize) -> Result<LossStep, TrainError> {
-        self.loss(Mode::Train, examples)
-    }
-
-    fn tape(&self, mode: Mode) -> Tape {
-        let mut tape = Tape::new();
-        tape.narrow(mode == Mode::Train && self.recipe.training.precision == Precision::F16);
-        tape
-    }
-
-    fn gradient(&self, examples: usize) -> Result<LossStep, TrainError> {
-        let mut step = self.loss(Mode::Train, examples)?;
-        step.record_history(&self.parameters)?;
-        step.tape.backward(step.loss)?;
-        Ok(step)
-    }
-
-    /// The same loss without dropout and with running statistics, for a batch of `examples`.
-    ///
-    /// # Errors
-    /// What recording gives.
-    pub fn evaluation_step(&self, examples: usize) -> Result<LossStep, TrainError> {
-        self.loss(Mode::Evaluate, examples)
-    }
-
-    /// The descriptions of `items` inputs of `samples` samples.
-    ///
-    /// # Errors
-    /// [`TrainError::Setting`] for a network that does not describe; what recording gives.
-    pub fn embedding_step(&self, items: usize, samples: usize) -> Result<EmbeddingStep, TrainError> {
-        let mut tape = Tape::new();
-        let heard = tape.pcm16("instruments", [items, self.sources(), samples]);
-        let magnitude = self.mix(&mut tape, &[heard])?;
-        let described = self.describe(&mut tape, magnitude, Mode::Evaluate)?;
-        let presence = described.presence.map(|logits| tape.push(Sigmoid, &[logits]));
-        Ok(EmbeddingStep {
-            embedding: described.embedding,
-            presence: presence.transpose()?,
-            tape,
-            heard,
-        })
-    }
-
-    fn loss(&self, mode: Mode, examples: usize) -> Result<LossStep, TrainError> {
+    pub(super) fn loss(&self, mode: Mode, examples: usize) -> Result<LossStep, TrainError> {
         let recipe = &self.recipe;
         let items = items_per_example(recipe) * examples;
         let mut tape = self.tape(mode);
-        let sources = tape.pcm16("instruments", [items, self.sources(), recipe.segment_samples()]);
+        let samples = match mode {
+            Mode::Train => recipe.segment_samples(),
+            Mode::Evaluate => recipe.validation_samples(),
+        };
+        let sources = tape.pcm16("instruments", [items, self.sources(), samples]);
         let mut inputs = Inputs {
             heard: sources,
+            samples,
             fed: Vec::new(),
             listens: false,
         };
@@ -257,7 +128,7 @@ impl Network {
     }
 
     /// The magnitude of what an item's stems, of which gains may follow, sound like together. `[items, 1, bins, frames]`
-    fn mix(&self, tape: &mut Tape, sources: &[Var]) -> Result<Var, TrainError> {
+    pub(super) fn mix(&self, tape: &mut Tape, sources: &[Var]) -> Result<Var, TrainError> {
         let count = self.sources();
         tape.set_scope("front end");
         let samples = tape.push(Mixdown { first: 0, count }, sources)?;
@@ -281,12 +152,12 @@ pub(super) struct Recording<'a> {
     pub sources: Vec<Var>,
     /// Magnitude of the mix, or of the stem. `[items, 1, bins, frames]`
     pub heard: Var,
-    inputs: Inputs,
-    terms: Vec<LossPart>,
+    pub inputs: Inputs,
+    pub terms: Vec<LossPart>,
 }
 
 impl Recording<'_> {
-    fn stem(&mut self, instrument: usize) -> Result<Var, TrainError> {
+    pub(super) fn stem(&mut self, instrument: usize) -> Result<Var, TrainError> {
         let one = Mixdown {
             first: instrument,
             count: 1,
@@ -316,6 +187,11 @@ impl Recording<'_> {
         weight: f32,
     ) -> Result<(), TrainError> {
         let stem = self.stem(instrument.map_or(0, |instrument| instrument as usize))?;
+        self.l1_between(estimate, stem, weight)
+    }
+
+    /// Adds the L1 between two magnitudes.
+    pub(super) fn l1_between(&mut self, estimate: Var, stem: Var, weight: f32) -> Result<(), TrainError> {
         self.tape.set_scope("loss");
         let l1 = self.tape.push(L1Loss, &[estimate, stem])?;
         match self.terms.iter_mut().find(|part| part.name == "l1") {
@@ -328,131 +204,6 @@ impl Recording<'_> {
     pub(super) fn add(&mut self, name: &'static str, weight: f32, value: Var) {
         self.terms.push(LossPart { name, weight, value });
     }
-
-    /// The squared error to the normalised vectors of Clean, those of silent stems zeroed.
-    fn targets(&mut self) -> Result<(), TrainError> {
-        let network = self.network;
-        let embedding = network.embed(self.tape, self.heard, self.mode)?;
-        let mut vectors = None;
-        for (i, extractor) in network.targets.iter().enumerate() {
-            let stem = self.stem(i)?;
-            let vector = extractor.record(&mut self.at(Mode::Evaluate), stem)?;
-            vectors = Some(match vectors {
-                None => vector,
-                Some(before) => self.tape.push(ConcatChannels, &[before, vector])?,
-            });
-        }
-        let vectors = vectors.ok_or_else(|| TrainError::setting("task", "there are no targets"))?;
-        self.tape.set_scope("loss");
-        // the instruments that are heard
-        let mask = self.input("sounding", self.tape.shape(vectors)?, |batch| {
-            let heard = |e: &Example| {
-                e.items
-                    .first()
-                    .map_or([false; SUBSPACES], |i| i.stems.map(|s| s.is_some()))
-            };
-            batch.examples.iter().flat_map(|e| batch.mask(heard(e))).collect()
-        });
-        let vectors = self.tape.push(Multiply, &[vectors, mask])?;
-        let target = self.tape.push(L2Normalise, &[vectors])?;
-        let error = self.tape.push(MseLoss, &[embedding, target])?;
-        self.add("mse", 1.0, error);
-        Ok(())
-    }
-
-    /// Triplet loss, L1 of what is separated or reconstructed, norm loss.
-    fn triplets(&mut self) -> Result<(), TrainError> {
-        let network = self.network;
-        let (heard, loss) = (self.heard, network.recipe.loss);
-        let embedding = match &network.nets {
-            Nets::Cascade(separator, extractor) => {
-                let mode = network.mode(Part::Separator, self.mode);
-                let separated = separator.record(&mut self.at(mode), heard)?;
-                if loss.l1 > 0.0 {
-                    self.l1(separated.estimate, network.recipe.instrument, loss.l1)?;
-                }
-                let mode = network.mode(Part::Extractor, self.mode);
-                extractor.record(&mut self.at(mode), separated.estimate)?
-            }
-            Nets::Direct(net) if loss.l1 > 0.0 => {
-                let mode = network.mode(Part::Encoder, self.mode);
-                let described = net.record(&mut self.at(mode), heard)?;
-                let mode = network.mode(Part::Decoders, self.mode);
-                for instrument in Instrument::ALL {
-                    let i = instrument as usize;
-                    let separated = net.reconstruct(&mut self.at(mode), &described, heard, i)?;
-                    self.l1(separated.estimate, Some(instrument), loss.l1)?;
-                }
-                described.embedding
-            }
-            _ => network.embed(self.tape, self.heard, self.mode)?,
-        };
-        self.tape.set_scope("loss");
-        for part in &mut self.terms {
-            // the L1 is summed over the inputs of a triplet, not averaged
-            let factor = TRIPLET as f32;
-            part.value = self.tape.push(Scale { factor }, &[part.value])?;
-        }
-        if loss.triplet > 0.0 {
-            let triplet = match network.recipe.model.of_one_instrument() {
-                true => self.triplets_of_one(embedding)?,
-                false => self.triplets_of_all(embedding)?,
-            };
-            self.add("triplet", loss.triplet, triplet);
-            self.terms.rotate_right(1);
-        }
-        if let Some(bias) = network.norm_bias {
-            let items = items_per_example(&network.recipe) * self.examples;
-            let sounding = self.input("sounding", [items, SUBSPACES], |batch| {
-                let sounds = batch.sounding.iter().flatten();
-                sounds.map(|&sounds| f32::from(u8::from(sounds))).collect()
-            });
-            self.inputs.listens = true;
-            let bias = self.tape.parameter(&network.parameters, bias)?;
-            let norm = norm_loss(self.tape, embedding, bias, sounding)?;
-            self.add("norm", loss.norm, norm);
-        }
-        Ok(())
-    }
-
-    fn triplets_of_one(&mut self, embedding: Var) -> Result<Var, TrainError> {
-        let (b, d) = (self.examples, self.network.recipe.dimensions());
-        let mask = self.tape.constant([b, d], &vec![1.0; b * d])?;
-        let weight = self.tape.constant([b], &vec![1.0; b])?;
-        let margin = self.network.recipe.loss.margin;
-        Ok(self
-            .tape
-            .push(TripletLoss { margin }, &[embedding, mask, weight])?)
-    }
-
-    /// Basic and additional triplets as one batch: (a, p, n) and (a, n, p).
-    fn triplets_of_all(&mut self, embedding: Var) -> Result<Var, TrainError> {
-        let (b, d) = (self.examples, self.network.recipe.dimensions());
-        // the sub-spaces in which they hold
-        let mask = self.input("masks", [2 * b, d], |batch| {
-            let one = |held| batch.mask(Instrument::ALL.map(|instrument| Some(instrument) == held));
-            held(batch).flat_map(one).collect()
-        });
-        let weight = self.input("weights", [2 * b], |batch| {
-            held(batch)
-                .map(|held| f32::from(u8::from(held.is_some())))
-                .collect()
-        });
-        let mut role = |i: usize| slice_batch(self.tape, embedding, i * b, b);
-        let [anchor, positive, negative] = [role(0)?, role(1)?, role(2)?];
-        let mut rows = anchor;
-        for role in [anchor, positive, negative, negative, positive] {
-            rows = concat_batch(self.tape, rows, role)?;
-        }
-        let margin = self.network.recipe.loss.margin;
-        Ok(self.tape.push(TripletLoss { margin }, &[rows, mask, weight])?)
-    }
-}
-
-/// The instrument for which each triplet holds, of the basic ones before the additional ones, of which there may be none.
-fn held<'a>(batch: &'a Batch<'_>) -> impl Iterator<Item = Option<Instrument>> + 'a {
-    let basic = batch.examples.iter().map(|e| Some(e.condition));
-    basic.chain(batch.examples.iter().map(|e| e.additional))
 }
 
 #[cfg(test)]
@@ -465,7 +216,7 @@ mod tests {
         train::recipe::{Overrides, RECIPES, resolve},
     };
 
-    const TINY: [&str; 9] = [
+    const TINY: [&str; 10] = [
         "front_end.stft_size=256",
         "front_end.stft_hop=128",
         "front_end.mels=40",
@@ -473,6 +224,7 @@ mod tests {
         "network.dimensions=4",
         "data.segment_seconds=0.2",
         "training.batch=2",
+        "separator-joint:network.bands=40",
         "loss.triplet=0.5",
         "data.judgements=a.csv",
     ];
@@ -541,28 +293,5 @@ mod tests {
                 "{name}: {sum} of {parts:?}, not {loss}"
             );
         }
-    }
-
-    #[test]
-    fn triplets_that_keep_their_margin_cost_nothing_and_that_has_no_sign() {
-        let mut tape = Tape::new();
-        let (x, mask, weight) = (
-            tape.input("x", [3, 1]),
-            tape.input("mask", [1, 1]),
-            tape.input("weight", [1]),
-        );
-        let none = tape
-            .push(TripletLoss { margin: 0.0 }, &[x, mask, weight])
-            .unwrap();
-        let mut session = Session::new(&Device::Cpu, &Parameters::default()).unwrap();
-        let mut program = session.compile(&tape, &[none]).unwrap();
-        let inputs: [&[f32]; 3] = [&[0.0, 0.0, 1.0], &[1.0], &[1.0]];
-        session
-            .run(&mut program, &inputs, &StepValues::default())
-            .unwrap();
-        assert_eq!(
-            session.read(&mut program, none).unwrap()[0].to_bits(),
-            0f32.to_bits()
-        );
     }
 }

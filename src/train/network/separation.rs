@@ -1,15 +1,22 @@
-//! What separators minimise: the L1 of magnitudes, of one instrument or of all.
+//! What separators minimise: the L1 of magnitudes, of one instrument or of all, or for all the root of mean squares.
 
 use super::{Nets, objective::Recording};
 use crate::{
     models::SUBSPACES,
-    ops::{L1Loss, Reshape, Scale, Sources},
+    ops::{L1Loss, Reshape, Scale, Sources, root_error},
     tape::Var,
-    train::{TrainError, recipe::Part},
+    train::{
+        TrainError,
+        recipe::{ErrorOf, Part},
+    },
 };
 
+/// What is added to a mean square, against roots of 0: as much as hiss 100 dB below a sine of full scale.
+const EPSILON: f32 = 1e-6;
+
 impl Recording<'_> {
-    /// `mean |estimate − stem|`, for all instruments the sum of it, as five separators have it together.
+    /// `mean |estimate − stem|`, for all instruments the sum of it, as five separators have it together, or of
+    /// `√(mean (estimate − stem)²)`.
     pub(super) fn separation(&mut self) -> Result<(), TrainError> {
         let (heard, mode) = (self.heard, self.network.mode(Part::Separator, self.mode));
         match &self.network.nets {
@@ -32,11 +39,23 @@ impl Recording<'_> {
     fn l1_of_all(&mut self, estimates: Var) -> Result<(), TrainError> {
         let stems = self.stems()?;
         self.tape.set_scope("loss");
-        let mean = self.tape.push(L1Loss, &[estimates, stems])?;
+        let (name, mean) = match self.network.recipe.loss.error {
+            ErrorOf::Absolute => ("l1", self.tape.push(L1Loss, &[estimates, stems])?),
+            ErrorOf::Root => ("rms", self.root_errors(estimates, stems)?),
+        };
         let factor = SUBSPACES as f32;
         let sum = self.tape.push(Scale { factor }, &[mean])?;
-        self.add("l1", 1.0, sum);
+        self.add(name, 1.0, sum);
         Ok(())
+    }
+
+    /// The mean over segments and stems. `[items, 5, bins, frames], the same → scalar`
+    fn root_errors(&mut self, estimates: Var, stems: Var) -> Result<Var, TrainError> {
+        let image = self.tape.shape(stems)?;
+        let rows = Reshape::to([image[0] * image[1], image[2] * image[3]]);
+        let estimates = self.tape.push(rows.clone(), &[estimates])?;
+        let stems = self.tape.push(rows, &[stems])?;
+        Ok(root_error(self.tape, estimates, stems, EPSILON)?)
     }
 
     /// The magnitudes of all stems, each as loud as in the mix. `[items, 5, bins, frames]`

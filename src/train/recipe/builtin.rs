@@ -56,7 +56,7 @@ pub const OWN: &[&str] = &[
 ];
 
 /// Names and texts of the presets, from the smallest up.
-pub const PRESETS: &[(&str, &str)] = files!["presets/": "tiny", "small", "paper"];
+pub const PRESETS: &[(&str, &str)] = files!["presets/": "tiny", "hour", "small", "paper"];
 
 /// The first comment of a recipe: what it is, on one line.
 pub(super) fn describe(text: &str) -> String {

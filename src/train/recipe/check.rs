@@ -1,7 +1,7 @@
 //! Whether settings can be used, and go together.
 
-use super::{Best, Model, Part, Recipe, Stems, Task};
-use crate::{tape::HISTORY_STEPS, train::TrainError};
+use super::{Best, ErrorOf, Model, Part, Recipe, Reconstruct, Stems, Task};
+use crate::{signal::Bands, tape::HISTORY_STEPS, train::TrainError};
 
 /// The most updates of a run: their micro-batches are counted in 32 bits, as random numbers are.
 const MOST_UPDATES: u32 = u32::MAX / HISTORY_STEPS as u32;
@@ -31,7 +31,10 @@ impl Recipe {
     pub fn check(&self) -> Result<(), TrainError> {
         self.check_ranges()?;
         self.check_transform()?;
-        self.check_model()
+        self.check_model()?;
+        self.check_own()?;
+        self.check_loss()?;
+        self.check_data()
     }
 
     fn check_ranges(&self) -> Result<(), TrainError> {
@@ -59,6 +62,7 @@ impl Recipe {
         within("data.limit", data.limit as f64, 0.0, 1e9)?;
         within("data.pieces", data.pieces as f64, 2.0, 65_535.0)?;
         within("data.remix", data.remix, 0.0, 1.0)?;
+        within("data.coherent", data.coherent, 0.0, 1.0)?;
         within("data.gain", data.gain.into(), 0.0, 40.0)?;
         within("loss.temperature", loss.temperature.into(), 1e-3, 1e3)?;
         within("loss.presence", loss.presence.into(), 0.0, 1e6)?;
@@ -84,6 +88,12 @@ impl Recipe {
         let least = if self.task == Task::Judgements { 0.0 } else { 1.0 };
         within("training.epoch", training.epoch as f64, least, 1e8)?;
         within("training.validation", training.validation as f64, 1.0, 1e6)?;
+        within(
+            "training.validation_seconds",
+            training.validation_seconds,
+            0.0,
+            600.0,
+        )?;
         within("training.knn_seconds", training.knn_seconds, 0.1, 600.0)?;
         within("training.knn_segments", training.knn_segments as f64, 0.0, 1e6)?;
         updates(training.epochs, training.epoch, training.batch)?;
@@ -117,10 +127,12 @@ impl Recipe {
         self.front_end.stft()?;
         let lengths = [
             ("data.segment_seconds", self.data.segment_seconds),
+            ("training.validation_seconds", self.training.validation_seconds),
             ("training.knn_seconds", self.training.knn_seconds),
         ];
         for (setting, seconds) in lengths {
-            if self.samples(seconds) < size {
+            let unset = setting == "training.validation_seconds" && seconds == 0.0;
+            if self.samples(seconds) < size && !unset {
                 let message = format!("{seconds} s is shorter than one window of the transform");
                 return Err(TrainError::setting(setting, message));
             }
@@ -129,9 +141,7 @@ impl Recipe {
     }
 
     fn check_model(&self) -> Result<(), TrainError> {
-        let Recipe {
-            model, task, loss, ..
-        } = self;
+        let Recipe { model, task, .. } = self;
         if model.of_one_instrument() && self.instrument.is_none() {
             let message = "give --instrument drums, bass, piano, guitar or residuals";
             return Err(TrainError::setting("instrument", message));
@@ -140,13 +150,7 @@ impl Recipe {
             let message = format!("'{}' describes all instruments at once: leave it out", self.name);
             return Err(TrainError::setting("instrument", message));
         }
-        let parts: &[Part] = match model {
-            Model::Separator | Model::JointSeparator => &[Part::Separator],
-            Model::Extractor => &[Part::Extractor],
-            Model::Cascade => &[Part::Separator, Part::Extractor],
-            Model::Direct if self.network.decoders => &[Part::Encoder, Part::Decoders],
-            Model::Direct | Model::Hashizume | Model::Contrast => &[Part::Encoder],
-        };
+        let parts = self.parts();
         let least = 1 << self.hashizume().channels.len();
         if *model == Model::Hashizume && self.front_end.mels < least {
             let message = format!("this network halves them five times: use {least} or more");
@@ -171,15 +175,61 @@ impl Recipe {
             let message = format!("the model {model:?} cannot learn from {task:?}");
             return Err(TrainError::setting("task", message));
         }
-        if self.data.remix > 0.0 && *model != Model::JointSeparator {
+        Ok(())
+    }
+
+    /// The parts of its network.
+    fn parts(&self) -> &'static [Part] {
+        match self.model {
+            Model::Separator | Model::JointSeparator => &[Part::Separator],
+            Model::Extractor => &[Part::Extractor],
+            Model::Cascade => &[Part::Separator, Part::Extractor],
+            Model::Direct if self.network.decoders => &[Part::Encoder, Part::Decoders],
+            Model::Direct | Model::Hashizume | Model::Contrast => &[Part::Encoder],
+        }
+    }
+
+    /// What is for our own networks alone.
+    fn check_own(&self) -> Result<(), TrainError> {
+        let joint = self.model == Model::JointSeparator;
+        if self.data.remix > 0.0 && !joint {
             let message =
                 "only the separator of all instruments learns from stems of several pieces: leave it 0";
             return Err(TrainError::setting("data.remix", message));
         }
+        if !joint && self.network.bands > 0 {
+            let message = "only the separator of all instruments hears bands: leave it 0";
+            return Err(TrainError::setting("network.bands", message));
+        }
+        if joint && self.network.bands > 0 {
+            Bands::new(self.front_end.bins(), self.network.bands)
+                .map_err(|error| TrainError::setting("network.bands", error.to_string()))?;
+        }
+        if !joint && self.loss.error != ErrorOf::Absolute {
+            let message =
+                "only the separator of all instruments minimises another error: leave it 'absolute'";
+            return Err(TrainError::setting("loss.error", message));
+        }
+        if self.model != Model::Contrast && self.data.coherent > 0.0 {
+            let message = "only contrast hears one stem among those of another piece: leave it 0";
+            return Err(TrainError::setting("data.coherent", message));
+        }
+        Ok(())
+    }
+
+    fn check_loss(&self) -> Result<(), TrainError> {
+        let Recipe {
+            model, task, loss, ..
+        } = self;
+        let parts = self.parts();
         let reconstructs = parts.contains(&Part::Decoders) || *model == Model::Cascade;
         if loss.l1 > 0.0 && matches!(task, Task::Triplets | Task::Judgements) && !reconstructs {
             let message = "only a separator or decoders have an L1 loss: leave it 0";
             return Err(TrainError::setting("loss.l1", message));
+        }
+        if loss.reconstruct == Reconstruct::Condition && !parts.contains(&Part::Decoders) {
+            let message = "only Direct's decoders reconstruct several stems: use \"all\"";
+            return Err(TrainError::setting("loss.reconstruct", message));
         }
         if loss.norm > 0.0 && (model.of_one_instrument() || *task != Task::Triplets) {
             let message = "the norm loss is for triplets of all instruments: leave it 0";
@@ -205,6 +255,12 @@ impl Recipe {
             };
             return Err(TrainError::setting(setting, message));
         }
+        Ok(())
+    }
+
+    /// What is heard, and what the best checkpoint is chosen by.
+    fn check_data(&self) -> Result<(), TrainError> {
+        let Recipe { model, task, .. } = self;
         if *task == Task::Contrast && self.training.batch < 2 {
             let message = "contrast compares the examples of a batch: use 2 or more";
             return Err(TrainError::setting("training.batch", message));
@@ -213,7 +269,18 @@ impl Recipe {
             let message = "Clean hears stems alone: use \"clean\"";
             return Err(TrainError::setting("data.stems", message));
         }
-        if self.training.best == Best::Knn && (!model.embeds() || self.training.knn_segments == 0) {
+        let fixed = matches!(task, Task::Judgements | Task::Contrast);
+        if self.training.validation_seconds > 0.0 && fixed {
+            let message =
+                "judged segments, and the batches of contrast, are validated on as they are: leave it 0";
+            return Err(TrainError::setting("training.validation_seconds", message));
+        }
+        if self.training.best == Best::KnnPseudo && model.hears_stems() {
+            let message =
+                "Clean hears stems alone, for which pseudo pieces are no others: use \"knn\" or \"loss\"";
+            return Err(TrainError::setting("training.best", message));
+        }
+        if self.training.best.asks_neighbours() && (!model.embeds() || self.training.knn_segments == 0) {
             let message = "there is no nearest-neighbour score: use \"loss\", or training.knn_segments";
             return Err(TrainError::setting("training.best", message));
         }

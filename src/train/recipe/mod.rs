@@ -6,6 +6,7 @@
 mod builtin;
 mod check;
 mod keys;
+mod learning;
 mod networks;
 mod resolve;
 mod settings;
@@ -13,9 +14,7 @@ mod settings;
 pub use builtin::{OWN, PRESETS, RECIPES};
 pub(super) use check::updates;
 pub(super) use keys::{misfit, no_toml};
+pub use learning::{Best, Decay, ErrorOf, Loss, Precision, Reconstruct, Training};
 pub use resolve::{Overrides, resolve};
 pub(super) use settings::of;
-pub use settings::{
-    Best, Data, Decay, FrontEnd, Loss, Model, NetworkSettings, Part, Precision, Recipe, Sampling, Stems,
-    Task, Training, Triplets,
-};
+pub use settings::{Data, FrontEnd, Model, NetworkSettings, Part, Recipe, Sampling, Stems, Task, Triplets};

@@ -2,7 +2,10 @@
 
 use super::{FrontEnd, Recipe};
 use crate::{
-    models::{ContrastConfig, DirectConfig, ExtractorConfig, HashizumeConfig, SUBSPACES, SeparatorConfig},
+    models::{
+        ContrastConfig, DirectConfig, ExtractorConfig, HashizumeConfig, JointConfig, SUBSPACES,
+        SeparatorConfig,
+    },
     nn::LogMelConfig,
     signal::MelFilters,
 };
@@ -29,6 +32,16 @@ impl Recipe {
         SeparatorConfig {
             channels: self.scaled(paper.channels),
             dropout: self.network.dropout,
+        }
+    }
+
+    /// What the separator of all instruments is built from.
+    pub fn joint_separator(&self) -> JointConfig {
+        let bands = self.network.bands;
+        JointConfig {
+            separator: self.separator(),
+            bins: self.front_end.bins(),
+            bands: (bands > 0).then_some(bands),
         }
     }
 

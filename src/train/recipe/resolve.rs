@@ -177,7 +177,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::train::recipe::{Model, Part, Task};
+    use crate::train::recipe::{Best, Model, Part, Reconstruct, Task};
 
     fn set(assignments: &[&str]) -> Overrides {
         Overrides::set(assignments).of(Some(Instrument::Bass))
@@ -224,11 +224,38 @@ mod tests {
         assert_eq!((ft.loss.l1, ft.loss.triplet, ft.loss.margin), (1.0, 1.0, 0.2));
         assert!(!ft.freezes(Part::Separator));
         assert!(resolve("cascade", &set(&[])).unwrap().freezes(Part::Separator));
+        let reconst = resolve("direct-reconst", &Overrides::default()).unwrap();
+        assert_eq!(reconst.loss.reconstruct, Reconstruct::Condition);
+        let validated = |recipe: &Recipe| (recipe.validation_samples(), recipe.training.best);
+        let (of_3_s, of_10_s) = (132_300, 441_000);
+        assert_eq!(validated(&reconst), (of_10_s, Best::Loss));
+        let h25 = resolve("h25", &Overrides::default()).unwrap();
+        assert_eq!(validated(&h25), (of_3_s, Best::KnnPseudo));
+        // no more samples at a time than are trained on
+        assert_eq!(
+            (reconst.validation_examples(64), reconst.validation_examples(2)),
+            (19, 1)
+        );
         let norm = resolve("direct-norm", &Overrides::default()).unwrap();
         assert_eq!(
             (norm.training.batch, norm.loss.norm, norm.training.epoch),
             (32, 0.1, 5000)
         );
+    }
+
+    /// Runs of earlier versions go on as they began.
+    #[test]
+    fn what_a_file_does_not_say_is_as_it_was() {
+        let recipe = resolve("direct-reconst", &Overrides::default()).unwrap();
+        let printed = toml::to_string(&recipe).unwrap();
+        let mut before = printed;
+        for line in ["reconstruct = \"condition\"\n", "validation_seconds = 10.0\n"] {
+            assert!(before.contains(line), "{before}");
+            before = before.replace(line, "");
+        }
+        let before: Recipe = toml::from_str(&before).unwrap();
+        assert_eq!(before.loss.reconstruct, Reconstruct::All);
+        assert_eq!(before.validation_samples(), before.segment_samples());
     }
 
     #[test]
@@ -252,6 +279,10 @@ mod tests {
             ("network.last=wet", "'network.last' is 'wet', but may be"),
             ("training", "key=value"),
             ("training.micro_batch=7", "training.micro_batch"),
+            ("training.best=knn-pseudo", "pseudo pieces are no others"),
+            ("training.best=knn_pseudo", "may be loss, knn, knn-pseudo, last"),
+            ("training.validation_seconds=0.001", "shorter than one window"),
+            ("loss.reconstruct=condition", "only Direct's decoders"),
             ("training.epochs=-1", "from 0 to 4294967295, not -1"),
             ("training.epochs=99999999999", "not 99999999999"),
             ("training.epochs=99999999999999999999", "training.epochs"),

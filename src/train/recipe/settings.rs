@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{Loss, Training};
 use crate::{
     audio::Stft,
-    corpus::Instrument,
+    corpus::{Instrument, cast::Preset},
     listening::{Aspect, Criterion, Share, SplitBy},
     models::{Last, SUBSPACES},
     train::TrainError,
@@ -125,6 +126,9 @@ pub struct NetworkSettings {
     /// Whether contrast's vectors pass a batch norm before they are brought to length one.
     #[serde(default)]
     pub centred: bool,
+    /// Frequency bands that the separator of all instruments hears, in decibels, and masks; 0: bins, as they are.
+    #[serde(default)]
+    pub bands: usize,
 }
 
 /// What the network hears.
@@ -170,6 +174,9 @@ pub struct Data {
     /// For the separator of all instruments, the share of training mixes whose every stem is of a piece of its own.
     #[serde(default)]
     pub remix: f64,
+    /// For contrast, the share of mixes in which all stems but one are from one place of one piece.
+    #[serde(default)]
+    pub coherent: f64,
     /// File of judgements, for tasks that learn from them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judgements: Option<std::path::PathBuf>,
@@ -232,26 +239,6 @@ pub enum Stems {
     Normal,
 }
 
-/// What is minimised.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Loss {
-    /// Margin of the triplet loss.
-    pub margin: f32,
-    /// Weight of the triplet loss.
-    pub triplet: f32,
-    /// Weight of the L1 of separated or reconstructed stems.
-    pub l1: f32,
-    /// Weight of the norm loss.
-    pub norm: f32,
-    /// Temperature of the contrast.
-    #[serde(default = "temperature")]
-    pub temperature: f32,
-    /// Weight of the loss of what sounds, beside contrast.
-    #[serde(default = "presence")]
-    pub presence: f32,
-}
-
 // What recipes of earlier versions do not say: as in `defaults.toml`.
 
 fn pieces() -> usize {
@@ -260,86 +247,6 @@ fn pieces() -> usize {
 
 fn gain() -> f32 {
     6.0
-}
-
-fn temperature() -> f32 {
-    0.1
-}
-
-fn presence() -> f32 {
-    0.1
-}
-
-/// How long and how fast.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Training {
-    /// Adam's step size.
-    pub learning_rate: f32,
-    /// What activations and their gradients are kept in.
-    #[serde(default)]
-    pub precision: Precision,
-    /// Examples in an update.
-    pub batch: usize,
-    /// Examples on the device at a time, which divide a batch; 0: as many as fit.
-    pub micro_batch: usize,
-    /// Examples in an epoch; 0: all there are, of judgements.
-    pub epoch: usize,
-    /// Epochs at most.
-    pub epochs: u32,
-    /// Epochs without a new best before training ends; 0: never.
-    pub patience: u32,
-    /// Epochs without a new best before the learning rate is halved; 0: never.
-    pub plateau: u32,
-    /// How the learning rate goes over the run.
-    #[serde(default)]
-    pub schedule: Decay,
-    /// Updates over which the learning rate rises to its full height first; 0: none.
-    #[serde(default)]
-    pub warmup: u32,
-    /// Examples to validate on after every epoch, rounded up to whole batches.
-    pub validation: usize,
-    /// What the best checkpoint is chosen by.
-    pub best: Best,
-    /// Length of the segments of the nearest-neighbour score, in seconds.
-    pub knn_seconds: f64,
-    /// How many of them for each instrument; 0: no such score.
-    pub knn_segments: usize,
-}
-
-/// What activations and their gradients are kept in while a network is trained; see
-/// [`Tape::narrow`](crate::tape::Tape::narrow).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Precision {
-    /// 32-bit floats.
-    #[default]
-    F32,
-    /// 16-bit floats, with a scaled loss. Parameters, sums and validation stay in 32 bits.
-    F16,
-}
-
-/// How the learning rate goes over a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Decay {
-    /// It stays, but for plateaus.
-    #[default]
-    Constant,
-    /// It falls along half a cosine, to 2 % at the last of all updates.
-    Cosine,
-}
-
-/// What the best checkpoint is chosen by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Best {
-    /// The least validation loss.
-    Loss,
-    /// The highest nearest-neighbour score.
-    Knn,
-    /// The newest.
-    Last,
 }
 
 impl Model {
@@ -401,6 +308,28 @@ impl Recipe {
     /// Length of a training segment in samples.
     pub fn segment_samples(&self) -> usize {
         self.samples(self.data.segment_seconds)
+    }
+
+    /// Length of a segment that the validation loss is taken on, in samples.
+    pub fn validation_samples(&self) -> usize {
+        match self.training.validation_seconds {
+            0.0 => self.segment_samples(),
+            seconds => self.samples(seconds),
+        }
+    }
+
+    /// How many examples are validated on at a time where `examples` are trained on: no more samples.
+    pub fn validation_examples(&self, examples: usize) -> usize {
+        let training = examples * self.segment_samples();
+        (training / self.validation_samples().max(1)).clamp(1, examples.max(1))
+    }
+
+    /// The protocol that its pseudo pieces are made by.
+    pub fn pseudo_preset(&self) -> Preset {
+        match self.model {
+            Model::Hashizume => Preset::H25,
+            _ => Preset::I25,
+        }
     }
 
     /// Whether a part is frozen.

@@ -71,11 +71,11 @@ pub(crate) fn in_training(
 /// Runs the validation on the processor, with the network as it is. `None` if all numbers are finite there.
 pub(crate) fn in_validation(engine: &mut Engine, data: &Data) -> Result<Option<String>, TrainError> {
     let mut session = on_the_processor(engine)?;
-    let mut step = engine.network.evaluation_step(engine.programs.micro.examples)?;
+    let mut step = engine.network.evaluation_step(engine.programs.validated)?;
     step.tape.fuse(false);
     let mut program = session.compile(&step.tape, &[step.loss])?;
     let writer = Writer::new(&engine.network, &step.inputs, &data.sets);
-    for examples in whole_batches(&data.validation, engine.programs.micro.examples) {
+    for examples in whole_batches(&data.validation, engine.programs.validated) {
         let mut slot = session.slot(&program)?;
         writer.write(&examples, &mut slot)?;
         if let Some(found) = session.find_not_finite(&mut program, Some(slot), &StepValues::default())? {

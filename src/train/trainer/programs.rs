@@ -21,6 +21,8 @@ pub(crate) struct Programs<P = Program> {
     pub training: LossProgram<P>,
     /// The update, if a batch is several micro-batches.
     pub update: Option<P>,
+    /// Examples that are validated on at a time.
+    pub validated: usize,
     pub evaluation: LossProgram<P>,
     /// Describes segments of the nearest-neighbour score, if there is one.
     pub embedding: Option<Embedding<P>>,
@@ -64,7 +66,8 @@ impl Programs<Plan> {
         let (step, update) = network.update_steps(&Adam::default(), micro.examples, micro.count)?;
         let training = LossProgram::plan(step, &[], lay)?;
         let update = update.map(|tape| lay(&tape, &[])).transpose()?;
-        let step = network.evaluation_step(micro.examples)?;
+        let validated = network.recipe.validation_examples(micro.examples);
+        let step = network.evaluation_step(validated)?;
         let outputs = [step.loss];
         let evaluation = LossProgram::plan(step, &outputs, lay)?;
         let embedding = match network.recipe.scores_neighbours() {
@@ -78,6 +81,7 @@ impl Programs<Plan> {
             micro,
             training,
             update,
+            validated,
             evaluation,
             embedding,
         })
@@ -87,6 +91,7 @@ impl Programs<Plan> {
     pub fn load(self, session: &mut Session) -> crate::Result<Programs> {
         Ok(Programs {
             micro: self.micro,
+            validated: self.validated,
             training: self.training.load(session)?,
             evaluation: self.evaluation.load(session)?,
             embedding: self

@@ -39,6 +39,15 @@ pub enum Event<'a> {
         /// How many are trained on, and held out.
         counts: LessonCounts,
     },
+    /// The checkpoint is chosen by pseudo pieces, and the validation split has few pieces with an instrument.
+    FewTargets {
+        /// The instrument.
+        instrument: Instrument,
+        /// Pieces that give it; 0: its sub-space is not scored.
+        targets: usize,
+        /// As many as the protocol asks for.
+        asked: usize,
+    },
     /// A batch does not fit the device's memory.
     MicroBatches {
         /// Examples in a batch.

@@ -33,7 +33,8 @@ pub struct Schedule {
 pub struct Scores {
     /// Mean loss.
     pub loss: f32,
-    /// Share of segments whose neighbours are of their piece, if it was asked for.
+    /// Share of segments whose neighbours are of their piece, if it was asked for; of segments of pseudo pieces for
+    /// [`Best::KnnPseudo`].
     pub knn: Option<f32>,
 }
 
@@ -41,7 +42,7 @@ impl Scores {
     /// The score by which the best is chosen.
     fn of(self, best: Best) -> f32 {
         match best {
-            Best::Knn => self.knn.unwrap_or(0.0),
+            Best::Knn | Best::KnnPseudo => self.knn.unwrap_or(0.0),
             Best::Loss | Best::Last => self.loss,
         }
     }
@@ -97,7 +98,7 @@ impl Schedule {
         let score = scores.of(training.best);
         let best = self.best.is_none_or(|(_, before)| match training.best {
             Best::Loss => score < before,
-            Best::Knn => score > before,
+            Best::Knn | Best::KnnPseudo => score > before,
             Best::Last => true,
         });
         if best {
@@ -188,6 +189,7 @@ mod tests {
         for (best, expected) in [
             ("loss", [true, true, false]),
             ("knn", [true, false, true]),
+            ("knn-pseudo", [true, false, true]),
             ("last", [true; 3]),
         ] {
             let training = training(best);

@@ -7,8 +7,7 @@ use crate::{
     metrics::{Embeddings, Ties, nearest_others},
     train::{
         Scores, TrainError,
-        data::{Data, KnnData},
-        data::{Example, Writer},
+        data::{Data, Example, KnnData, Segment, Writer},
     },
 };
 
@@ -54,11 +53,19 @@ pub(crate) fn whole_batches(examples: &[Example], size: usize) -> impl Iterator<
 fn mean_loss(engine: &mut Engine, data: &Data) -> Result<f32, TrainError> {
     let writer = Writer::new(&engine.network, &engine.programs.evaluation.inputs, &data.sets);
     let (mut sum, mut batches) = (0.0, 0);
-    for examples in whole_batches(&data.validation, engine.programs.micro.examples) {
+    for examples in whole_batches(&data.validation, engine.programs.validated) {
         sum += f64::from(engine.evaluate(|slot| writer.write(&examples, slot))?);
         batches += 1;
     }
     Ok((sum / f64::from(batches)) as f32)
+}
+
+/// The share of segments whose neighbours are of their piece; none of those of their own pseudo piece is one.
+fn recognised(embeddings: Embeddings<'_>, segments: &[Segment]) -> Result<f32, TrainError> {
+    let labels: Vec<u32> = segments.iter().map(|segment| segment.piece).collect();
+    let groups: Option<Vec<u32>> = segments.iter().map(|segment| segment.pseudo).collect();
+    let neighbours = nearest_others(embeddings, NEIGHBOURS, groups.as_deref())?;
+    Ok(neighbours.accuracy(&labels, Ties::default())?.share() as f32)
 }
 
 fn neighbours(engine: &mut Engine, knn: &KnnData) -> Result<BTreeMap<String, f32>, TrainError> {
@@ -66,7 +73,6 @@ fn neighbours(engine: &mut Engine, knn: &KnnData) -> Result<BTreeMap<String, f32
     for (instrument, segments) in &knn.segments {
         let items: Vec<_> = segments.iter().map(|segment| segment.item).collect();
         let values = engine.embed(&items, &knn.pieces)?;
-        let labels: Vec<u32> = segments.iter().map(|segment| segment.piece).collect();
         let recipe = &engine.network.recipe;
         let embeddings = Embeddings::new(&values, recipe.dimensions())?;
         let embeddings = match recipe.model.of_one_instrument() {
@@ -78,10 +84,8 @@ fn neighbours(engine: &mut Engine, knn: &KnnData) -> Result<BTreeMap<String, f32
             }
         };
         // a single segment has no neighbours
-        if labels.len() > 1 {
-            let accuracy =
-                nearest_others(embeddings, NEIGHBOURS, None)?.accuracy(&labels, Ties::default())?;
-            scores.insert(instrument.to_string(), accuracy.share() as f32);
+        if segments.len() > 1 {
+            scores.insert(instrument.to_string(), recognised(embeddings, segments)?);
         }
     }
     if !scores.is_empty() {
@@ -89,4 +93,29 @@ fn neighbours(engine: &mut Engine, knn: &KnnData) -> Result<BTreeMap<String, f32
         scores.insert(MEAN.into(), mean);
     }
     Ok(scores)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::data::Item;
+
+    /// Four pseudo pieces, two of each piece, whose segments are all alike; the nearest of each is of the other
+    /// piece.
+    #[test]
+    fn segments_of_their_own_pseudo_piece_are_no_neighbours() {
+        let places = [0.0, 1.0, 1.1, 2.0];
+        let values: Vec<f32> = (0..24).map(|n| places[n / 6]).collect();
+        let segment = |n: usize, pseudo: bool| Segment {
+            piece: [7, 8][n / 6 % 2],
+            pseudo: pseudo.then_some(n as u32 / 6),
+            item: Item { stems: [None; 5] },
+        };
+        let share = |pseudo| {
+            let segments: Vec<Segment> = (0..24).map(|n| segment(n, pseudo)).collect();
+            recognised(Embeddings::new(&values, 1).unwrap(), &segments).unwrap()
+        };
+        assert_eq!(share(true), 0.0);
+        assert_eq!(share(false), 1.0);
+    }
 }

@@ -1,13 +1,14 @@
-//! What is drawn for a protocol: a function of the seed, the protocol and the instrument.
+//! What is drawn for a protocol: a function of the seed, the protocol and the instrument. Samples of training have random
+//! numbers of their own each: those of [`sample`](super::sample).
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::corpus::{Catalogue, Excerpt, Instrument, Mix};
+use super::{Catalogue, Excerpt, Instrument, Mix};
 
 /// What is drawn for: no two share random numbers.
 #[derive(Clone, Copy)]
-pub(super) enum Stream {
+pub(crate) enum Purpose {
     Pieces = 1,
     Pseudo,
     Leak,
@@ -15,13 +16,13 @@ pub(super) enum Stream {
 }
 
 /// Random numbers for one instrument in one protocol.
-pub(super) struct Draw(ChaCha8Rng);
+pub(crate) struct Draw(ChaCha8Rng);
 
 impl Draw {
-    pub fn new(stream: Stream, target: Option<Instrument>, seed: u64) -> Self {
+    pub fn new(purpose: Purpose, target: Option<Instrument>, seed: u64) -> Self {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());
-        key[8] = stream as u8;
+        key[8] = purpose as u8;
         key[9] = target.map_or(u8::MAX, |target| target as u8);
         Self(ChaCha8Rng::from_seed(key))
     }
@@ -40,13 +41,13 @@ impl Draw {
 }
 
 /// The starts of a piece's consecutive segments in which an instrument sounds.
-pub(super) fn grid(catalogue: &Catalogue, piece: u32, instrument: Instrument) -> Vec<u64> {
+pub(crate) fn grid(catalogue: &Catalogue, piece: u32, instrument: Instrument) -> Vec<u64> {
     let sounds = |start: &u64| catalogue.sounds(piece, instrument, *start);
     consecutive(catalogue, piece).filter(sounds).collect()
 }
 
 /// Those in which something besides an instrument sounds.
-pub(super) fn grid_of_rest(catalogue: &Catalogue, piece: u32, target: Instrument) -> Vec<u64> {
+pub(crate) fn grid_of_rest(catalogue: &Catalogue, piece: u32, target: Instrument) -> Vec<u64> {
     let others = |start: &u64| {
         let mut others = Instrument::ALL.into_iter().filter(|&other| other != target);
         others.any(|other| catalogue.sounds(piece, other, *start))
@@ -55,7 +56,7 @@ pub(super) fn grid_of_rest(catalogue: &Catalogue, piece: u32, target: Instrument
 }
 
 /// Those in which anything sounds.
-pub(super) fn grid_of_anything(catalogue: &Catalogue, piece: u32) -> Vec<u64> {
+pub(crate) fn grid_of_anything(catalogue: &Catalogue, piece: u32) -> Vec<u64> {
     let sounds = |start: &u64| {
         Instrument::ALL
             .iter()
@@ -74,10 +75,10 @@ fn consecutive(catalogue: &Catalogue, piece: u32) -> impl Iterator<Item = u64> {
 }
 
 /// `limit` of the pieces, drawn and in order again; all if there is no limit, or they are fewer.
-pub(super) fn some(mut pieces: Vec<u32>, limit: Option<usize>, seed: u64) -> Vec<u32> {
+pub(crate) fn some(mut pieces: Vec<u32>, limit: Option<usize>, seed: u64) -> Vec<u32> {
     let limit = limit.unwrap_or(pieces.len());
     if pieces.len() > limit {
-        Draw::new(Stream::Pieces, None, seed).shuffle(&mut pieces);
+        Draw::new(Purpose::Pieces, None, seed).shuffle(&mut pieces);
         pieces.truncate(limit);
         pieces.sort_unstable();
     }
@@ -85,7 +86,7 @@ pub(super) fn some(mut pieces: Vec<u32>, limit: Option<usize>, seed: u64) -> Vec
 }
 
 /// At most `limit` of a list, evenly spread.
-pub(super) fn spread<T: Copy>(list: &[T], limit: usize) -> Vec<T> {
+pub(crate) fn spread<T: Copy>(list: &[T], limit: usize) -> Vec<T> {
     let count = list.len().min(limit);
     (0..count)
         .map(|i| list[(2 * i + 1) * list.len() / (2 * count)])
@@ -93,14 +94,14 @@ pub(super) fn spread<T: Copy>(list: &[T], limit: usize) -> Vec<T> {
 }
 
 /// A pseudo musical piece: an instrument from one piece, the rest from another.
-pub(super) fn pseudo(target: Excerpt, rest: u32, rest_start: u64) -> Mix {
+pub(crate) fn pseudo(target: Excerpt, rest: u32, rest_start: u64) -> Mix {
     let mut mix = Mix::of_piece(rest, rest_start);
     mix.sources[target.instrument as usize] = Some(target);
     mix
 }
 
 /// One instrument alone.
-pub(super) fn alone(excerpt: Excerpt) -> Mix {
+pub(crate) fn alone(excerpt: Excerpt) -> Mix {
     let mut mix = Mix { sources: [None; 5] };
     mix.sources[excerpt.instrument as usize] = Some(excerpt);
     mix
