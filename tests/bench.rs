@@ -77,7 +77,7 @@ fn a_gpu_has_one_row_for_each_variant() {
 fn tuning_is_remembered() {
     let cache = tempfile::tempdir().unwrap();
     let tune = |budget: &str| {
-        let arguments = "tune separator --instrument bass --device 0 --set network.width=0.03 --set training.batch=1 --set data.segment_seconds=0.5 --budget";
+        let arguments = "tune separator --instrument bass --device 0 --set network.width=0.03 --set training.batch=1 --set data.segment_seconds=0.5 --set training.validation_seconds=0 --budget";
         let arguments: Vec<&str> = arguments.split(' ').chain([budget]).collect();
         let output = stemwise(&arguments, cache.path());
         assert!(output.status.success(), "{output:?}");

@@ -22,8 +22,9 @@ use walkdir::WalkDir;
 const CLOSE: f64 = 1e-4;
 
 /// Biases in front of a batch norm have a gradient of rounding alone, which Adam makes steps of the learning rate of,
-/// 0.02 here; running statistics, which validation normalises with, follow them slowly.
-const VALIDATED: f64 = 5e-3;
+/// 0.02 here; running statistics, which validation normalises with, follow them slowly. The earlier program itself
+/// gave 0.7321 on a software GPU for its 0.7260 on the cpu, after losses equal to seven digits.
+const VALIDATED: f64 = 1e-2;
 /// In dB: songs are separated in longer windows since, which moves scores by up to 0.05 dB. Training moved these networks
 /// by more than a decibel.
 const SEPARATED: f64 = 0.1;

@@ -6,9 +6,10 @@ use std::{
     sync::{
         Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
-        mpsc,
+        mpsc::{self, RecvTimeoutError},
     },
     thread,
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,9 @@ use crate::describe::Describer;
 
 /// Segments that wait between decoding and describing.
 const WAITING: usize = 2 * TOGETHER;
+
+/// Longer without a segment, those that wait are described: a long silence would keep the files that are heard already.
+const IDLE: Duration = Duration::from_millis(100);
 
 /// How a library is made.
 #[derive(Clone, Debug)]
@@ -204,10 +208,13 @@ impl Run<'_> {
             }
             drop(out);
             // After an error the channel closes, and the threads end with it.
-            for Message { file, news } in messages {
-                self.hear(files, file, news)?;
+            loop {
+                match messages.recv_timeout(IDLE) {
+                    Ok(Message { file, news }) => self.hear(files, file, news)?,
+                    Err(RecvTimeoutError::Timeout) => self.describe(files)?,
+                    Err(RecvTimeoutError::Disconnected) => return self.describe(files),
+                }
             }
-            self.describe(files)
         })
     }
 
@@ -257,6 +264,9 @@ impl Run<'_> {
 
     /// Describes the batch, and finishes the files that wait for nothing else.
     fn describe(&mut self, files: &[&FileInfo]) -> Result<(), LibraryError> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
         let batch = std::mem::take(&mut self.batch);
         let segments: Vec<&[i16]> = batch.iter().map(|(_, segment)| segment.as_slice()).collect();
         let described = rows(self.describer, self.header, &segments)?;

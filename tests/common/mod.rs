@@ -53,13 +53,12 @@ pub fn prepared(root: &Path, store: PathBuf) -> PathBuf {
 }
 
 /// What makes any recipe small: networks of an eighth of the width on a small transform, three epochs of 8 updates.
-pub const SMALL: [&str; 17] = [
+pub const SMALL: [&str; 16] = [
     "seed=7",
     "front_end.stft_size=256",
     "front_end.stft_hop=128",
     "front_end.mels=40",
     "network.width=0.125",
-    "separator-joint:network.bands=40",
     "network.dimensions=8",
     "data.segment_seconds=0.5",
     "training.batch=2",
@@ -75,9 +74,15 @@ pub const SMALL: [&str; 17] = [
 
 /// A recipe made [`SMALL`], and changed by what is set.
 pub fn small(name: &str, instrument: Option<Instrument>, set: &[&str]) -> Recipe {
+    // as many as its small transform has bins for
+    let bands: &[&str] = match name {
+        "separator-joint" => &["network.bands=40"],
+        _ => &[],
+    };
+    let set = SMALL.iter().chain(bands).chain(set);
     let overrides = Overrides {
         instrument,
-        set: SMALL.iter().chain(set).map(ToString::to_string).collect(),
+        set: set.map(ToString::to_string).collect(),
         ..Overrides::default()
     };
     resolve(name, &overrides).unwrap()
