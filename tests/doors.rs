@@ -44,8 +44,11 @@ fn npy(path: &Path) -> (Vec<usize>, Vec<f32>) {
     (shape, values)
 }
 
+/// Cells by the names of their columns.
+type Line = BTreeMap<String, String>;
+
 /// The lines of a table, each by the names of its columns.
-fn table(path: &Path) -> Vec<BTreeMap<String, String>> {
+fn table(path: &Path) -> Vec<Line> {
     let mut reader = csv::Reader::from_path(path).unwrap();
     reader.deserialize().map(|line| line.unwrap()).collect()
 }
@@ -296,10 +299,9 @@ fn draws_are_written_without_training() {
     }
     done(&stemwise(&arguments));
     let lines = table(&draws);
-    let mut triplets: BTreeMap<(String, String), BTreeMap<&str, Vec<&BTreeMap<String, String>>>> =
-        BTreeMap::new();
+    let mut triplets: BTreeMap<[&str; 2], BTreeMap<&str, Vec<&Line>>> = BTreeMap::new();
     for line in &lines {
-        let place = (line["step"].clone(), line["example"].clone());
+        let place = ["step", "example"].map(|column| line[column].as_str());
         let inputs = triplets.entry(place).or_default();
         inputs.entry(line["input"].as_str()).or_default().push(line);
         assert_eq!(

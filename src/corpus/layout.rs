@@ -10,6 +10,7 @@ use super::{
     CorpusError, ExcludeList, Instrument, Mapping, Metadata, SPLIT_FILE, Split, StemMetadata,
     exclude::EXCLUDE_FILE,
     mapping::Found,
+    split::track_name,
     split_file::read_splits,
     stem_files::{AudioFiles, list, named},
 };
@@ -316,11 +317,6 @@ impl Track {
         let found = AudioFiles::of(&self.path)?.take(mix.unwrap_or("mix"));
         found.map(|(path, _)| path).ok_or_else(missing)
     }
-}
-
-/// What the track of a number is called.
-pub fn track_name(id: u32) -> String {
-    format!("Track{id:05}")
 }
 
 /// The tracks of Slakh2100's layout.

@@ -13,9 +13,9 @@ use rayon::prelude::*;
 use super::{
     Catalogue, Corpus, CorpusError, Excerpt, Instrument, Mix, Piece, PieceOptions, SeparatedStems,
     SoundingStarts, Split, Store, StoredTrack, TempoClasses, Track,
-    layout::track_name,
     segment::{SCALE, StemFiles, to_pcm16},
     source::tempo,
+    split::track_name,
 };
 
 /// Pieces of which any excerpt can be read, on any thread.

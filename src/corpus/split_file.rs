@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, io, path::Path};
 
-use super::{CorpusError, Split, layout::track_name};
+use super::{CorpusError, Split, split::track_name};
 use crate::{arrays::CsvWriter, files};
 
 /// The table, with the columns `track` and `split`.

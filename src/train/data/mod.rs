@@ -35,7 +35,7 @@ use crate::{
     },
     train::{
         Event, Observer, Parent, RunConfig, TrainError,
-        recipe::{Best, Model, Recipe, Sampling, Task},
+        recipe::{Model, Recipe, Sampling, Task},
     },
 };
 
@@ -197,10 +197,6 @@ fn separated(recipe: &Recipe) -> Result<Option<(SeparatedStems, Instrument)>, Tr
     let Some(root) = &recipe.data.separated else {
         return Ok(None);
     };
-    if recipe.training.best == Best::KnnPseudo {
-        let message = "that program has not heard the pseudo pieces: choose by \"knn\" or \"loss\"";
-        return Err(TrainError::setting("training.best", message));
-    }
     match recipe.instrument.filter(|_| recipe.model.hears_stems()) {
         Some(instrument) => Ok(Some((SeparatedStems::open(root)?, instrument))),
         None => {
