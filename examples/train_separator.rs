@@ -10,7 +10,7 @@ use std::{error::Error, sync::atomic::AtomicBool};
 use stemwise::{
     corpus::{Corpus, Instrument, Split},
     generate::synth::{SynthOptions, synthesise},
-    separate::{Separators, WindowOptions, separate_file},
+    separate::{Outputs, Separators, WindowOptions, separate_file},
     train::{
         self, Event, RunConfig,
         recipe::{Overrides, resolve},
@@ -81,13 +81,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         .ok_or("the corpus has no test track")?
         .mix_path()?;
     let mut separators = Separators::load(&[run], &device, WindowOptions::default())?;
-    let report = separate_file(
-        &mut separators,
-        &song,
-        &folder.path().join("stems"),
-        false,
-        &mut |_, _| {},
-    )?;
+    let outputs = Outputs {
+        stems: &folder.path().join("stems"),
+        spectra: None,
+        overwrite: false,
+    };
+    let report = separate_file(&mut separators, &song, outputs, &mut |_, _| {})?;
     for stem in &report.stems {
         let level = stem
             .level

@@ -33,8 +33,8 @@
 //! - [`tape`]: recording, differentiating, planning and replaying a computation; [`ops`]: its operations
 //! - [`nn`], [`optim`]: layers and their initialisation; Adam
 //! - [`prelude`]: the names that a program of the engine begins with
-//! - `guard`, [`files`], [`variants`]: of the program alone, as are all that follow: panics of decoders; files that appear
-//!   whole; kernels that were chosen by measurement
+//! - `guard`, [`files`], `arrays`, [`variants`]: of the program alone, as are all that follow: panics of decoders; files
+//!   that appear whole; arrays for NumPy; kernels that were chosen by measurement
 //! - [`audio`], [`corpus`]: sound in and out; corpora in the Slakh2100 layout
 //! - [`generate`], [`listening`]: corpora composed and rendered; listening tests, read and simulated
 //! - [`models`]: the networks of the papers; [`metrics`]: the numbers by which they are judged
@@ -45,6 +45,8 @@
 
 #![warn(missing_docs)]
 
+#[cfg(feature = "train")]
+mod arrays;
 #[cfg(feature = "train")]
 pub mod audio;
 #[cfg(feature = "train")]

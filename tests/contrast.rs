@@ -256,7 +256,9 @@ fn it_learns_what_only_the_instrument_tells() {
         seconds: 2.0,
         judgements: None,
         criteria: Vec::new(),
+        stems: None,
         untrained: true,
+        export: None,
     };
     let evaluation = evaluate(&options, &Device::Cpu, &AtomicBool::new(false), &|_| {}).unwrap();
     let mean = |of: fn(&Score) -> f64| evaluation.scores.iter().map(of).sum::<f64>() / 5.0;

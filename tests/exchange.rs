@@ -237,6 +237,100 @@ fn weights_of_other_widths_come_in() {
     assert!(!out.join(".partial-x").exists());
 }
 
+/// Checkpoints of the papers' authors: a prefix before all, batch norm's counts, a sixth norm that nothing uses.
+#[test]
+fn weights_come_in_under_the_names_of_the_authors() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("theirs.safetensors");
+    for (name, instrument, prefix, linear) in [
+        ("separator", Some(Instrument::Bass), "module.", ""),
+        ("clean", Some(Instrument::Bass), "extractor.", "to1d.to1d."),
+        ("direct-reconst", None, "module.net.", "to1d."),
+    ] {
+        let recipe = small(name, instrument, &[]);
+        let run = common::untrained(&folder.path().join(name), &recipe, |_, _| {});
+        let ours = Checkpoint::read(&run.join("last.safetensors")).unwrap();
+        let several = name == "direct-reconst";
+        let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
+        for parameter in Network::new(&recipe).unwrap().parameters.iter() {
+            let values = ours.tensor(&parameter.name, &parameter.shape).unwrap();
+            tensors.push((
+                format!("{prefix}{}", theirs(&parameter.name, several, linear)),
+                parameter.shape.dims().to_vec(),
+                values.iter().flat_map(|x| x.to_le_bytes()).collect(),
+            ));
+        }
+        let norm = if several {
+            "encoder.conv6.conv.bn"
+        } else {
+            "conv6.conv.1"
+        };
+        if name != "separator" {
+            for leaf in ["weight", "bias", "running_mean", "running_var"] {
+                tensors.push((format!("{prefix}{norm}.{leaf}"), vec![1], vec![0; 4]));
+            }
+        }
+        let write = |tensors: &[(String, Vec<usize>, Vec<u8>)]| {
+            let count = (format!("{prefix}{norm}.num_batches_tracked"), 7i64.to_le_bytes());
+            let views = tensors
+                .iter()
+                .map(|(name, shape, data)| (name.clone(), Dtype::F32, shape.clone(), data.as_slice()));
+            let views = views.chain([(count.0, Dtype::I64, Vec::new(), count.1.as_slice())]);
+            let views =
+                views.map(|(name, dtype, shape, data)| (name, TensorView::new(dtype, shape, data).unwrap()));
+            fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
+        };
+        write(&tensors);
+        let out = folder.path().join(format!("{name} back"));
+        let back = exchange::import(&path, &recipe, &out).unwrap();
+        let back = Checkpoint::read(&back.run.last()).unwrap();
+        for parameter in Network::new(&recipe).unwrap().parameters.iter() {
+            let of = |c: &Checkpoint| c.tensor(&parameter.name, &parameter.shape).unwrap();
+            assert_eq!(of(&ours), of(&back), "{}", parameter.name);
+        }
+        // what is left over, or missing, is named
+        let missing = tensors.remove(0).0;
+        tensors.push((format!("{prefix}extra"), vec![1], vec![0; 4]));
+        write(&tensors);
+        let error = exchange::import(&path, &recipe, &folder.path().join("no")).unwrap_err();
+        let text = error.to_string();
+        assert!(missing.contains("conv1.conv.0.weight"), "{missing}");
+        assert!(
+            text.contains("'encoder.0.conv.weight' is missing")
+                && text.contains(&format!("'{prefix}extra' is unknown")),
+            "{text}"
+        );
+    }
+}
+
+/// A tensor's name in the authors' code; of `several` decoders, encoder and decoders have names of their own.
+fn theirs(ours: &str, several: bool, linear: &str) -> String {
+    let parts: Vec<&str> = ours.split('.').collect();
+    match parts[..] {
+        ["linear", leaf] => format!("{linear}fc1.{leaf}"),
+        ["encoder", i, part, leaf] => {
+            let i: usize = i.parse().unwrap();
+            let part = match (part, several) {
+                ("conv", _) => "0",
+                (_, true) => "bn",
+                (_, false) => "1",
+            };
+            let prefix = if several { "encoder." } else { "" };
+            format!("{prefix}conv{}.conv.{part}.{leaf}", i + 1)
+        }
+        [.., "decoder", i, part, leaf] => {
+            let i: usize = i.parse().unwrap();
+            let prefix = match parts[0] {
+                "decoders" => format!("decoder_{}.", Instrument::ALL[parts[1].parse::<usize>().unwrap()]),
+                _ => String::new(),
+            };
+            let part = if part == "deconv" { "a" } else { "b.0" };
+            format!("{prefix}deconv{}_{part}.{leaf}", 6 - i)
+        }
+        _ => ours.to_string(),
+    }
+}
+
 fn blake3_of(path: &Path) -> String {
     // the file's own bytes, hashed by the library that the card names
     blake3::hash(&fs::read(path).unwrap()).to_hex().to_string()

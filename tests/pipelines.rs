@@ -20,7 +20,7 @@ use stemwise::{
     generate::synth::{SynthOptions, synthesise},
     gpu::Device,
     train::{
-        Checkpoint, Network, RunConfig, TrainError,
+        Checkpoint, LessonCounts, Network, Run, RunConfig, TrainError,
         pipeline::{Standing, stages},
         recipe::{OWN, Overrides, RECIPES},
     },
@@ -139,6 +139,14 @@ fn every_row_of_the_papers_trains() {
             "{name}"
         );
         assert_eq!(state.simulated, name.contains("-paft"), "{name}");
+        let record = Run::open(&last.folder).unwrap().record().unwrap().unwrap();
+        let judged = record.starts[0].judged;
+        assert_eq!(judged.is_some(), name.contains("-paft"), "{name}");
+        if let Some(LessonCounts { trained_on, held_out }) = judged {
+            // three in ten are held out; an item counts by several answers
+            assert!(trained_on.items > held_out.items && held_out.items > 0, "{name}");
+            assert!(trained_on.answers > trained_on.items as u64, "{name}");
+        }
         assert_eq!(state.parents.len(), last.config.from.len(), "{name}");
         unchanged(&last.config, &path);
     }

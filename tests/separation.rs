@@ -16,7 +16,9 @@ use stemwise::{
     audio::{AudioReader, SampleFormat, WavWriter},
     corpus::Instrument,
     gpu::Device,
-    separate::{Report, SeparateError, Separators, WindowOptions, separate_file, separate_signal, sweep},
+    separate::{
+        Outputs, Report, SeparateError, Separators, WindowOptions, separate_file, separate_signal, sweep,
+    },
 };
 use tempfile::TempDir;
 
@@ -71,8 +73,21 @@ fn read(path: &Path) -> (u32, usize, Vec<f32>) {
     (rate, channels, samples)
 }
 
+fn into(stems: &Path) -> Outputs<'_> {
+    Outputs {
+        stems,
+        spectra: None,
+        overwrite: false,
+    }
+}
+
 fn separate(separators: &mut Separators, folder: &TempDir, song: &Path) -> Report {
-    separate_file(separators, song, &folder.path().join("out"), true, &mut |_, _| {}).unwrap()
+    let out = folder.path().join("out");
+    let outputs = Outputs {
+        overwrite: true,
+        ..into(&out)
+    };
+    separate_file(separators, song, outputs, &mut |_, _| {}).unwrap()
 }
 
 /// Without what aliases: the mean of neighbours.
@@ -336,7 +351,7 @@ fn what_a_killed_run_left_is_removed() {
     assert_eq!(below(&out.join("song")), std::slice::from_ref(&stem));
     // even where there is nothing to do
     left("song");
-    let error = separate_file(&mut separators, &song, &out, false, &mut |_, _| {}).unwrap_err();
+    let error = separate_file(&mut separators, &song, into(&out), &mut |_, _| {}).unwrap_err();
     assert!(matches!(error, SeparateError::Exists { .. }));
     assert_eq!(below(&out.join("song")), std::slice::from_ref(&stem));
     left("another");
@@ -355,7 +370,7 @@ fn a_separation_that_is_stopped_leaves_nothing() {
     let (song, out) = (folder.path().join("song.wav"), folder.path().join("out"));
     write(&song, 44_100, 1, &noise(100_000));
     let mut heard = 0;
-    let stopped = separate_file(&mut separators, &song, &out, false, &mut |_, _| {
+    let stopped = separate_file(&mut separators, &song, into(&out), &mut |_, _| {
         heard += 1;
         STOP.store(heard >= 10, Relaxed);
     });

@@ -12,7 +12,7 @@ use super::{
     output::{note, printable},
     table::bytes,
 };
-use crate::train::{Event, Observer, StartUp};
+use crate::train::{Event, JudgedCount, Observer, StartUp};
 
 /// Time between lines where there is no terminal.
 const LOG_EVERY: Duration = Duration::from_secs(10);
@@ -141,6 +141,11 @@ impl Training {
             Event::Untaught { instrument } => self.line(format!(
                 "no run of 'clean' was given for {instrument}: it is left out of what is heard"
             )),
+            Event::Judged { counts } => self.line(format!(
+                "{} are trained on, {} are held out",
+                judged(counts.trained_on),
+                judged(counts.held_out)
+            )),
             Event::FewTargets { instrument, targets: 0, .. } => self.line(format!(
                 "the validation split has too few pieces for pseudo pieces of {instrument}: checkpoints are chosen by others"
             )),
@@ -194,6 +199,10 @@ fn first_step(start_up: &StartUp) -> String {
         start_up.preparing,
         start_up.first_step
     )
+}
+
+fn judged(count: JudgedCount) -> String {
+    format!("{} judged items ({} answers)", count.items, count.answers)
 }
 
 fn neighbours(share: f32) -> String {

@@ -3,7 +3,7 @@
 use std::{
     num::NonZeroUsize,
     path::{Path, PathBuf},
-    sync::Mutex,
+    sync::{Mutex, atomic::AtomicBool},
     thread::available_parallelism,
     time::{Duration, Instant},
 };
@@ -12,7 +12,7 @@ use anyhow::bail;
 use clap::Args;
 
 use super::{
-    bar::{count, counter},
+    bar::{count, counted, counter},
     built_in::{library_or, models_or},
     device::DeviceArguments,
     interrupt,
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     describe::Describer,
-    library::{EmbedOptions, Library, Progress, Summary, embed, export},
+    library::{EmbedOptions, Library, Progress, Summary, embed, export, export_segments},
     train::BuiltIn,
 };
 
@@ -38,6 +38,10 @@ pub struct Arguments {
     /// contrast; or built-in:similarity, which is what describes without --model
     #[arg(long = "model", required = !BuiltIn::THERE, value_name = "RUN")]
     pub models: Vec<PathBuf>,
+    /// For runs of clean: folder of the stems that another program separated from the files, DIR/SONG/drums.wav, which are
+    /// described; see docs/stems.md
+    #[arg(long, value_name = "DIR")]
+    pub stems: Option<PathBuf>,
     /// Folder of the library; one that is there is added to [default: stemwise/library among the user's data]
     #[arg(long, value_name = "LIBRARY")]
     pub out: Option<PathBuf>,
@@ -50,6 +54,10 @@ pub struct Arguments {
     /// Write the library's vectors there, too: drums.npy and so on, and files.csv, a line for each row
     #[arg(long, value_name = "DIR")]
     pub export: Option<PathBuf>,
+    /// With --export: the vectors of segments as well, DIR/segments/drums.npy and so on, and segments.csv; the library does
+    /// not keep them, so that the given files are heard again
+    #[arg(long, requires = "export")]
+    pub segments: bool,
     /// Files that are decoded at once [default: one a processor, at most 4]
     #[arg(long, value_name = "N")]
     pub jobs: Option<NonZeroUsize>,
@@ -71,6 +79,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         jobs,
         prune: arguments.prune,
         verify: arguments.verify,
+        stems: arguments.stems.clone(),
     };
     let bar = counter("files");
     let logged = Mutex::new(Instant::now());
@@ -98,8 +107,42 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if let Some(folder) = &arguments.export {
         let rows = export(&Library::open(&library)?, folder)?;
         say(format!("{rows} rows written to {}", name(folder)))?;
+        if arguments.segments {
+            segments(
+                arguments,
+                &library,
+                &mut describer,
+                &folder.join("segments"),
+                stop,
+            )?;
+        }
     }
     Ok(())
+}
+
+/// Exports the vectors of the segments of the given files.
+fn segments(
+    arguments: &Arguments,
+    library: &Path,
+    describer: &mut Describer,
+    folder: &Path,
+    stop: &AtomicBool,
+) -> anyhow::Result<()> {
+    let library = Library::open(library)?;
+    let exported = counted("files heard again", |count| {
+        export_segments(&library, &arguments.paths, describer, folder, stop, count)
+    })?;
+    if exported.interrupted {
+        bail!("stopped; of segments nothing was written, and the same command goes on");
+    }
+    for failure in &exported.failures {
+        note(format!("{}: {}", failure.path.display(), failure.reason));
+    }
+    say(format!(
+        "{} rows of segments written to {}",
+        exported.rows,
+        name(folder)
+    ))
 }
 
 fn report(folder: &Path, summary: &Summary) -> anyhow::Result<()> {

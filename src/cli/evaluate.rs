@@ -35,6 +35,10 @@ pub struct Arguments {
     /// Corpus in the Slakh2100 layout, or a store of one
     #[arg(long, value_name = "DIR")]
     corpus: PathBuf,
+    /// For runs of clean: folder of the stems that another program separated from the corpus' mixes and pseudo pieces, which
+    /// they hear instead of the clean ones; see docs/stems.md
+    #[arg(long, value_name = "DIR")]
+    stems: Option<PathBuf>,
     /// What to evaluate: mes-normal, mes-pseudo, leak, sdr, identification, correlation, agreement [default: all that
     /// the runs allow]
     #[arg(long, value_name = "WHAT,…", value_delimiter = ',')]
@@ -83,6 +87,10 @@ pub struct Arguments {
     /// Folder for evaluation.json and evaluation.md; of models that are built in, DIR/similarity and DIR/separator
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Folder for what was asked and answered, as NumPy reads it: vectors (.npy), labels and votes (.csv) of MES-Normal
+    /// and MES-Pseudo, and the SDR of every second of every piece
+    #[arg(long, value_name = "DIR")]
+    export: Option<PathBuf>,
     #[command(flatten)]
     device: DeviceArguments,
 }
@@ -144,6 +152,7 @@ fn options(arguments: &Arguments, models: Vec<PathBuf>, what: Vec<What>) -> Eval
     EvaluateOptions {
         models,
         corpus: arguments.corpus.clone(),
+        stems: arguments.stems.clone(),
         what,
         preset: arguments.preset,
         draws: arguments.draws,
@@ -158,6 +167,7 @@ fn options(arguments: &Arguments, models: Vec<PathBuf>, what: Vec<What>) -> Eval
         judgements: arguments.judgements.clone(),
         criteria: criteria.map(|&aspect| Criterion { aspect, share }).collect(),
         untrained: arguments.untrained,
+        export: arguments.export.clone(),
     }
 }
 

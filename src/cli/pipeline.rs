@@ -46,6 +46,10 @@ pub struct Arguments {
         default_value = "drums,bass,piano,guitar,residuals"
     )]
     instruments: Vec<Instrument>,
+    /// Folder of the stems that another program separated from the mixes, which the stages of clean hear instead of the
+    /// clean ones; see docs/stems.md
+    #[arg(long, value_name = "DIR")]
+    stems: Option<PathBuf>,
     /// Only list the stages and how far they are
     #[arg(long)]
     list: bool,
@@ -70,7 +74,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     let plan = Plan {
         names: names(name, recipe.judgements.is_some()),
-        overrides: recipe.overrides(),
+        overrides: {
+            let mut recipe = recipe.clone();
+            recipe.hear(arguments.stems.as_deref());
+            recipe.overrides()
+        },
         instruments,
         out,
     };

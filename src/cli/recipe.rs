@@ -1,6 +1,6 @@
 //! A recipe and what is laid over it, as options.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -47,6 +47,12 @@ impl RecipeArguments {
         !named && set.is_empty() && judgements.is_none()
     }
 
+    /// Lets what hears stems hear those that another program separated.
+    pub fn hear(&mut self, stems: Option<&Path>) {
+        self.set
+            .extend(stems.map(|stems| setting("data.separated", stems)));
+    }
+
     /// The recipe of that name with these overrides.
     pub fn resolve(&self, name: &str) -> Result<Recipe, TrainError> {
         let overrides = self.overrides();
@@ -58,16 +64,19 @@ impl RecipeArguments {
     /// The same overrides for the library.
     pub fn overrides(&self) -> Overrides {
         let mut set = self.set.clone();
-        // as a TOML string: a path may look like a number
-        let text = |path: &PathBuf| toml::Value::from(path.display().to_string());
         let precision = |floats| format!("training.precision=\"{floats}\"");
         set.extend(self.precision.as_ref().map(precision));
-        let quoted = |path: &PathBuf| format!("data.judgements={}", text(path));
-        set.extend(self.judgements.as_ref().map(quoted));
+        let judgements = self.judgements.as_deref();
+        set.extend(judgements.map(|path| setting("data.judgements", path)));
         Overrides {
             preset: self.preset.clone(),
             instrument: self.instrument,
             set,
         }
     }
+}
+
+/// A path as the value of a key: as a TOML string, since it may look like a number.
+fn setting(key: &str, path: &Path) -> String {
+    format!("{key}={}", toml::Value::from(path.display().to_string()))
 }

@@ -301,7 +301,9 @@ impl TableRow {
             seconds: arguments.seconds.unwrap_or(asked.seconds),
             judgements: arguments.recipe.judgements.clone(),
             criteria: self.criteria(),
+            stems: None,
             untrained: true,
+            export: None,
         }
     }
 }

@@ -25,7 +25,7 @@ pub fn listing(
     let has = |list: &[String], recipe: &str| list.iter().any(|name| name == recipe);
     let lines = rows.iter().filter(meant).map(|row| {
         let state = match row.recipe.as_deref() {
-            None => "not run: takes stems that another program separated",
+            None => "not run: takes stems of another program, see docs/stems.md",
             Some(_) if row.judged && !judgements => "not run: takes --judgements FILE",
             Some(recipe) if has(evaluated, recipe) => "evaluated",
             Some(recipe) if has(failed, recipe) => "failed",

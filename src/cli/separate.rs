@@ -17,7 +17,7 @@ use super::{
 use crate::{
     corpus::Instrument,
     metrics::decimals,
-    separate::{Report, SeparateError, Separators, WindowOptions, separate_file, stem_paths, sweep},
+    separate::{Outputs, Report, SeparateError, Separators, WindowOptions, separate_file, stem_paths, sweep},
     train::BuiltIn,
 };
 
@@ -33,7 +33,11 @@ pub struct Arguments {
     /// Folder for the stems: DIR/SONG/INSTRUMENT.wav, RF64 beyond 4 GiB
     #[arg(long, value_name = "DIR", default_value = "separated")]
     pub out: PathBuf,
-    /// Overwrite stems that are there already
+    /// Write what the models hear and the masks that they give there, too, as NumPy arrays: DIR/SONG/mix.npy (complex),
+    /// log-mel.npy and INSTRUMENT.mask.npy
+    #[arg(long, value_name = "DIR")]
+    pub spectra: Option<PathBuf>,
+    /// Overwrite what is there already
     #[arg(long)]
     pub force: bool,
     #[command(flatten)]
@@ -99,13 +103,14 @@ fn separate<'a>(
         bail!("its stems would have the names of those of {}", other.display());
     }
     let bar = super::bar::counter("seconds");
-    let report = separate_file(
-        separators,
-        file,
-        &arguments.out,
-        arguments.force,
-        &mut |done, total| super::bar::count(&bar, done as usize, total.unwrap_or(done) as usize),
-    );
+    let outputs = Outputs {
+        stems: &arguments.out,
+        spectra: arguments.spectra.as_deref(),
+        overwrite: arguments.force,
+    };
+    let report = separate_file(separators, file, outputs, &mut |done, total| {
+        super::bar::count(&bar, done as usize, total.unwrap_or(done) as usize)
+    });
     bar.finish_and_clear();
     Ok(report?)
 }

@@ -9,10 +9,10 @@ use super::{
     bar::watched,
     device::DeviceArguments,
     interrupt,
-    output::{Misuse, name, say},
+    output::{self, Misuse, name, say},
     recipe::RecipeArguments,
 };
-use crate::train::{self, Outcome, RunConfig};
+use crate::train::{self, Outcome, Recipe, RunConfig};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -35,11 +35,15 @@ pub struct Arguments {
     /// A run to build on, or a model that is built in, as built-in:similarity; several, if the recipe builds on several
     #[arg(long, value_name = "RUN", conflicts_with = "resume")]
     from: Vec<PathBuf>,
+    /// For clean: folder of the stems that another program separated from the mixes, which are heard instead of the clean
+    /// ones; see docs/stems.md
+    #[arg(long, value_name = "DIR", conflicts_with = "resume")]
+    stems: Option<PathBuf>,
     /// New folder for the run
     #[arg(
         long,
         value_name = "RUN",
-        required_unless_present = "resume",
+        required_unless_present_any = ["resume", "dump_draws"],
         conflicts_with = "resume"
     )]
     out: Option<PathBuf>,
@@ -49,6 +53,12 @@ pub struct Arguments {
     /// With --resume: train to this epoch
     #[arg(long, value_name = "N", requires = "resume")]
     epochs: Option<u32>,
+    /// Train nothing, but write which stems of which pieces the first steps would hear, and how loud, as a table (CSV)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["resume", "out"])]
+    dump_draws: Option<PathBuf>,
+    /// With --dump-draws: of so many steps
+    #[arg(long, value_name = "N", default_value_t = 10, requires = "dump_draws")]
+    dump_steps: u32,
     #[command(flatten)]
     recipe: RecipeArguments,
     #[command(flatten)]
@@ -63,12 +73,22 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         out,
         resume,
         epochs,
-        recipe,
+        dump_draws,
+        dump_steps,
+        stems,
+        mut recipe,
         device,
     } = arguments;
+    recipe.hear(stems.as_deref());
     let stop = interrupt::flag()?;
-    let mut corpora = corpus.into_iter();
-    let (folder, outcome) = match (resume, name, corpora.next(), out) {
+    if let (Some(file), Some(name)) = (&dump_draws, &name) {
+        let config = config(corpus, from, recipe.resolve(name)?)?;
+        let lines = watched(name, |observer| {
+            train::dump_draws(&config, dump_steps, file, observer)
+        })?;
+        return say(format!("{lines} lines written to {}", output::name(file)));
+    }
+    let (folder, outcome) = match (resume, name, out) {
         (Some(folder), ..) => {
             if !recipe.is_empty() {
                 bail!(Misuse(
@@ -86,24 +106,31 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
             })?;
             (folder, outcome)
         }
-        (None, Some(name), Some(corpus), Some(folder)) => {
-            let config = RunConfig {
-                corpus,
-                renderings: corpora.collect(),
-                from,
-                recipe: recipe.resolve(&name)?,
-            };
+        (None, Some(name), Some(folder)) => {
+            let config = config(corpus, from, recipe.resolve(&name)?)?;
             let device = device.open()?;
             let outcome = watched(&folder.display().to_string(), |observer| {
                 train::start(&folder, &config, &device, stop, observer)
             })?;
             (folder, outcome)
         }
-        _ => bail!(Misuse(
-            "give RECIPE, --corpus DIR and --out RUN for a new run, or --resume RUN".into()
-        )),
+        _ => bail!(usage()),
     };
     report(&folder, &outcome)
+}
+
+fn usage() -> Misuse {
+    Misuse("give RECIPE, --corpus DIR and --out RUN for a new run, or --resume RUN".into())
+}
+
+fn config(corpora: Vec<PathBuf>, from: Vec<PathBuf>, recipe: Recipe) -> anyhow::Result<RunConfig> {
+    let mut corpora = corpora.into_iter();
+    Ok(RunConfig {
+        corpus: corpora.next().ok_or_else(usage)?,
+        renderings: corpora.collect(),
+        from,
+        recipe,
+    })
 }
 
 fn report(folder: &Path, outcome: &Outcome) -> anyhow::Result<()> {

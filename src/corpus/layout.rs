@@ -3,11 +3,15 @@
 use std::{
     io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use super::{
-    CorpusError, ExcludeList, Instrument, Metadata, Split, StemMetadata,
+    CorpusError, ExcludeList, Instrument, Mapping, Metadata, SPLIT_FILE, Split, StemMetadata,
     exclude::EXCLUDE_FILE,
+    mapping::Found,
+    split::track_name,
+    split_file::read_splits,
     stem_files::{AudioFiles, list, named},
 };
 use crate::files;
@@ -17,6 +21,8 @@ use crate::files;
 pub struct Corpus {
     root: PathBuf,
     tracks: Vec<Track>,
+    licence: Option<String>,
+    selection: Option<String>,
 }
 
 impl Corpus {
@@ -27,7 +33,8 @@ impl Corpus {
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, CorpusError> {
         let corpus = Self::open_whole(root)?;
         let list = ExcludeList::of_corpus(corpus.root())?;
-        let corpus = corpus.excluding(&list);
+        let mut corpus = corpus.excluding(&list);
+        corpus.selection = selection(&corpus.root)?;
         if corpus.tracks.is_empty() {
             let path = corpus.root.join(EXCLUDE_FILE);
             return Err(CorpusError::invalid(format!(
@@ -38,11 +45,13 @@ impl Corpus {
         Ok(corpus)
     }
 
-    /// Finds all tracks under `root`: in split folders, or directly in `root` if it has none of these.
+    /// Finds all tracks under `root`: in split folders, or directly in `root` if it has none of these; or pieces as a
+    /// [`Mapping`] says, of its own or of MUSDB18-HQ and MoisesDB. A table [`SPLIT_FILE`] in the folder assigns splits.
     ///
     /// # Errors
     /// [`CorpusError::Missing`] if there is no such folder or no track in it, [`CorpusError::Io`] if a
-    /// folder cannot be listed, [`CorpusError::Invalid`] for a number that occurs twice in one split.
+    /// folder cannot be listed, [`CorpusError::Invalid`] for a number that occurs twice in one split, or a mapping or a
+    /// table that cannot be read.
     pub fn open_whole(root: impl Into<PathBuf>) -> Result<Self, CorpusError> {
         let root = root.into();
         if !root.is_dir() {
@@ -53,20 +62,24 @@ impl Corpus {
                 hint,
             });
         }
-        let mut tracks = Vec::new();
-        let mut split_folders = false;
-        for split in Split::FOLDERS {
-            let folder = root.join(split.name());
-            if folder.is_dir() {
-                split_folders = true;
-                find_tracks(&folder, split, &mut tracks)?;
-            }
+        let mut mapping = Mapping::of_corpus(&root)?.unwrap_or_default();
+        let mut tracks = match mapping.piece {
+            Some(_) => mapped(&mapping, mapping.pieces(&root)?),
+            None => find_all(&root)?,
+        };
+        if tracks.is_empty()
+            && mapping.piece.is_none()
+            && let Some((known, found)) = Mapping::known(&root)?
+        {
+            tracks = mapped(&known, found);
+            mapping.licence = mapping.licence.or(known.licence);
         }
-        if !split_folders {
-            find_tracks(&root, Split::Unsplit, &mut tracks)?;
+        let splits = read_splits(&root)?;
+        for track in &mut tracks {
+            track.split = splits.get(&track.id).copied().unwrap_or(track.split);
         }
         if tracks.is_empty() {
-            let hint = "expected folders TrackNNNNN here, or in train/, validation/, test/";
+            let hint = "expected folders TrackNNNNN here, or in train/, validation/, test/; or a corpus.toml that says otherwise";
             return Err(CorpusError::Missing {
                 what: "every track",
                 path: root,
@@ -83,7 +96,12 @@ impl Corpus {
                 )));
             }
         }
-        Ok(Self { root, tracks })
+        Ok(Self {
+            root,
+            tracks,
+            licence: mapping.licence,
+            selection: None,
+        })
     }
 
     /// Without the tracks and stems that `list` leaves out.
@@ -99,6 +117,16 @@ impl Corpus {
     /// The folder it was opened at.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Its licence, if its [`Mapping`] names one.
+    pub fn licence(&self) -> Option<&str> {
+        self.licence.as_deref()
+    }
+
+    /// BLAKE3 of the lists by which tracks were left out and assigned to splits; none without such lists.
+    pub fn selection(&self) -> Option<&str> {
+        self.selection.as_deref()
     }
 
     /// All tracks, by split, then number.
@@ -125,6 +153,8 @@ pub struct Track {
     pub path: PathBuf,
     /// Names of stems that are left out, as if the track did not have them.
     pub excluded: Vec<String>,
+    /// How it is laid out, if not as in Slakh2100.
+    pub mapping: Option<Arc<Mapping>>,
 }
 
 /// A stem whose audio is there.
@@ -161,11 +191,14 @@ pub struct Stems {
 impl Track {
     /// The folder's name, `TrackNNNNN`.
     pub fn name(&self) -> String {
-        format!("Track{:05}", self.id)
+        track_name(self.id)
     }
 
     /// What it is a rendering of, if its metadata can be read and say so.
     pub fn work(&self) -> Option<String> {
+        if self.mapping.is_some() {
+            return Some(self.path.file_name()?.to_string_lossy().into_owned());
+        }
         let metadata = self.metadata().ok()?;
         metadata.work().map(str::to_string)
     }
@@ -176,6 +209,14 @@ impl Track {
     /// [`CorpusError::Missing`], [`CorpusError::Io`], or [`CorpusError::Metadata`] with the line that does
     /// not read as it should, or the stem whose name cannot be that of a file.
     pub fn metadata(&self) -> Result<Metadata, CorpusError> {
+        if let Some(mapping) = &self.mapping {
+            let stems = mapping.stems_of(&self.path)?.into_iter();
+            return Ok(Metadata {
+                overall_gain: 1.0,
+                stems: stems.map(|stem| (stem.name, stem.metadata)).collect(),
+                ..Metadata::default()
+            });
+        }
         let path = named(&self.path, "metadata.yaml");
         let text = match files::read_to_string(&path) {
             Ok(text) => text,
@@ -205,6 +246,14 @@ impl Track {
     /// As [`Track::metadata`]; [`CorpusError::Io`] if the stems folder cannot be listed. A missing stems folder is
     /// no error: all stems are missing.
     pub fn stems(&self) -> Result<Stems, CorpusError> {
+        if let Some(mapping) = &self.mapping {
+            let mut present = mapping.stems_of(&self.path)?;
+            present.retain(|stem| !self.excluded.contains(&stem.name));
+            return Ok(Stems {
+                present,
+                ..Stems::default()
+            });
+        }
         let metadata = self.metadata()?;
         let mut files = AudioFiles::of(&named(&self.path, "stems"))?;
         let mut stems = Stems::default();
@@ -264,9 +313,60 @@ impl Track {
             path: self.path.clone(),
             hint,
         };
-        let found = AudioFiles::of(&self.path)?.take("mix");
+        let mix = self.mapping.as_ref().and_then(|mapping| mapping.mix.as_deref());
+        let found = AudioFiles::of(&self.path)?.take(mix.unwrap_or("mix"));
         found.map(|(path, _)| path).ok_or_else(missing)
     }
+}
+
+/// The tracks of Slakh2100's layout.
+fn find_all(root: &Path) -> Result<Vec<Track>, CorpusError> {
+    let mut tracks = Vec::new();
+    let mut split_folders = false;
+    for split in Split::FOLDERS {
+        let folder = root.join(split.name());
+        if folder.is_dir() {
+            split_folders = true;
+            find_tracks(&folder, split, &mut tracks)?;
+        }
+    }
+    if !split_folders {
+        find_tracks(root, Split::Unsplit, &mut tracks)?;
+    }
+    Ok(tracks)
+}
+
+/// Pieces of another layout as tracks, which are numbered in the order of their paths.
+fn mapped(mapping: &Mapping, found: Vec<Found>) -> Vec<Track> {
+    let mapping = Arc::new(mapping.clone());
+    let track = |(id, Found { path, split })| Track {
+        id,
+        split,
+        path,
+        excluded: Vec::new(),
+        mapping: Some(mapping.clone()),
+    };
+    (1..).zip(found).map(track).collect()
+}
+
+/// Hash of the lists in a corpus' folder, if there is one.
+fn selection(root: &Path) -> Result<Option<String>, CorpusError> {
+    let mut hasher = blake3::Hasher::new();
+    let mut found = false;
+    for name in [EXCLUDE_FILE, SPLIT_FILE] {
+        let path = root.join(name);
+        match files::read(&path) {
+            Ok(bytes) => {
+                hasher
+                    .update(name.as_bytes())
+                    .update(blake3::hash(&bytes).as_bytes());
+                found = true;
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(CorpusError::io("read", path)(error)),
+        }
+    }
+    Ok(found.then(|| hasher.finalize().to_hex().to_string()))
 }
 
 fn find_tracks(folder: &Path, split: Split, tracks: &mut Vec<Track>) -> Result<(), CorpusError> {
@@ -282,6 +382,7 @@ fn find_tracks(folder: &Path, split: Split, tracks: &mut Vec<Track>) -> Result<(
                 split,
                 path,
                 excluded: Vec::new(),
+                mapping: None,
             });
         }
     }

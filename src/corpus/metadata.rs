@@ -12,7 +12,7 @@ use super::{Instrument, instrument::DRUM_PROGRAM, stem_files::is_stem_name};
 
 /// The metadata of one track. Flags are what the renderer meant to do: whether a stem's audio is
 /// there is decided by looking at the files.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Metadata {
     /// Slakh's identifier of the track; empty if none is given.
     #[serde(rename = "UUID")]

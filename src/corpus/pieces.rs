@@ -11,10 +11,11 @@ use std::{
 use rayon::prelude::*;
 
 use super::{
-    Catalogue, Corpus, CorpusError, Excerpt, Instrument, Piece, PieceOptions, SoundingStarts, Split, Store,
-    StoredTrack, TempoClasses, Track,
-    segment::{StemFiles, to_pcm16},
+    Catalogue, Corpus, CorpusError, Excerpt, Instrument, Mix, Piece, PieceOptions, SeparatedStems,
+    SoundingStarts, Split, Store, StoredTrack, TempoClasses, Track,
+    segment::{SCALE, StemFiles, to_pcm16},
     source::tempo,
+    split::track_name,
 };
 
 /// Pieces of which any excerpt can be read, on any thread.
@@ -98,15 +99,13 @@ impl Pieces {
             .par_iter()
             .map(sized)
             .collect::<Result<Vec<_>, CorpusError>>()?;
-        let mut left = options.memory;
+        let mut budget = Budget(options.memory);
         let planned: Vec<_> = tracks
             .iter()
             .zip(sized)
             .map(|(track, (files, frames))| {
-                let playing = Instrument::ALL.into_iter().filter(|&i| files.plays(i)).count() as u64;
-                let cost = playing * frames * size_of::<i16>() as u64;
-                let resident = cost <= left;
-                left -= if resident { cost } else { 0 };
+                let playing = Instrument::ALL.into_iter().filter(|&i| files.plays(i));
+                let resident = budget.takes(playing.count(), frames);
                 (track, files, frames, resident)
             })
             .collect();
@@ -129,6 +128,57 @@ impl Pieces {
                 classes,
             )?,
             audio: Audio::Decoded(audio),
+        })
+    }
+
+    /// The same pieces, some of whose instruments sound as another program separated them; the others are silent. Which
+    /// segments there are, and where an instrument sounds, remains what the clean stems say. `progress` is called with the
+    /// pieces decoded and their number, from any thread.
+    ///
+    /// # Errors
+    /// As [`SeparatedStems::whole`].
+    pub fn with_stems(
+        self,
+        stems: &SeparatedStems,
+        instruments: &[Instrument],
+        options: &PieceOptions,
+        progress: &(dyn Fn(usize, usize) + Sync),
+    ) -> Result<Self, CorpusError> {
+        let (pieces, split, rate) = (self.catalogue.pieces(), self.catalogue.split(), options.rate);
+        let mut budget = Budget(options.memory);
+        let plan = |piece: &Piece| {
+            let files = stems.files(
+                Some(split),
+                &track_name(piece.id),
+                instruments,
+                rate,
+                piece.frames,
+            )?;
+            Ok((piece.frames, files, budget.takes(instruments.len(), piece.frames)))
+        };
+        let planned = pieces.iter().map(plan).collect::<Result<Vec<_>, CorpusError>>()?;
+        let done = AtomicUsize::new(0);
+        let decode = |(frames, files, resident): (u64, StemFiles, bool)| {
+            let mut submixes = <[Option<Vec<i16>>; 5]>::default();
+            for &instrument in instruments.iter().filter(|_| resident) {
+                let mut samples = files.whole(instrument, frames, rate)?;
+                submixes[instrument as usize] = Some(to_pcm16(&mut samples).0);
+            }
+            progress(done.fetch_add(1, Ordering::Relaxed) + 1, pieces.len());
+            Ok(Decoded {
+                rate,
+                files,
+                submixes,
+                resident,
+            })
+        };
+        let decoded = planned
+            .into_par_iter()
+            .map(decode)
+            .collect::<Result<Vec<_>, CorpusError>>()?;
+        Ok(Pieces {
+            audio: Audio::Decoded(decoded),
+            ..self
         })
     }
 
@@ -185,6 +235,36 @@ impl Pieces {
         start.copy_from_slice(sound);
         silence.fill(0);
         Ok(())
+    }
+}
+
+impl Pieces {
+    /// What is heard of a mix for `len` samples: the sum of its stems, of which nothing is cut.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn mix(&self, mix: &Mix, len: usize) -> Result<Vec<f32>, CorpusError> {
+        let (mut sum, mut stem) = (vec![0.0; len], vec![0; len]);
+        for excerpt in mix.sources.into_iter().flatten() {
+            self.read(excerpt, &mut stem)?;
+            sum.iter_mut()
+                .zip(&stem)
+                .for_each(|(sum, &x)| *sum += f32::from(x) / SCALE);
+        }
+        Ok(sum)
+    }
+}
+
+/// Bytes that are left for decoded audio.
+struct Budget(u64);
+
+impl Budget {
+    /// Whether so many instruments of 16-bit samples fit, and takes their memory if so.
+    fn takes(&mut self, instruments: usize, frames: u64) -> bool {
+        let cost = instruments as u64 * frames * size_of::<i16>() as u64;
+        let fits = cost <= self.0;
+        self.0 -= if fits { cost } else { 0 };
+        fits
     }
 }
 

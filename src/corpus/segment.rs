@@ -50,6 +50,11 @@ pub fn track_frames(track: &Track, rate: u32) -> Result<u64, CorpusError> {
 pub(super) struct StemFiles([Vec<PathBuf>; 5]);
 
 impl StemFiles {
+    /// Files by instrument.
+    pub fn new(files: [Vec<PathBuf>; 5]) -> Self {
+        Self(files)
+    }
+
     pub fn of(track: &Track) -> Result<Self, CorpusError> {
         let mut files = <[Vec<PathBuf>; 5]>::default();
         for stem in track.stems()?.present {

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use rayon::prelude::*;
 
-use super::{Corpus, CorpusError, Pieces, Split, Store, TempoClasses, Track, midi};
+use super::{Corpus, CorpusError, Pieces, Split, Store, TempoClasses, Track, midi, sound_tempo};
 
 /// A corpus to train on.
 pub enum Source {
@@ -45,6 +45,23 @@ impl Source {
         }
     }
 
+    /// Its licence, if the corpus names one.
+    pub fn licence(&self) -> Option<&str> {
+        match self {
+            Source::Store(store) => store.licence(),
+            Source::Folder(corpus) => corpus.licence(),
+        }
+    }
+
+    /// Hash of the lists by which the tracks of a folder were left out and assigned to splits. In a store they are part of
+    /// its own.
+    pub fn selection(&self) -> Option<&str> {
+        match self {
+            Source::Store(_) => None,
+            Source::Folder(corpus) => corpus.selection(),
+        }
+    }
+
     /// The tempo classes of all pieces, of all splits.
     ///
     /// # Errors
@@ -77,7 +94,13 @@ impl Source {
     }
 }
 
-/// A track's tempo, if its MIDI file tells one.
+/// A track's tempo: that of its MIDI file, or else what its sound has. What cannot be read has none.
 pub(super) fn tempo(track: &Track) -> Option<f64> {
+    let heard = || sound_tempo::of_track(track).ok().flatten();
+    written_tempo(track).or_else(heard)
+}
+
+/// The tempo that a track's MIDI file tells.
+pub(super) fn written_tempo(track: &Track) -> Option<f64> {
     midi::read_tempo(&track.midi_path()).ok()
 }

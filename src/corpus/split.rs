@@ -1,4 +1,4 @@
-//! The parts of a corpus.
+//! The parts of a corpus, and what the tracks in them are called.
 
 use std::{fmt, str::FromStr};
 
@@ -50,4 +50,9 @@ impl FromStr for Split {
         all.find(|split| split.name() == text)
             .ok_or_else(|| format!("no split '{text}': use train, validation, test, omitted or unsplit"))
     }
+}
+
+/// What the track of a number is called.
+pub fn track_name(id: u32) -> String {
+    format!("Track{id:05}")
 }

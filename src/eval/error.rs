@@ -1,8 +1,14 @@
 use std::path::PathBuf;
 
 use crate::{
-    corpus::CorpusError, describe::DescribeError, files::FileError, listening::AbxError,
-    metrics::MetricsError, separate::SeparateError, train::TrainError,
+    audio::AudioError,
+    corpus::CorpusError,
+    describe::DescribeError,
+    files::{FileError, IoError},
+    listening::AbxError,
+    metrics::MetricsError,
+    separate::SeparateError,
+    train::TrainError,
 };
 
 /// What can go wrong in an evaluation.
@@ -26,9 +32,15 @@ pub enum EvalError {
     /// Judgements cannot be read.
     #[error(transparent)]
     Judgements(#[from] AbxError),
+    /// A mix cannot be written.
+    #[error(transparent)]
+    Audio(#[from] AudioError),
     /// A score cannot be computed.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
+    /// The operating system refused something.
+    #[error(transparent)]
+    Io(#[from] IoError),
     /// The result could not be written.
     #[error(transparent)]
     File(#[from] FileError),

@@ -1,11 +1,14 @@
 //! All protocols, on runs and a corpus.
 
-use std::{path::PathBuf, sync::atomic::AtomicBool};
+use std::{collections::BTreeSet, fs, path::PathBuf, sync::atomic::AtomicBool};
 
-use super::{EvalError, EvaluatedRun, Evaluation, LeftOut, Preset, Score, Setup, What, what::protocols};
+use super::{
+    EvalError, EvaluatedRun, EvaluatedStems, Evaluation, LeftOut, Preset, Score, Setup, What, what::protocols,
+};
 use crate::{
-    corpus::{PieceOptions, Pieces, Source, Split, TempoClasses},
+    corpus::{Instrument, PieceOptions, Pieces, SeparatedStems, Source, Split, TempoClasses},
     describe::Describer,
+    files::IoError,
     gpu::Device,
     listening::Criterion,
     separate::{Separators, WindowOptions},
@@ -24,6 +27,9 @@ pub struct EvaluateOptions {
     pub models: Vec<PathBuf>,
     /// A store or a corpus.
     pub corpus: PathBuf,
+    /// What another program separated from the corpus' mixes and pseudo pieces: runs of clean hear it instead of the clean
+    /// stems, and SDR is that of its stems.
+    pub stems: Option<PathBuf>,
     /// The protocols; none: all that the runs and the options allow.
     pub what: Vec<What>,
     /// Which MES-Pseudo.
@@ -42,6 +48,9 @@ pub struct EvaluateOptions {
     pub criteria: Vec<Criterion>,
     /// Whether the networks are evaluated with their initial weights, too.
     pub untrained: bool,
+    /// A folder for what the trained networks answer: vectors, labels and votes of MES-Normal and MES-Pseudo, and the
+    /// ratios of every second that is separated. It is made if it is not there.
+    pub export: Option<PathBuf>,
 }
 
 /// How far an evaluation is.
@@ -66,7 +75,14 @@ pub fn evaluate(
     stop: &AtomicBool,
     progress: &dyn Fn(Progress<'_>),
 ) -> Result<Evaluation, EvalError> {
-    let task = Task::open(options, device, stop, progress)?;
+    let before = EvaluateOptions {
+        export: None,
+        ..options.clone()
+    };
+    if let Some(folder) = &options.export {
+        fs::create_dir_all(folder).map_err(IoError::of("create", folder))?;
+    }
+    let mut task = Task::open(options, device, stop, progress)?;
     let mut evaluation = task.empty()?;
     let errors = task.pass(&mut evaluation, false)?;
     for (what, error) in errors {
@@ -78,6 +94,7 @@ pub fn evaluate(
         evaluation.left_out.push(LeftOut { what, reason });
     }
     if options.untrained {
+        task.options = &before;
         let mut before = task.empty()?;
         task.pass(&mut before, true)?;
         for score in &mut evaluation.scores {
@@ -175,6 +192,7 @@ pub(super) struct Task<'a> {
     pub runs: Vec<Saved>,
     pub what: Vec<What>,
     pub source: Source,
+    pub stems: Option<SeparatedStems>,
     classes: TempoClasses,
     pub table: Option<JudgementTable>,
 }
@@ -199,7 +217,8 @@ impl<'a> Task<'a> {
         }
         let runs = options.models.iter().map(|folder| Saved::open(folder));
         let runs = runs.collect::<Result<Vec<_>, _>>()?;
-        let what = protocols(&options.what, options.judgements.is_some(), &runs)?;
+        let given = (options.judgements.is_some(), options.stems.is_some());
+        let what = protocols(&options.what, given, &runs)?;
         let asked = options
             .judgements
             .as_deref()
@@ -207,6 +226,7 @@ impl<'a> Task<'a> {
         Ok(Task {
             classes: source.tempo_classes()?,
             table: asked.map(JudgementTable::read).transpose()?,
+            stems: options.stems.as_ref().map(SeparatedStems::open).transpose()?,
             options,
             device,
             stop,
@@ -241,6 +261,14 @@ impl<'a> Task<'a> {
             simulated,
             corpus: real(&options.corpus),
             store: self.source.hash().map(str::to_string),
+            selection: self.source.selection().map(str::to_string),
+            stems: match &self.stems {
+                Some(stems) => Some(EvaluatedStems {
+                    folder: real(stems.root()),
+                    hash: stems.hash()?,
+                }),
+                None => None,
+            },
             judgements: self.table.as_ref().map(|table| table.hash.clone()),
             criteria: match self.table {
                 Some(_) if options.criteria != [Criterion::default()] => options.criteria.clone(),
@@ -279,7 +307,12 @@ impl<'a> Task<'a> {
                 self.pictured(&mut describer, evaluation, &mut errors)?;
             }
         }
-        if self.what.contains(&What::Sdr) {
+        if let (Some(stems), true) = (&self.stems, self.what.contains(&What::Sdr)) {
+            // nothing of them is trained
+            if !untrained {
+                self.separated_elsewhere(stems, evaluation, &mut errors)?;
+            }
+        } else if self.what.contains(&What::Sdr) {
             let windows = WindowOptions::default();
             let mut separators = match untrained {
                 false => Separators::load(&self.options.models, self.device, windows)?,
@@ -293,13 +326,27 @@ impl<'a> Task<'a> {
         Ok(errors)
     }
 
+    /// The pieces as models hear them.
     pub fn pieces(&self, split: Split, segment_len: usize, rate: u32) -> Result<Pieces, EvalError> {
-        let options = PieceOptions {
-            segment_len,
-            rate,
-            memory: AUDIO_MEMORY,
+        let clean = self.clean(split, segment_len, rate)?;
+        let Some(stems) = &self.stems else {
+            return Ok(clean);
         };
+        let options = piece_options(segment_len, rate);
+        Ok(clean.with_stems(stems, &self.instruments(), &options, &|_, _| {})?)
+    }
+
+    /// The pieces as they are in the corpus.
+    pub fn clean(&self, split: Split, segment_len: usize, rate: u32) -> Result<Pieces, EvalError> {
+        let options = piece_options(segment_len, rate);
         Ok(self.source.pieces(split, &options, &self.classes, &|_, _| {})?)
+    }
+
+    /// The instruments of runs of one each.
+    pub fn instruments(&self) -> Vec<Instrument> {
+        let runs = self.runs.iter();
+        let instruments: BTreeSet<Instrument> = runs.filter_map(|run| run.recipe.instrument).collect();
+        instruments.into_iter().collect()
     }
 
     pub fn reporter<'b>(&'b self, what: &'b str) -> impl Fn(usize, usize) + 'b {
@@ -312,5 +359,13 @@ pub(super) fn pieces_of(source: &Source, split: Split) -> usize {
     match source {
         Source::Store(store) => store.split(split).len(),
         Source::Folder(corpus) => corpus.split(split).len(),
+    }
+}
+
+fn piece_options(segment_len: usize, rate: u32) -> PieceOptions {
+    PieceOptions {
+        segment_len,
+        rate,
+        memory: AUDIO_MEMORY,
     }
 }

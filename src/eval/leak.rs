@@ -95,8 +95,8 @@ pub fn leak(
     });
     Ok(Leak {
         points: points.collect(),
-        target: ask(&vectors, &targets, Some(&pairs), target, setup)?,
-        other: ask(&vectors, &others, Some(&pairs), target, setup)?,
+        target: ask(&vectors, &targets, Some(&pairs), target, setup)?.0,
+        other: ask(&vectors, &others, Some(&pairs), target, setup)?.0,
     })
 }
 

@@ -31,6 +31,9 @@ pub fn markdown(evaluation: &Evaluation) -> String {
         evaluation.seed,
         evaluation.device
     );
+    if let Some(stems) = &evaluation.stems {
+        let _ = writeln!(text, "- stems of another program in `{}`", stems.folder.display());
+    }
     if let Some(ties) = evaluation.ties {
         let _ = writeln!(text, "- tied votes of neighbours: the {ties} label");
     }

@@ -8,7 +8,7 @@
 //! A high score does not tell whether the *instrument* was recognised: all instruments of the piece are heard in all of
 //! its segments. [`mes_pseudo`](super::mes_pseudo) tells.
 
-use super::{EvalError, Scored, Setup, Subject, draw, neighbours::ask};
+use super::{EvalError, Scored, Setup, Subject, draw, neighbours::Questions};
 use crate::corpus::{Catalogue, Instrument, Mix};
 
 /// The score of one instrument. Pieces with a single segment do not take
@@ -22,6 +22,17 @@ pub fn mes_normal(
     target: Instrument,
     setup: &Setup,
 ) -> Result<Scored, EvalError> {
+    Ok(questions(catalogue, target, setup)?
+        .ask(subject, target, setup)?
+        .scored)
+}
+
+/// The segments of its pieces.
+pub(super) fn questions(
+    catalogue: &Catalogue,
+    target: Instrument,
+    setup: &Setup,
+) -> Result<Questions, EvalError> {
     let twice = |piece: &u32| draw::grid(catalogue, *piece, target).len() >= 2;
     let usable: Vec<u32> = catalogue.usable(target).iter().copied().filter(twice).collect();
     let pieces = draw::some(usable, setup.pieces, setup.seed);
@@ -38,13 +49,12 @@ pub fn mes_normal(
             advice: "Give more or longer pieces, or shorter segments with --seconds",
         });
     }
-    let (mut mixes, mut labels) = (Vec::new(), Vec::new());
+    let mut questions = Questions::default();
     for piece in pieces {
         for start in draw::grid(catalogue, piece, target) {
-            mixes.push(Mix::of_piece(piece, start));
-            labels.push(piece);
+            questions.mixes.push(Mix::of_piece(piece, start));
+            questions.labels.push(piece);
         }
     }
-    let vectors = subject.describe(target, &mixes)?;
-    ask(&vectors, &labels, None, target, setup)
+    Ok(questions)
 }

@@ -6,7 +6,7 @@
 //! right. So a model that only hears the rest scores at chance or below, and one that only hears the target is always
 //! right. Table 3 of Imamura et al. 2025, and the earlier protocols ([`Preset`]).
 
-use super::{EvalError, Scored, Setup, Subject, neighbours::ask};
+use super::{EvalError, Scored, Setup, Subject, neighbours::Questions};
 pub use crate::corpus::cast::Preset;
 use crate::corpus::{
     Catalogue, Instrument,
@@ -24,6 +24,18 @@ pub fn mes_pseudo(
     preset: Preset,
     setup: &Setup,
 ) -> Result<Scored, EvalError> {
+    Ok(questions(catalogue, target, preset, setup)?
+        .ask(subject, target, setup)?
+        .scored)
+}
+
+/// The segments of its pseudo pieces, one of these behind the other.
+pub(super) fn questions(
+    catalogue: &Catalogue,
+    target: Instrument,
+    preset: Preset,
+    setup: &Setup,
+) -> Result<Questions, EvalError> {
     let wanted = preset.targets();
     let wanted = setup.pieces.map_or(wanted, |most| most.min(wanted));
     let cast = Cast::draw(catalogue, target, preset, [wanted, preset.others()], setup.seed)
@@ -33,8 +45,11 @@ pub fn mes_pseudo(
         labels,
         groups,
     } = cast.segments(catalogue, target, preset, usize::MAX);
-    let vectors = subject.describe(target, &mixes)?;
-    ask(&vectors, &labels, Some(&groups), target, setup)
+    Ok(Questions {
+        mixes,
+        labels,
+        groups: Some(groups),
+    })
 }
 
 fn too_few(

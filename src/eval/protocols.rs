@@ -5,16 +5,20 @@ use super::{
     agreement::{Finder, agreement},
     correlation,
     evaluate::{Errors, Task, pieces_of},
+    export::{write_answers, write_ratios},
     figures, identification, leak,
     listener::Listener,
-    mes_normal, mes_pseudo, presence,
-    separation::{Ratios, separation},
+    mes_normal, mes_pseudo,
+    neighbours::Questions,
+    presence,
+    separation::{Estimate, Ratios, separation},
+    stems::OnStems,
 };
 use crate::{
-    corpus::{Instrument, Pieces, Split},
+    corpus::{Instrument, Pieces, SeparatedStems, Split, track_name},
     describe::Describer,
     listening::Criterion,
-    separate::Separators,
+    separate::{Separators, separate_signal},
 };
 
 /// Lengths of MES-Normal's segments, as shares of the others': 3, 5 and 10 s.
@@ -96,7 +100,9 @@ impl Task<'_> {
         let score = |measure, scored: Scored| Score::of_neighbours(measure, instrument, scored);
         Ok(match what {
             What::MesNormal => {
-                let scored = mes_normal(listener, catalogue, instrument, setup)?;
+                let questions = mes_normal::questions(catalogue, instrument, setup)?;
+                let name = format!("{what}-{instrument}-{seconds}s");
+                let scored = self.answered(&questions, listener, instrument, setup, &name)?;
                 vec![score(Measure::Length(seconds), scored)?]
             }
             What::MesPseudo => {
@@ -105,7 +111,12 @@ impl Task<'_> {
                         seed: setup.seed.wrapping_add(draw.into()),
                         ..*setup
                     };
-                    mes_pseudo(listener, catalogue, instrument, preset, &setup)
+                    let questions = mes_pseudo::questions(catalogue, instrument, preset, &setup)?;
+                    let mut name = format!("{what}-{preset}-{instrument}");
+                    if self.options.draws > 1 {
+                        name = format!("{name}-{draw}");
+                    }
+                    self.answered(&questions, listener, instrument, &setup, &name)
                 });
                 let draws = draws.collect::<Result<Vec<Scored>, _>>()?;
                 let measure = Measure::Pseudo(preset, Some(seconds));
@@ -121,6 +132,39 @@ impl Task<'_> {
             }
             _ => Vec::new(),
         })
+    }
+
+    /// Asks a protocol's questions, and writes under `name` what was asked and answered, if that is wanted.
+    fn answered(
+        &self,
+        questions: &Questions,
+        listener: &mut Listener<'_>,
+        instrument: Instrument,
+        setup: &Setup,
+        name: &str,
+    ) -> Result<Scored, EvalError> {
+        let preset = self.options.preset;
+        let answers = match self.stems.as_ref().filter(|_| questions.groups.is_some()) {
+            None => questions.ask(listener, instrument, setup)?,
+            Some(stems) => {
+                let on_stems = &mut OnStems {
+                    describer: listener.describer,
+                    stems,
+                    catalogue: listener.pieces.catalogue(),
+                    preset,
+                    questions,
+                    progress: listener.progress,
+                    stop: listener.stop,
+                };
+                questions.ask(on_stems, instrument, setup)?
+            }
+        };
+        if let Some(folder) = &self.options.export {
+            let rate = listener.describer.front_end().sample_rate;
+            let catalogue = listener.pieces.catalogue();
+            write_answers(folder, name, (catalogue, rate), instrument, questions, &answers)?;
+        }
+        Ok(answers.scored)
     }
 
     /// What takes all sub-spaces of one network.
@@ -199,7 +243,8 @@ impl Task<'_> {
         Ok(of.filter_map(score).collect())
     }
 
-    /// Adds the figures of [H25] where its protocol of pseudo pieces is asked for, on segments of the same length.
+    /// Adds the figures of [H25] where its protocol of pseudo pieces is asked for, on segments of the same length. Of stems
+    /// that another program separated there are none: it has not heard their pseudo pieces.
     pub fn pictured(
         &self,
         describer: &mut Describer,
@@ -207,7 +252,7 @@ impl Task<'_> {
         errors: &mut Errors,
     ) -> Result<(), EvalError> {
         let options = self.options;
-        if options.preset != Preset::H25 || !self.what.contains(&What::MesPseudo) {
+        if options.preset != Preset::H25 || !self.what.contains(&What::MesPseudo) || self.stems.is_some() {
             return Ok(());
         }
         let rate = describer.front_end().sample_rate;
@@ -252,11 +297,53 @@ impl Task<'_> {
         evaluation: &mut Evaluation,
         errors: &mut Errors,
     ) -> Result<(), EvalError> {
-        let samples = (self.options.seconds * f64::from(separators.rate())).round() as usize;
-        let pieces = self.pieces(self.options.split, samples, separators.rate())?;
+        let (rate, instruments) = (separators.rate(), separators.instruments());
+        let pieces = self.clean(self.options.split, self.samples(rate), rate)?;
+        let estimate = &mut |_: u32, mix: &[f32]| Ok(separate_signal(separators, mix)?);
+        self.judged((&pieces, rate), &instruments, estimate, evaluation, errors)
+    }
+
+    /// The stems that another program separated.
+    pub fn separated_elsewhere(
+        &self,
+        stems: &SeparatedStems,
+        evaluation: &mut Evaluation,
+        errors: &mut Errors,
+    ) -> Result<(), EvalError> {
+        let Some(run) = self.runs.first() else {
+            return Ok(());
+        };
+        let (rate, instruments) = (run.recipe.front_end.sample_rate, self.instruments());
+        let pieces = self.clean(self.options.split, self.samples(rate), rate)?;
+        let estimate = &mut |piece: u32, mix: &[f32]| {
+            let name = track_name(pieces.catalogue().pieces()[piece as usize].id);
+            let stem =
+                |&instrument| stems.of_split(self.options.split, &name, instrument, rate, mix.len() as u64);
+            Ok(instruments.iter().map(stem).collect::<Result<_, _>>()?)
+        };
+        self.judged((&pieces, rate), &instruments, estimate, evaluation, errors)
+    }
+
+    fn samples(&self, rate: u32) -> usize {
+        (self.options.seconds * f64::from(rate)).round() as usize
+    }
+
+    /// Judges what estimates the stems of mixes.
+    fn judged(
+        &self,
+        pieces: (&Pieces, u32),
+        instruments: &[Instrument],
+        estimate: Estimate<'_>,
+        evaluation: &mut Evaluation,
+        errors: &mut Errors,
+    ) -> Result<(), EvalError> {
         let progress = self.reporter("sdr");
         let setup = &self.options.setup;
-        for (instrument, ratios) in separation(separators, &pieces, setup, &progress, self.stop)? {
+        let separation = separation(pieces, instruments, estimate, setup, &progress, self.stop)?;
+        for (instrument, ratios) in separation.of {
+            if let Some(folder) = &self.options.export {
+                write_ratios(folder, instrument, &separation.pieces, &ratios)?;
+            }
             let scores = ratio_scores(instrument, &ratios);
             if scores.is_empty() {
                 let error = EvalError::TooFew {

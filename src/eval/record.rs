@@ -29,6 +29,12 @@ pub struct Evaluation {
     pub corpus: PathBuf,
     /// Hash of the store; none of a folder.
     pub store: Option<String>,
+    /// Hash of the lists by which a folder's tracks were left out and assigned to splits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selection: Option<String>,
+    /// What another program separated, where its stems were heard instead of the clean ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stems: Option<EvaluatedStems>,
     /// Hash of the table of judgements, if there was one.
     pub judgements: Option<String>,
     /// Which judged items count; none: strictly more than 75 % of the answers on the whole agree.
@@ -78,6 +84,15 @@ fn once() -> u32 {
 
 fn is_once(draws: &u32) -> bool {
     *draws == 1
+}
+
+/// Stems that another program separated.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EvaluatedStems {
+    /// Their folder.
+    pub folder: PathBuf,
+    /// [Hash](crate::corpus::SeparatedStems::hash) of its files' names and sizes.
+    pub hash: String,
 }
 
 /// A run that was evaluated.

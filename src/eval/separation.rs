@@ -14,7 +14,6 @@ use super::{EvalError, Setup, draw};
 use crate::{
     corpus::{Excerpt, Instrument, Pieces},
     metrics::{BssEval, MetricsError, bss_eval, mean_of_means, median_of_medians, signal_to_distortion},
-    separate::{Separators, separate_signal},
 };
 
 /// The ratios of one instrument in dB, `[pieces][frames]`.
@@ -56,23 +55,34 @@ fn best_gain(stem: &[f32], mix: &[f32]) -> f64 {
     }
 }
 
-/// Separates pieces. By instrument, in the order of [`Separators::instruments`].
+/// What separating gave.
+pub(super) struct Separation {
+    /// Numbers of the pieces, in the order of the ratios.
+    pub pieces: Vec<u32>,
+    /// By instrument, in the order in which they were asked for.
+    pub of: Vec<(Instrument, Ratios)>,
+}
+
+/// Gives the stems of a piece, whose mix it may hear, in the order in which the instruments were asked for.
+pub(super) type Estimate<'a> = &'a mut dyn FnMut(u32, &[f32]) -> Result<Vec<Vec<f32>>, EvalError>;
+
+/// Judges the estimates of pieces, which are at `rate` Hz.
 pub(super) fn separation(
-    separators: &mut Separators,
-    pieces: &Pieces,
+    (pieces, rate): (&Pieces, u32),
+    instruments: &[Instrument],
+    estimate: Estimate<'_>,
     setup: &Setup,
     progress: &dyn Fn(usize, usize),
     stop: &AtomicBool,
-) -> Result<Vec<(Instrument, Ratios)>, EvalError> {
+) -> Result<Separation, EvalError> {
     let catalogue = pieces.catalogue();
     let chosen = draw::some(
         (0..catalogue.pieces().len() as u32).collect(),
         setup.pieces,
         setup.seed,
     );
-    let instruments = separators.instruments();
     let mut all: Vec<(Instrument, Ratios)> = instruments.iter().map(|&i| (i, Ratios::default())).collect();
-    let frame = separators.rate() as usize;
+    let frame = rate as usize;
     for (done, &piece) in chosen.iter().enumerate() {
         if stop.load(Ordering::Relaxed) {
             return Err(EvalError::Interrupted);
@@ -96,7 +106,7 @@ pub(super) fn separation(
                 stems.push((instrument, stem));
             }
         }
-        let estimates = separate_signal(separators, &mix)?;
+        let estimates = estimate(piece, &mix)?;
         for ((instrument, ratios), estimate) in all.iter_mut().zip(&estimates) {
             if let Some((_, stem)) = stems.iter().find(|(other, _)| other == instrument) {
                 judge(ratios, &mix, stem, estimate, frame)?;
@@ -104,7 +114,11 @@ pub(super) fn separation(
         }
     }
     progress(chosen.len(), chosen.len());
-    Ok(all)
+    let id = |&piece: &u32| catalogue.pieces()[piece as usize].id;
+    Ok(Separation {
+        pieces: chosen.iter().map(id).collect(),
+        of: all,
+    })
 }
 
 /// Judges a stem beside the rest of the mix.

@@ -136,16 +136,28 @@ impl FromStr for What {
 }
 
 /// The protocols that were asked for, or all that fit.
-pub(super) fn protocols(asked: &[What], judged: bool, runs: &[Saved]) -> Result<Vec<What>, EvalError> {
+pub(super) fn protocols(
+    asked: &[What],
+    (judged, stems): (bool, bool),
+    runs: &[Saved],
+) -> Result<Vec<What>, EvalError> {
     let recipes = || runs.iter().map(|run| &run.recipe);
     let describe = recipes().all(|recipe| recipe.model.embeds());
     let separate = recipes().all(|recipe| !recipe.separates().is_empty());
     let of_all = recipes().all(|recipe| !recipe.model.of_one_instrument());
     let tells_presence = recipes().all(|recipe| recipe.model.tells_presence());
+    let hear_mixes = recipes().all(|recipe| !recipe.model.hears_stems());
+    if stems && hear_mixes {
+        return Err(EvalError::Option {
+            option: "--stems",
+            message: "stems of another program are for runs of clean, and these hear mixes".into(),
+        });
+    }
     let fits = |what: What| match what {
         What::MesNormal => describe,
-        What::MesPseudo | What::Leak => describe && recipes().all(|recipe| !recipe.model.hears_stems()),
-        What::Sdr => separate,
+        What::MesPseudo => describe && (hear_mixes || stems),
+        What::Leak => describe && hear_mixes,
+        What::Sdr => separate || stems,
         // vectors of length one have no largest norm
         What::Identification => describe && of_all && !tells_presence,
         What::Correlation => describe && of_all,
@@ -160,9 +172,11 @@ pub(super) fn protocols(asked: &[What], judged: bool, runs: &[Saved]) -> Result<
         if !fits(what) {
             let needs = match what {
                 What::MesNormal => "takes runs that describe",
-                What::MesPseudo | What::Leak => "takes runs that describe mixes",
+                What::MesPseudo => "takes runs that describe mixes, or runs of clean and --stems",
+                What::Leak => "takes runs that describe mixes",
                 What::Sdr => {
-                    "takes runs that separate: separators, cascades, separator-joint, or direct with decoders"
+                    "takes runs that separate: separators, cascades, separator-joint, direct with decoders; or runs of \
+                     clean and --stems"
                 }
                 What::Identification => "takes a run of all instruments whose vectors have a length",
                 What::Correlation => "takes a run of all instruments",

@@ -29,7 +29,7 @@ const WAITING: usize = 2 * TOGETHER;
 const IDLE: Duration = Duration::from_millis(100);
 
 /// How a library is made.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct EmbedOptions {
     /// Threads that decode.
     pub jobs: usize,
@@ -37,6 +37,9 @@ pub struct EmbedOptions {
     pub prune: bool,
     /// Read the files that seem to be as they were, too.
     pub verify: bool,
+    /// Folder of the [stems](crate::corpus::SeparatedStems) that another program separated from the music, for models that
+    /// hear stems.
+    pub stems: Option<PathBuf>,
 }
 
 /// A file that could not be described: a line of `errors.jsonl`.
@@ -109,7 +112,7 @@ pub fn embed(
     stop: &AtomicBool,
     observer: &dyn Fn(Progress),
 ) -> Result<Summary, LibraryError> {
-    let header = Header::of(describer)?;
+    let header = Header::of(describer, options.stems.as_deref())?;
     let writer = Writer::open(root, &header)?;
     let scan = Scan::of(paths, stop);
     let mut run = Run {

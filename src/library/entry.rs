@@ -43,6 +43,9 @@ pub struct Header {
     pub segment: usize,
     /// Samples from one segment to the next.
     pub hop: usize,
+    /// Folder of the stems that another program separated, where these are described and not the music itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stems: Option<PathBuf>,
     /// What a row holds, in order.
     pub subspaces: Vec<Subspace>,
 }
@@ -68,11 +71,16 @@ pub struct Subspace {
 }
 
 impl Header {
-    /// The header of what a model describes, in segments of the length that it was trained on.
+    /// The header of what a model describes, in segments of the length that it was trained on. A model that hears stems
+    /// takes the folder of those that another program separated.
     ///
     /// # Errors
-    /// [`DescribeError::NeedsStems`](crate::describe::DescribeError::NeedsStems) for a model that hears no mixes.
-    pub fn of(describer: &Describer) -> Result<Self, LibraryError> {
+    /// [`DescribeError::NeedsStems`](crate::describe::DescribeError::NeedsStems) for a model that hears no mixes, without
+    /// such a folder; [`LibraryError::NeedsMixes`] for one that hears nothing else, with it.
+    pub fn of(describer: &Describer, stems: Option<&Path>) -> Result<Self, LibraryError> {
+        if stems.is_some() && !describer.hears_stems() {
+            return Err(LibraryError::NeedsMixes);
+        }
         let runs: Vec<RunName> = describer
             .runs()
             .map(|(folder, recipe, weights)| RunName {
@@ -82,7 +90,7 @@ impl Header {
             })
             .collect();
         if let (true, Some(run), Some(&instrument)) = (
-            describer.hears_stems(),
+            describer.hears_stems() && stems.is_none(),
             runs.first(),
             describer.instruments().first(),
         ) {
@@ -103,6 +111,7 @@ impl Header {
             rate: describer.front_end().sample_rate,
             segment,
             hop: segment,
+            stems: stems.map(real),
             subspaces: subspaces.collect(),
             runs,
         })
@@ -181,6 +190,9 @@ impl Header {
                 library: self.identity.clone(),
                 model: model.identity.clone(),
             });
+        }
+        if self.stems != model.stems {
+            return Err(LibraryError::OtherStems { path: root.into() });
         }
         if (self.segment, self.hop, self.rate) != (model.segment, model.hop, model.rate) {
             return Err(LibraryError::OtherSegments {

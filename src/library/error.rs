@@ -2,6 +2,7 @@ use std::{io, path::PathBuf};
 
 use crate::{
     audio::AudioError,
+    corpus::CorpusError,
     describe::DescribeError,
     files::{FileError, IoError},
     train::BuiltIn,
@@ -22,6 +23,23 @@ pub enum LibraryError {
     /// A query cannot be read.
     #[error(transparent)]
     Audio(#[from] AudioError),
+    /// Separated stems cannot be read.
+    #[error(transparent)]
+    Stems(#[from] CorpusError),
+    /// Stems for models that hear mixes.
+    #[error(
+        "--stems: the given runs describe mixes as they are; stems of another program are for runs of clean"
+    )]
+    NeedsMixes,
+    /// Music that another program separated, and music that it did not, or another one.
+    #[error(
+        "{} was made with other stems, or with none, and its vectors cannot be compared with those of these: give the same \
+         --stems, or another folder", path.display()
+    )]
+    OtherStems {
+        /// The library's folder.
+        path: PathBuf,
+    },
     /// A folder that is no library.
     #[error("{} is no library: {message}", path.display())]
     NoLibrary {

@@ -56,7 +56,16 @@ pub(super) fn rows(
     header: &Header,
     segments: &[&[i16]],
 ) -> Result<Vec<Vec<f32>>, LibraryError> {
-    let heard: Vec<Heard<'_>> = segments.iter().map(|segment| Heard::Mix(segment)).collect();
+    let heard = segments.iter().map(|segment| match header.stems {
+        None => Heard::Mix(segment),
+        Some(_) => {
+            let mut stems = [None; 5];
+            let of = header.subspaces.iter().zip(segment.chunks_exact(header.segment));
+            of.for_each(|(subspace, stem)| stems[subspace.instrument as usize] = Some(stem));
+            Heard::Stems(stems)
+        }
+    });
+    let heard: Vec<Heard<'_>> = heard.collect();
     let Description { vectors, presence } = describer.hear(&heard, header.segment)?;
     let mut rows: Vec<Vec<f32>> = vectors
         .chunks_exact(header.width())
@@ -69,44 +78,58 @@ pub(super) fn rows(
     Ok(rows)
 }
 
-/// What describes one file, nothing if it is silent, and the channel that gave them, if not all did.
+/// A segment of a file: its first sample, and what it is described by.
+pub(super) struct Segment {
+    pub start: u64,
+    /// As of [`rows`].
+    pub row: Vec<f32>,
+}
+
+/// The segments of one file, in their order, and the channel that gave them, if not all did.
+pub(super) fn segments_of(
+    describer: &mut Describer,
+    header: &Header,
+    path: &Path,
+) -> Result<(Vec<Segment>, Option<usize>), LibraryError> {
+    let (mut segments, mut waiting, mut failed) = (Vec::new(), Vec::new(), None);
+    let mut flush = |segments: &mut Vec<Segment>, waiting: &mut Vec<(u64, Vec<i16>)>| {
+        let items: Vec<&[i16]> = waiting.iter().map(|(_, samples)| samples.as_slice()).collect();
+        let described = rows(describer, header, &items)?;
+        let starts = waiting.drain(..).map(|(start, _)| start);
+        segments.extend(starts.zip(described).map(|(start, row)| Segment { start, row }));
+        Ok::<_, LibraryError>(())
+    };
+    let on_part = &mut |part| {
+        match part {
+            Part::Segment { start, samples } => waiting.push((start, samples)),
+            Part::Anew => {
+                waiting.clear();
+                segments.clear();
+            }
+        }
+        if waiting.len() == TOGETHER {
+            failed = flush(&mut segments, &mut waiting).err();
+        }
+        failed.is_none()
+    };
+    let heard = hear(path, header, &AtomicBool::new(false), on_part)?;
+    match failed {
+        Some(error) => Err(error),
+        None => {
+            flush(&mut segments, &mut waiting)?;
+            Ok((segments, heard.and_then(|heard| heard.channel)))
+        }
+    }
+}
+
+/// What describes one file, nothing if it is silent, and the channel that gave it, if not all did.
 pub(super) fn describe_file(
     describer: &mut Describer,
     header: &Header,
     path: &Path,
 ) -> Result<(Option<Means>, Option<usize>), LibraryError> {
-    let (mut mean, mut waiting, mut failed) = (Mean::default(), Vec::new(), None);
-    let mut flush = |mean: &mut Mean, waiting: &mut Vec<Vec<i16>>| {
-        let items: Vec<&[i16]> = waiting.iter().map(Vec::as_slice).collect();
-        let described = rows(describer, header, &items)?;
-        described.iter().for_each(|row| mean.add(row));
-        waiting.clear();
-        Ok::<_, LibraryError>(())
-    };
-    let on_part = &mut |part| {
-        match part {
-            Part::Segment(segment) => waiting.push(segment),
-            Part::Anew => {
-                waiting.clear();
-                mean = Mean::default();
-            }
-        }
-        if waiting.len() == TOGETHER {
-            failed = flush(&mut mean, &mut waiting).err();
-        }
-        failed.is_none()
-    };
-    let heard = hear(
-        path,
-        (header.rate, header.segment),
-        &AtomicBool::new(false),
-        on_part,
-    )?;
-    match failed {
-        Some(error) => Err(error),
-        None => {
-            flush(&mut mean, &mut waiting)?;
-            Ok((mean.mean(header), heard.and_then(|heard| heard.channel)))
-        }
-    }
+    let (segments, channel) = segments_of(describer, header, path)?;
+    let mut mean = Mean::default();
+    segments.iter().for_each(|segment| mean.add(&segment.row));
+    Ok((mean.mean(header), channel))
 }

@@ -37,7 +37,10 @@
 //! of those to each. Files at less than [`FOLD`] in the mean of all instruments are one piece of music to the ear, and
 //! are folded together.
 //!
-//! It may know audio and description, and nothing of corpora but their instruments. Start reading at `entry.rs` and
+//! **Stems.** Models that hear stems describe those that another program separated, in a folder that the header names: the
+//! same segments of each instrument's stem in the place of the music.
+//!
+//! It may know audio and description, and nothing of corpora but their instruments and separated stems. Start reading at `entry.rs` and
 //! `writer.rs`, which are what is on the disk; `embed.rs` fills a library, `search.rs` asks it.
 
 mod embed;
@@ -57,7 +60,7 @@ mod writer;
 pub use embed::{EmbedOptions, Failure, Progress, Summary, embed};
 pub use entry::{Content, Entry, FileInfo, Header, Presence, Row, RunName, Subspace};
 pub use error::LibraryError;
-pub use export::export;
+pub use export::{SegmentExport, export, export_segments};
 pub use query::{Queries, Query};
 pub use reader::Library;
 pub use search::{FOLD, Found, Match, search};

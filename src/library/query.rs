@@ -89,7 +89,7 @@ impl<'a, L: FnMut(&Header) -> Result<Describer, LibraryError>> Queries<'a, L> {
                 },
                 other => other,
             })?;
-            let header = Header::of(&describer)?;
+            let header = Header::of(&describer, self.library.header().stems.as_deref())?;
             self.library.header().check(self.library.root(), &header)?;
             self.describer = Some(describer);
         }

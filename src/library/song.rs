@@ -5,13 +5,21 @@ use std::{
     sync::atomic::{AtomicBool, Ordering::Relaxed},
 };
 
-use super::phase::Phase;
-use crate::audio::{AudioError, AudioReader, Resampler};
+use super::{Header, LibraryError, Subspace, phase::Phase};
+use crate::{
+    audio::{AudioError, AudioReader, Resampler, frames_at},
+    corpus::SeparatedStems,
+};
 
 /// What is heard of a file, in order.
 pub(super) enum Part {
     /// The next segment with sound.
-    Segment(Vec<i16>),
+    Segment {
+        /// Its first sample in the music.
+        start: u64,
+        /// Of the music; or of each stem, one behind the other.
+        samples: Vec<i16>,
+    },
     /// The channels cancel one another: what was heard so far counts for nothing, and all comes anew from one channel.
     Anew,
 }
@@ -24,9 +32,66 @@ pub(super) struct Heard {
     pub channel: Option<usize>,
 }
 
-/// Reads the file `path` and hands over its segments of `length` samples at `rate` Hz, those with sound, one after
-/// another. `None` if `stop` was set, or `on_part` returned false, which ends the reading.
+/// Reads the file `path` and hands over its segments as `header` has them, those with sound, one after another; of a library
+/// of separated stems these, in the place of the music. `None` if `stop` was set, or `on_part` returned false, which ends
+/// the reading.
 pub(super) fn hear(
+    path: &Path,
+    header: &Header,
+    stop: &AtomicBool,
+    on_part: &mut dyn FnMut(Part) -> bool,
+) -> Result<Option<Heard>, LibraryError> {
+    let form = (header.rate, header.segment);
+    let Some(folder) = &header.stems else {
+        return Ok(hear_music(path, form, stop, on_part)?);
+    };
+    let stems = Stems::read(path, folder, header)?;
+    let on_part = &mut |part| {
+        on_part(match part {
+            Part::Segment { start, .. } => Part::Segment {
+                start,
+                samples: stems.segment(start as usize, header.segment),
+            },
+            Part::Anew => Part::Anew,
+        })
+    };
+    Ok(hear_music(path, form, stop, on_part)?)
+}
+
+/// The stems of a song, whole, in the order of the header's instruments.
+struct Stems(Vec<Vec<i16>>);
+
+impl Stems {
+    fn read(song: &Path, folder: &Path, header: &Header) -> Result<Self, LibraryError> {
+        let stems = SeparatedStems::open(folder)?;
+        let name = song.file_stem().unwrap_or_default().to_string_lossy();
+        let frames = frames_at(song, header.rate)?;
+        let stem = |subspace: &Subspace| {
+            let samples = stems.whole(&name, subspace.instrument, header.rate, frames)?;
+            Ok(samples.into_iter().map(pcm16).collect())
+        };
+        let stems = header.subspaces.iter().map(stem);
+        Ok(Stems(stems.collect::<Result<_, LibraryError>>()?))
+    }
+
+    /// A segment of each, one behind the other.
+    fn segment(&self, start: usize, length: usize) -> Vec<i16> {
+        let mut samples = Vec::with_capacity(self.0.len() * length);
+        for stem in &self.0 {
+            let end = samples.len() + length;
+            samples.extend(stem.iter().skip(start).take(length));
+            samples.resize(end, 0);
+        }
+        samples
+    }
+}
+
+/// A sample in 16 bits; what exceeds full scale is cut to it.
+fn pcm16(sample: f32) -> i16 {
+    (sample * 32768.0).round() as i16 // saturates
+}
+
+fn hear_music(
     path: &Path,
     (rate, length): (u32, usize),
     stop: &AtomicBool,
@@ -66,7 +131,7 @@ fn segments(
         count: 0,
         before: Vec::new(),
         rest: Vec::with_capacity(length),
-        on_segment: &mut |segment| on_part(Part::Segment(segment)),
+        on_segment: &mut |start, samples| on_part(Part::Segment { start, samples }),
     };
     let (mut frames, mut signal, mut resampled) = (0, Vec::new(), Vec::new());
     while let Some(chunk) = reader.next_chunk()? {
@@ -104,17 +169,19 @@ struct Cutter<'a> {
     before: Vec<i16>,
     /// What is not yet a segment.
     rest: Vec<i16>,
-    on_segment: &'a mut dyn FnMut(Vec<i16>) -> bool,
+    /// Takes a segment and its first sample.
+    on_segment: &'a mut dyn FnMut(u64, Vec<i16>) -> bool,
 }
 
 impl Cutter<'_> {
     /// `sounding` says which segments sound, as far as it is known: the others are taken to.
     fn push(&mut self, samples: &[f32], sounding: &[bool]) -> bool {
         for &x in samples {
-            self.rest.push((x * 32768.0).round() as i16); // saturates
+            self.rest.push(pcm16(x));
             if self.rest.len() == self.length {
                 let sounds = sounding.get(self.count).is_none_or(|&sounds| sounds);
-                if sounds && !self.hand_over(&self.rest.clone()) {
+                let start = (self.count * self.length) as u64;
+                if sounds && !self.hand_over(start, &self.rest.clone()) {
                     return false;
                 }
                 self.count += 1;
@@ -138,12 +205,13 @@ impl Cutter<'_> {
         }
         let of = sounding.get(self.count.saturating_sub(1)..).unwrap_or_default();
         let sounds = of.is_empty() || of.contains(&true);
-        !sounds || self.hand_over(&last)
+        let start = (self.count * length + rest).saturating_sub(length) as u64;
+        !sounds || self.hand_over(start, &last)
     }
 
-    fn hand_over(&mut self, segment: &[i16]) -> bool {
+    fn hand_over(&mut self, start: u64, segment: &[i16]) -> bool {
         let constant = segment.windows(2).all(|pair| pair[0] == pair[1]);
-        constant || (self.on_segment)(segment.to_vec())
+        constant || (self.on_segment)(start, segment.to_vec())
     }
 }
 
@@ -154,8 +222,8 @@ mod tests {
     /// The first samples of the segments of a ramp.
     fn starts(samples: usize) -> Vec<(i16, i16)> {
         let mut found = Vec::new();
-        let mut on_segment = |segment: Vec<i16>| {
-            assert_eq!(segment.len(), 100);
+        let mut on_segment = |start: u64, segment: Vec<i16>| {
+            assert_eq!((segment.len(), start), (100, segment[0] as u64));
             found.push((segment[0], segment[99]));
             true
         };

@@ -80,13 +80,12 @@ impl Work<'_> {
         }
         let mut send = |part| {
             let news = match part {
-                Part::Segment(segment) => News::Segment(segment),
+                Part::Segment { samples, .. } => News::Segment(samples),
                 Part::Anew => News::Anew,
             };
             !self.stop.load(Relaxed) && out.send(Message { file, news }).is_ok()
         };
-        let form = (self.header.rate, self.header.segment);
-        let heard = match hear(&info.path, form, self.stop, &mut send) {
+        let heard = match hear(&info.path, self.header, self.stop, &mut send) {
             Ok(heard) => heard?,
             Err(error) => return failed(Some(hash), error.to_string()),
         };

@@ -89,7 +89,10 @@ impl FoundEvaluation {
                 names.push(&run.recipe);
             }
         }
-        names.join(" + ")
+        match self.evaluation.stems {
+            Some(_) => format!("{} on separated stems", names.join(" + ")),
+            None => names.join(" + "),
+        }
     }
 }
 

@@ -1,6 +1,11 @@
 use std::path::PathBuf;
 
-use crate::{audio::AudioError, corpus::Instrument, files::IoError, train::TrainError};
+use crate::{
+    audio::AudioError,
+    corpus::Instrument,
+    files::{FileError, IoError},
+    train::TrainError,
+};
 
 /// What can go wrong in separating files.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +22,9 @@ pub enum SeparateError {
     /// The operating system refused something.
     #[error(transparent)]
     Io(#[from] IoError),
+    /// An array cannot be written.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// It was [told to stop](super::Separators::stop_at).
     #[error("stopped; nothing of it was written")]
     Interrupted,
@@ -57,7 +65,7 @@ pub enum SeparateError {
         /// Frames shared by neighbours.
         overlap: usize,
     },
-    /// Something is there under a stem's name.
+    /// Something is there under the name of a stem or an array.
     #[error("{} exists already: choose another folder, or allow it to be overwritten", path.display())]
     Exists {
         /// The file in the way.

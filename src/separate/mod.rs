@@ -12,9 +12,10 @@ mod error;
 mod model;
 mod signal;
 mod song;
+mod spectra;
 mod windows;
 
 pub use error::SeparateError;
 pub use model::{Separators, WindowOptions};
 pub use signal::separate_signal;
-pub use song::{Report, Stem, separate_file, stem_paths, sweep};
+pub use song::{Outputs, Report, Stem, separate_file, stem_paths, sweep};

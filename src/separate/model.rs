@@ -11,6 +11,7 @@ use crate::{
     corpus::Instrument,
     gpu::Device,
     kernel::StepValues,
+    nn::LogMelConfig,
     tape::{Program, Var},
     train::{Recipe, Trained},
 };
@@ -146,6 +147,12 @@ impl Separators {
     /// The transform that all models share.
     pub fn stft(&self) -> &Stft {
         &self.stft
+    }
+
+    /// The mel filters of the first model's recipe, which describers built on it hear through.
+    pub(super) fn log_mel(&self) -> LogMelConfig {
+        // `open` refuses to have no model
+        self.models[0].recipe().front_end.log_mel()
     }
 
     /// The rate that all models work at, in Hz.

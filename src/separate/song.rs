@@ -7,7 +7,11 @@ use std::{
 
 use rustfft::num_complex::Complex32;
 
-use super::{SeparateError, Separators, windows::Windows};
+use super::{
+    SeparateError, Separators,
+    spectra::{Spectra, array_paths},
+    windows::Windows,
+};
 use crate::{
     audio::{AudioReader, IstftStream, Resampler, SampleFormat, StftStream, WavWriter},
     corpus::Instrument,
@@ -62,28 +66,51 @@ pub fn stem_paths(
         .collect())
 }
 
+/// Where what becomes of a file is written.
+#[derive(Clone, Copy, Debug)]
+pub struct Outputs<'a> {
+    /// Folder for its stems, `<stems>/<song>/<instrument>.wav`.
+    pub stems: &'a Path,
+    /// Folder for its spectra, if they are wanted. In `<spectra>/<song>` there will be `mix.npy`, complex, and
+    /// `<instrument>.mask.npy`, both `[frames, channels, bins]`; and `log-mel.npy`, `[frames, channels, mels]` in decibels:
+    /// all at the models' rate.
+    pub spectra: Option<&'a Path>,
+    /// Whether files that are there are replaced.
+    pub overwrite: bool,
+}
+
 /// Separates the file `file` and writes its stems, 32-bit float WAV files of the file's own rate, length and
-/// channels, below `out`. All stems appear at the end, or none. `progress` is called with the seconds done, and
+/// channels. All stems appear at the end, or none. `progress` is called with the seconds done, and
 /// those of the file if its header tells. Removes what a killed process left half-written of the song's stems.
 ///
 /// # Errors
-/// [`SeparateError`]; [`SeparateError::Exists`] for a stem that is there already, unless `overwrite`.
+/// [`SeparateError`]; [`SeparateError::Exists`] for a stem or an array that is there already, unless they are to be
+/// replaced.
 pub fn separate_file(
     separators: &mut Separators,
     file: &Path,
-    out: &Path,
-    overwrite: bool,
+    outputs: Outputs<'_>,
     progress: &mut dyn FnMut(f64, Option<f64>),
 ) -> Result<Report, SeparateError> {
     let instruments = separators.instruments();
-    let paths = stem_paths(file, out, &instruments)?;
-    let folder = paths.first().and_then(|path| path.parent()).unwrap_or(out);
+    let paths = stem_paths(file, outputs.stems, &instruments)?;
+    let folder = paths
+        .first()
+        .and_then(|path| path.parent())
+        .unwrap_or(outputs.stems);
     remove_partials(folder);
+    let spectra = outputs.spectra.zip(file.file_stem());
+    let spectra = spectra.map(|(folder, name)| folder.join(name));
+    let arrays = spectra
+        .iter()
+        .flat_map(|folder| array_paths(folder, &instruments));
     if let Some(path) = paths
         .iter()
-        .find(|path| !overwrite && path.symlink_metadata().is_ok())
+        .cloned()
+        .chain(arrays)
+        .find(|path| !outputs.overwrite && path.symlink_metadata().is_ok())
     {
-        return Err(SeparateError::Exists { path: path.clone() });
+        return Err(SeparateError::Exists { path });
     }
     let reader = AudioReader::open(file)?;
     if reader.channels() > MAX_CHANNELS {
@@ -95,11 +122,14 @@ pub fn separate_file(
         });
     }
     fs::create_dir_all(folder).map_err(IoError::of("create", folder))?;
-    let done = separate(separators, reader, &paths, progress);
+    let done = separate(separators, reader, &paths, spectra.as_deref(), progress);
     if done.is_err() {
-        let _ = fs::remove_dir(folder); // only if it is empty
+        for folder in [Some(folder), spectra.as_deref()].into_iter().flatten() {
+            let _ = fs::remove_dir(folder); // only if it is empty
+        }
     }
-    let (stems, mut report) = done?;
+    let (stems, spectra, mut report) = done?;
+    spectra.map_or(Ok(()), Spectra::finish)?;
     for (stem, (instrument, path)) in stems.into_iter().zip(instruments.into_iter().zip(paths)) {
         let level = stem.level;
         stem.writer.finish()?;
@@ -131,8 +161,9 @@ fn separate(
     separators: &mut Separators,
     mut reader: AudioReader,
     paths: &[PathBuf],
+    spectra: Option<&Path>,
     progress: &mut dyn FnMut(f64, Option<f64>),
-) -> Result<(Vec<Finished>, Report), SeparateError> {
+) -> Result<(Vec<Finished>, Option<Spectra>, Report), SeparateError> {
     let (rate, channels) = (reader.rate(), reader.channels());
     let total = reader.frames().map(|frames| frames as f64 / f64::from(rate));
     let mut input = Input::new(separators, rate, channels)?;
@@ -141,6 +172,8 @@ fn separate(
         .iter()
         .map(|path| Output::new(separators, path, rate, channels))
         .collect::<Result<Vec<_>, _>>()?;
+    let spectra = spectra.map(|folder| Spectra::create(separators, folder, channels));
+    let mut spectra = spectra.transpose()?;
     // What no stem has of the mix: by linearity the inverse transform of what no mask has of the spectrum.
     let mut rest = Signal::new(separators, channels);
     let mut frames = 0;
@@ -165,7 +198,11 @@ fn separate(
             bins.clear();
             bins.extend(mixture.iter().enumerate().map(|(bin, x)| x * left(bin)));
             rest.push(channel, &bins);
+            if let Some(spectra) = &mut spectra {
+                spectra.push(channel, mixture, masks);
+            }
         })?;
+        spectra.as_mut().map_or(Ok(()), Spectra::write)?;
         rest.count();
         for output in &mut outputs {
             output.write()?;
@@ -190,6 +227,7 @@ fn separate(
     let remainder = decibels(rest.energy);
     Ok((
         stems,
+        spectra,
         Report {
             stems: Vec::new(),
             seconds,

@@ -34,6 +34,7 @@ mod trainer;
 pub(crate) use data::JudgementTable;
 #[doc(hidden)]
 pub use data::loader;
+pub use data::{JudgedCount, LessonCounts, dump_draws};
 pub(crate) use embedding::{Described, Embedding};
 pub use error::TrainError;
 pub use network::{EmbeddingStep, LossPart, LossStep, Network, Parent};

@@ -10,7 +10,7 @@ use super::{
     data::judgements_hash,
     recipe::{Overrides, Task, resolve},
 };
-use crate::corpus::{Instrument, Source};
+use crate::corpus::{Instrument, SeparatedStems, Source};
 
 /// Stages that build on one another: more are a circle.
 const DEPTH: u32 = 16;
@@ -64,6 +64,8 @@ impl Stage {
         let store = Source::open(&self.config.corpus)?.hash().map(str::to_string);
         let judgements = self.config.recipe.data.judgements.as_deref();
         let judgements = judgements.map(judgements_hash).transpose()?;
+        let stems = self.config.recipe.data.separated.as_ref();
+        let stems = stems.map(|root| SeparatedStems::open(root)?.hash()).transpose()?;
         let start = run
             .record()?
             .and_then(|record| record.starts.into_iter().next_back());
@@ -71,6 +73,7 @@ impl Stage {
             for (what, before, now) in [
                 ("store", start.store, store),
                 ("judgements", start.judgements, judgements),
+                ("stems", start.stems, stems),
             ] {
                 if let (Some(before), Some(now)) = (before, now)
                     && before != now
@@ -216,11 +219,15 @@ fn add(
     if recipe.task != Task::Judgements {
         recipe.data.judgements = None; // nothing that this stage depends on
     }
-    // as its run will have it
-    if let Some(path) = &mut recipe.data.judgements
-        && let Ok(absolute) = std::fs::canonicalize(&*path)
-    {
-        *path = absolute;
+    if !recipe.model.hears_stems() {
+        recipe.data.separated = None;
+    }
+    // as its run will have them
+    let data = &mut recipe.data;
+    for path in [&mut data.judgements, &mut data.separated].into_iter().flatten() {
+        if let Ok(absolute) = std::fs::canonicalize(&*path) {
+            *path = absolute;
+        }
     }
     if depth == 0 {
         let message = format!("'{name}' builds on itself: see 'from' in it, and in what it builds on");

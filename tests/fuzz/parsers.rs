@@ -10,8 +10,9 @@ use std::{
 use stemwise::{
     audio::AudioReader,
     corpus::{
-        ExcludeList, Instrument, SoundingStarts, Split, Store, Track,
+        Corpus, ExcludeList, Instrument, MAPPING_FILE, SPLIT_FILE, SoundingStarts, Split, Store, Track,
         midi::{read_content_hash, read_note_times, read_tempo},
+        read_splits,
         store::LEAST_QUIET,
     },
     eval::Evaluation,
@@ -66,6 +67,8 @@ pub const PARSERS: &[Parser] = &[
     Parser::costly("soundfont", BINARY, seeds::font, font),
     Parser::cheap("metadata", YAML, seeds::metadata, metadata),
     Parser::cheap("exclude", LINES, seeds::exclude, exclude),
+    Parser::cheap("mapping", TOML, seeds::mapping, mapping),
+    Parser::cheap("splits", CSV, seeds::splits, splits),
     Parser::cheap("recipe", TOML, seeds::recipe, recipe),
     Parser::cheap("config", TOML, seeds::config, config),
     Parser::cheap("run", JSON, seeds::record, record),
@@ -193,8 +196,30 @@ fn metadata(folder: &Path) -> Reader {
         split: Split::Train,
         path: folder.into(),
         excluded: Vec::new(),
+        mapping: None,
     };
     file(folder.join("metadata.yaml"), move |_| track.metadata().map(drop))
+}
+
+/// Finds a piece by it, and its stems.
+fn mapping(folder: &Path) -> Reader {
+    let root = folder.to_path_buf();
+    fs::create_dir_all(root.join("a song/kit")).unwrap();
+    for file in ["a song/info.json", "a song/vocals.wav", "a song/kit/snare.wav"] {
+        fs::write(root.join(file), "").unwrap();
+    }
+    file(folder.join(MAPPING_FILE), move |_| {
+        let corpus = Corpus::open_whole(&root)?;
+        corpus
+            .tracks()
+            .iter()
+            .try_for_each(|track| track.stems().map(drop))
+    })
+}
+
+fn splits(folder: &Path) -> Reader {
+    let root = folder.to_path_buf();
+    file(folder.join(SPLIT_FILE), move |_| read_splits(&root).map(drop))
 }
 
 fn exclude(folder: &Path) -> Reader {

@@ -25,7 +25,7 @@ fn vectors_do_not_depend_on_company_order_or_threads() {
                 &mut describer,
                 std::slice::from_ref(&entry.file.path),
                 &alone,
-                one,
+                one.clone(),
             );
         }
         let by_path = |rows: &BTreeMap<PathBuf, (Entry, Option<Vec<u32>>)>| -> Vec<_> {

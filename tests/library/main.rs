@@ -104,6 +104,7 @@ const OPTIONS: EmbedOptions = EmbedOptions {
     jobs: 3,
     prune: false,
     verify: false,
+    stems: None,
 };
 
 fn embed_with(
@@ -179,6 +180,7 @@ fn header(dimensions: usize) -> Header {
         rate: RATE,
         segment: 1000,
         hop: 1000,
+        stems: None,
         subspaces: Instrument::ALL.map(subspace).to_vec(),
     }
 }

@@ -1,6 +1,7 @@
 //! `stemwise corpus …`: one file a verb.
 
 mod check;
+mod export;
 mod prepare;
 mod render;
 mod select;
@@ -38,6 +39,8 @@ pub enum Verb {
     Render(render::Arguments),
     /// Compose and synthesise a corpus in the Slakh2100 layout; an interrupted one is continued
     Synth(synth::Arguments),
+    /// Write the mixes of pieces, or of the papers' pseudo pieces, for a program that separates
+    Export(export::Arguments),
     /// Read all of a prepared store and compare it with its hashes
     Verify(verify::Arguments),
 }
@@ -49,6 +52,7 @@ pub fn run(verb: Verb) -> anyhow::Result<()> {
         Verb::Select(arguments) => select::run(&arguments),
         Verb::Render(arguments) => render::run(arguments),
         Verb::Synth(arguments) => synth::run(arguments),
+        Verb::Export(arguments) => export::run(&arguments),
         Verb::Verify(arguments) => verify::run(&arguments),
     }
 }
@@ -75,4 +79,12 @@ pub fn prepared(corpus: &Path, out: &Path, stop: &AtomicBool) -> anyhow::Result<
         return Err(failure.error.into());
     }
     Ok(store)
+}
+
+/// Three weights, as 70,15,15.
+fn shares(text: &str) -> Result<[u32; 3], String> {
+    let shares = text.split(',').map(|share| share.trim().parse());
+    let shares: Result<Vec<u32>, _> = shares.collect();
+    let shares = shares.ok().and_then(|shares| shares.try_into().ok());
+    shares.ok_or_else(|| "three whole numbers are expected, as 70,15,15".into())
 }

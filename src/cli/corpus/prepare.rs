@@ -114,9 +114,15 @@ fn report(summary: &Summary) {
             summary.clipped.len() - CLIPPED_LINES
         ));
     }
+    if summary.heard_tempo > 0 {
+        note(format!(
+            "{} tracks have no usable all_src.mid: their tempo was found in their sound, and may be half or twice what is felt",
+            summary.heard_tempo
+        ));
+    }
     if summary.without_tempo > 0 {
         note(format!(
-            "{} tracks have no usable all_src.mid, and so no tempo: they belong to no tempo class",
+            "{} tracks have no usable all_src.mid, and no tempo was found in their sound: they belong to no tempo class",
             summary.without_tempo
         ));
     }

@@ -7,7 +7,9 @@ use clap::Args;
 
 use crate::{
     cli::{
-        bar, interrupt,
+        bar,
+        corpus::shares,
+        interrupt,
         output::{name, note, say},
     },
     corpus::Instrument,
@@ -52,13 +54,6 @@ pub struct Arguments {
     /// Let other instruments play, and in another key: of one collection, every seed makes new pieces to learn from
     #[arg(long)]
     arrange: bool,
-}
-
-fn shares(text: &str) -> Result<[u32; 3], String> {
-    let shares = text.split(',').map(|share| share.trim().parse());
-    let shares: Result<Vec<u32>, _> = shares.collect();
-    let shares = shares.ok().and_then(|shares| shares.try_into().ok());
-    shares.ok_or_else(|| "three whole numbers are expected, as 70,15,15".into())
 }
 
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {

@@ -29,6 +29,7 @@ pub fn run(arguments: &Arguments, corpus: &Path) -> anyhow::Result<()> {
             files: arguments.files.clone(),
             models: Vec::new(),
             out: out.join("separated"),
+            spectra: None,
             force: true,
             device: arguments.device.clone(),
         })?;
@@ -54,7 +55,9 @@ fn score(arguments: &Arguments, corpus: &Path) -> anyhow::Result<()> {
         seconds: 10.0,
         judgements: None,
         criteria: Vec::new(),
+        stems: None,
         untrained: false,
+        export: None,
     };
     let evaluation = evaluated(&options, &arguments.device.open()?, &AtomicBool::new(false))?;
     let medians = Measure::Separated(Ratio::Sdr, Average::Medians);
@@ -77,7 +80,9 @@ fn neighbours(arguments: &Arguments, corpus: &Path, library: &Path) -> anyhow::R
         out: Some(library.into()),
         prune: false,
         verify: false,
+        stems: None,
         export: None,
+        segments: false,
         jobs: None,
         device: arguments.device.clone(),
     })?;

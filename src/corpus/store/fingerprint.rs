@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    corpus::{CorpusError, Track},
+    corpus::{CorpusError, Track, midi::read_tempo},
     files,
 };
 
@@ -23,6 +23,10 @@ pub fn fingerprint(track: &Track) -> Result<String, CorpusError> {
     }
     let midi = files::read(&track.midi_path()).unwrap_or_default();
     hasher.update(b"midi").update(&midi);
+    if read_tempo(&track.midi_path()).is_err() {
+        // earlier versions had no tempo then
+        hasher.update(b"tempo of the sound");
+    }
     Ok(hasher.finalize().to_hex().to_string())
 }
 

@@ -65,6 +65,9 @@ pub struct Content {
     pub frames: u64,
     /// Microseconds per quarter note, as MIDI counts them.
     pub beat: Option<u32>,
+    /// Whether the beat was found in the sound, and not in a MIDI file.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub heard: bool,
     /// Hash of the samples' file.
     pub pcm: String,
     /// Those that play, in the order of [`Instrument::ALL`], which is that of their samples.
@@ -80,6 +83,10 @@ pub struct Part {
     pub clipped: u64,
     /// Of each quiet stretch, how far it begins after the last one, and its length.
     pub quiet: Vec<(u64, u64)>,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl Record {
@@ -163,6 +170,9 @@ pub struct Manifest {
     pub tracks: Vec<Entry>,
     /// Tracks that could not be read.
     pub left_out: Vec<Name>,
+    /// The corpus' licence, if it names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub licence: Option<String>,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -202,6 +212,7 @@ impl Manifest {
             hash: hash(rate, &tracks),
             tracks,
             left_out,
+            licence: None,
         })
     }
 
@@ -292,6 +303,7 @@ mod tests {
             rate: 44_100,
             frames: 100_000,
             beat: Some(500_000),
+            heard: false,
             pcm: String::new(),
             parts: vec![part(Instrument::Bass), part(Instrument::Guitar)],
         }

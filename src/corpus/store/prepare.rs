@@ -86,7 +86,9 @@ pub struct Summary {
     pub kept: usize,
     /// Tracks taken out, as the corpus has them no longer.
     pub removed: usize,
-    /// Tracks of the store without a usable `all_src.mid`, and so without a tempo.
+    /// Tracks of the store without a usable `all_src.mid`, whose tempo was found in their sound.
+    pub heard_tempo: usize,
+    /// Tracks of the store without a tempo: no usable `all_src.mid`, and too short or without onsets.
     pub without_tempo: usize,
     /// Where the sum of an instrument's stems exceeds full scale, by split and number.
     pub clipped: Vec<Clipped>,
@@ -196,7 +198,8 @@ pub fn prepare(
             None => summary.interrupted = true,
         }
     }
-    finish(&folder, contents, options, &mut summary)?;
+    let licence = corpus.licence().map(str::to_string);
+    finish(&folder, contents, (options, licence), &mut summary)?;
     Ok(summary)
 }
 
@@ -246,12 +249,13 @@ fn write_all(
 fn finish(
     folder: &Folder,
     contents: Vec<Content>,
-    options: &PrepareOptions,
+    (options, licence): (&PrepareOptions, Option<String>),
     summary: &mut Summary,
 ) -> Result<(), CorpusError> {
     summary
         .failures
         .sort_by_key(|failure| (failure.split, failure.id));
+    summary.heard_tempo = contents.iter().filter(|content| content.heard).count();
     summary.without_tempo = contents.iter().filter(|content| content.beat.is_none()).count();
     for content in &contents {
         let (split, id) = (content.split, content.id);
@@ -287,7 +291,10 @@ fn finish(
         split: f.split,
         id: f.id,
     });
-    let manifest = Manifest::new(options.rate, contents, left_out.collect())?;
+    let manifest = Manifest {
+        licence,
+        ..Manifest::new(options.rate, contents, left_out.collect())?
+    };
     let (path, json) = (folder.root().join(MANIFEST), manifest.json()?);
     if files::read(&path).ok().as_deref() != Some(json.as_bytes()) {
         write_atomically(&path, |out| out.write_all(json.as_bytes()))?;

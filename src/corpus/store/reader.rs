@@ -28,6 +28,7 @@ pub struct Store {
     hash: String,
     tracks: Vec<StoredTrack>,
     left_out: Vec<(Split, u32)>,
+    licence: Option<String>,
 }
 
 /// A track of a [`Store`].
@@ -40,8 +41,8 @@ pub struct StoredTrack {
     pub work: Option<String>,
     /// Length in samples.
     pub frames: u64,
-    /// Quarter notes a minute, as [`read_tempo`](crate::corpus::midi::read_tempo) says; `None` without a usable
-    /// `all_src.mid`: such a track belongs to no tempo class.
+    /// Quarter notes a minute, as [`read_tempo`](crate::corpus::midi::read_tempo) says, or without a usable `all_src.mid`
+    /// [`estimate_tempo`](crate::corpus::estimate_tempo); `None` where this has none: such a track belongs to no tempo class.
     pub tempo: Option<f64>,
     map: Mmap,
     pcm: String,
@@ -77,6 +78,7 @@ impl Store {
                 .iter()
                 .map(|name| (name.split, name.id))
                 .collect(),
+            licence: manifest.licence,
             root,
         })
     }
@@ -107,6 +109,11 @@ impl Store {
         let start = self.tracks.partition_point(|track| track.split < split);
         let end = self.tracks.partition_point(|track| track.split <= split);
         &self.tracks[start..end]
+    }
+
+    /// The licence of its corpus, if that names one.
+    pub fn licence(&self) -> Option<&str> {
+        self.licence.as_deref()
     }
 
     /// Split and number of the tracks that could not be read and were left out.

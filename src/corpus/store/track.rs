@@ -9,8 +9,8 @@ use super::{
 use crate::{
     corpus::{
         CorpusError, Instrument, QuietStretches, Track,
-        midi::read_tempo,
         segment::{StemFiles, to_pcm16},
+        source::{tempo, written_tempo},
     },
     files::{FileError, create_temporary, persist, write_atomically},
 };
@@ -62,6 +62,7 @@ impl Job<'_> {
             file.write_all(bytes).map_err(failed)?;
             parts.push(part);
         }
+        let tempo = tempo(self.track);
         let content = Content {
             version: VERSION,
             split,
@@ -69,9 +70,8 @@ impl Job<'_> {
             rate,
             frames: self.frames,
             // As the file has it, so that the tempo is exact.
-            beat: read_tempo(&self.track.midi_path())
-                .ok()
-                .map(|tempo| (60e6 / tempo).round() as u32),
+            beat: tempo.map(|tempo| (60e6 / tempo).round() as u32),
+            heard: tempo.is_some() && written_tempo(self.track).is_none(),
             pcm: hasher.finalize().to_hex().to_string(),
             parts,
         };

@@ -1,5 +1,7 @@
 //! Which examples a task trains and validates on.
 
+use serde::{Deserialize, Serialize};
+
 use super::example::{Example, Item, triplet_items};
 use crate::{
     corpus::{Excerpt, Instrument, Mix, Sampler, Triplet},
@@ -27,10 +29,36 @@ pub(crate) trait Draw: Sync {
         None
     }
 
-    /// The judgements that the examples come from, if they do: the hash of their file, and whether they are simulated.
-    fn judgements(&self) -> Option<(&str, bool)> {
+    /// The judgements that the examples come from, if they do.
+    fn judgements(&self) -> Option<Lessons<'_>> {
         None
     }
+}
+
+/// What a run learns from listeners.
+pub(crate) struct Lessons<'a> {
+    /// Hash of the table.
+    pub hash: &'a str,
+    pub simulated: bool,
+    pub counts: LessonCounts,
+}
+
+/// How many judgements a run learns from, and how many are held out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LessonCounts {
+    /// Trained on.
+    pub trained_on: JudgedCount,
+    /// Held out.
+    pub held_out: JudgedCount,
+}
+
+/// A number of judgements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JudgedCount {
+    /// Triplets that were judged.
+    pub items: usize,
+    /// Answers of listeners to these that name a side.
+    pub answers: u64,
 }
 
 /// Draws from the samplers of the two splits.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    draw::{Draw, TRAIN, VALIDATION},
+    draw::{Draw, JudgedCount, LessonCounts, Lessons, TRAIN, VALIDATION},
     example::{Example, Item, Stem},
 };
 use crate::{
@@ -26,6 +26,7 @@ const CLIP_FILES: &str = "dict_triplet_";
 pub(crate) struct Judged {
     hash: String,
     simulated: bool,
+    counts: LessonCounts,
     stems: Stems,
     train: Vec<Placed>,
     held_out: Vec<Placed>,
@@ -184,6 +185,10 @@ impl Judged {
         Ok(Judged {
             hash: lesson.hash.clone(),
             simulated: lesson.simulated,
+            counts: LessonCounts {
+                trained_on: count(&lesson.parts[0]),
+                held_out: count(&lesson.parts[1]),
+            },
             stems: recipe.data.stems,
             samplers: [
                 sampler(TRAIN, train.len(), recipe.seed)?,
@@ -244,8 +249,22 @@ impl Draw for Judged {
         Some(self.train.len())
     }
 
-    fn judgements(&self) -> Option<(&str, bool)> {
-        Some((&self.hash, self.simulated))
+    fn judgements(&self) -> Option<Lessons<'_>> {
+        Some(Lessons {
+            hash: &self.hash,
+            simulated: self.simulated,
+            counts: self.counts,
+        })
+    }
+}
+
+fn count(triplets: &[ClipTriplet]) -> JudgedCount {
+    let answers = triplets
+        .iter()
+        .map(|triplet| u64::from(triplet.agreeing) + u64::from(triplet.disagreeing));
+    JudgedCount {
+        items: triplets.len(),
+        answers: answers.sum(),
     }
 }
 

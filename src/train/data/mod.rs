@@ -4,6 +4,7 @@
 
 mod contrast;
 mod draw;
+mod dump;
 mod example;
 mod judged;
 mod knn;
@@ -12,6 +13,9 @@ mod micro;
 mod mixes;
 mod works;
 
+pub use draw::{JudgedCount, LessonCounts};
+pub use dump::dump_draws;
+use example::Stem;
 pub(crate) use example::{Batch, Example, Item, Writer};
 pub(crate) use judged::{JudgementTable, judgements_hash};
 pub(crate) use micro::MicroBatches;
@@ -26,8 +30,8 @@ use std::path::Path;
 
 use crate::{
     corpus::{
-        self, CorpusError, Instrument, PieceOptions, Pieces, Sampler, SamplerOptions, Source, Split,
-        TempoClasses,
+        self, CorpusError, Instrument, PieceOptions, Pieces, Sampler, SamplerOptions, SeparatedStems, Source,
+        Split, TempoClasses,
     },
     train::{
         Event, Observer, Parent, RunConfig, TrainError,
@@ -42,6 +46,12 @@ const AUDIO_MEMORY: u64 = 4 << 30;
 pub(crate) struct Data {
     /// The hash of the store that it comes from, if it does.
     pub hash: Option<String>,
+    /// Hash of the lists of a folder's tracks, if it has any.
+    pub selection: Option<String>,
+    /// Licences of the corpora that name one.
+    pub licence: Option<String>,
+    /// Hash of the stems that another program separated, if they are heard.
+    pub stems: Option<String>,
     /// Pieces of the splits, by the numbers that [`Stem::set`](example::Stem::set) has.
     pub sets: Vec<Pieces>,
     pub draw: Box<dyn Draw>,
@@ -58,7 +68,11 @@ impl Data {
             let message = "only contrast and separator-joint train on several: give one corpus";
             return Err(TrainError::setting("--corpus", message));
         }
-        let corpus = RunCorpus::open(&config.corpus, recipe, observer)?;
+        let corpus = RunCorpus {
+            stems: separated(recipe)?,
+            ..RunCorpus::open(&config.corpus, recipe, observer)?
+        };
+        let stems = corpus.stems.as_ref().map(|(stems, _)| stems.hash()).transpose()?;
         let pieces = |split, segment_len, memory| corpus.pieces(split, segment_len, memory);
         let len = recipe.segment_samples();
         let of_training = AUDIO_MEMORY / 2 / (1 + config.renderings.len() as u64);
@@ -67,12 +81,16 @@ impl Data {
             pieces(Split::Validation, recipe.validation_samples(), AUDIO_MEMORY / 4)?,
         ];
         let mut hash = corpus.source.hash().map(str::to_string);
+        let selection = corpus.source.selection().map(str::to_string);
+        let mut licences: Vec<String> = corpus.source.licence().map(str::to_string).into_iter().collect();
         let mut train = vec![TRAIN];
         for root in &config.renderings {
             let other = RunCorpus::open(root, recipe, observer)?;
             train.push(sets.len());
             sets.push(other.pieces(Split::Train, len, of_training)?);
             hash = joined(hash, other.source.hash());
+            let licence = other.source.licence().map(str::to_string);
+            licences.extend(licence.filter(|licence| !licences.contains(licence)));
         }
         let missing = |instrument, error: &TrainError| observer(Event::LeftOut { instrument, error });
         let draw: Box<dyn Draw> = match recipe.task {
@@ -109,6 +127,9 @@ impl Data {
         };
         Ok(Data {
             hash,
+            selection,
+            licence: (!licences.is_empty()).then(|| licences.join("; ")),
+            stems,
             validation: draw.validation(count)?,
             draw,
             sets,
@@ -131,6 +152,8 @@ struct RunCorpus<'a> {
     source: Source,
     classes: TempoClasses,
     rate: u32,
+    /// What another program separated, and the instrument that is heard of it.
+    stems: Option<(SeparatedStems, Instrument)>,
     observer: Observer<'a>,
 }
 
@@ -144,6 +167,7 @@ impl<'a> RunCorpus<'a> {
             classes: source.tempo_classes()?,
             source,
             rate: recipe.front_end.sample_rate,
+            stems: None,
             observer,
         })
     }
@@ -156,7 +180,32 @@ impl<'a> RunCorpus<'a> {
             memory,
         };
         let progress = |done, total| (self.observer)(Event::Decoded { done, total });
-        self.source.pieces(split, &options, &self.classes, &progress)
+        match &self.stems {
+            None => self.source.pieces(split, &options, &self.classes, &progress),
+            Some((stems, instrument)) => {
+                // of the clean stems only where they sound is asked
+                let clean = PieceOptions { memory: 0, ..options };
+                let clean = self.source.pieces(split, &clean, &self.classes, &progress)?;
+                clean.with_stems(stems, &[*instrument], &options, &progress)
+            }
+        }
+    }
+}
+
+/// The stems of another program that a recipe asks for, and the instrument that it hears of them.
+fn separated(recipe: &Recipe) -> Result<Option<(SeparatedStems, Instrument)>, TrainError> {
+    let Some(root) = &recipe.data.separated else {
+        return Ok(None);
+    };
+    match recipe.instrument.filter(|_| recipe.model.hears_stems()) {
+        Some(instrument) => Ok(Some((SeparatedStems::open(root)?, instrument))),
+        None => {
+            let message = format!(
+                "'{}' hears mixes: stems are for clean and clean-paft",
+                recipe.name
+            );
+            Err(TrainError::setting("data.separated", message))
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::train::TrainError;
 
 /// Keys without a default.
 const WITHOUT_DEFAULT: [&str; 6] = ["name", "model", "task", "from", "frozen", "instrument"];
-const JUDGEMENTS: &str = "data.judgements";
+const PATHS: [&str; 2] = ["data.judgements", "data.separated"];
 
 /// How like a name must be to be suggested for another, from 0 to 1.
 const LIKE: f64 = 0.7;
@@ -45,7 +45,7 @@ pub(in crate::train) fn no_toml(error: &toml::de::Error, text: &str) -> String {
 /// All keys that a recipe may have, as `training.batch`.
 pub(super) fn keys(defaults: &Table) -> Vec<String> {
     let mut keys: Vec<String> = WITHOUT_DEFAULT.map(String::from).to_vec();
-    keys.push(JUDGEMENTS.into());
+    keys.extend(PATHS.map(String::from));
     for (key, value) in defaults {
         match value {
             Value::Table(table) => keys.extend(table.keys().map(|inner| format!("{key}.{inner}"))),

@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl FrontEnd {
-    fn log_mel(&self) -> LogMelConfig {
+    pub(crate) fn log_mel(&self) -> LogMelConfig {
         LogMelConfig {
             filters: MelFilters {
                 rate: self.sample_rate,

@@ -180,6 +180,9 @@ pub struct Data {
     /// File of judgements, for tasks that learn from them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judgements: Option<std::path::PathBuf>,
+    /// Folder of stems that another program separated, which a network of one stem hears instead of the clean ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub separated: Option<std::path::PathBuf>,
 }
 
 impl Data {

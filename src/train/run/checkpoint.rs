@@ -64,8 +64,9 @@ impl State {
     /// The state of a run of `recipe` after `step` updates.
     pub fn new(recipe: &Recipe, step: u32, schedule: &Schedule, parents: &[Parent]) -> Self {
         let mut recipe = recipe.clone();
-        // where a file was: the run's record has its hash
+        // where files were: the run's record has their hashes
         recipe.data.judgements = None;
+        recipe.data.separated = None;
         State {
             format: FORMAT,
             step,
@@ -375,7 +376,7 @@ impl Checkpoint {
             let trainable = parameters.iter().filter(|p| p.role == Role::Trainable);
             expected.extend(trainable.map(|p| (format!("{prefix}{}", p.name), p)));
         }
-        match mismatch(file, &expected) {
+        match mismatch(file, &expected, &[]) {
             None => Ok(()),
             Some(problems) => Err(self
                 .file
@@ -385,8 +386,12 @@ impl Checkpoint {
 }
 
 /// In what a file's tensors differ from those that are expected: the first few that are missing, of another type or
-/// shape, or unknown.
-pub(crate) fn mismatch(file: &SafeTensors<'_>, expected: &[(String, &Parameter)]) -> Option<String> {
+/// shape, or unknown but not `spare`.
+pub(crate) fn mismatch(
+    file: &SafeTensors<'_>,
+    expected: &[(String, &Parameter)],
+    spare: &[&str],
+) -> Option<String> {
     let mut problems = Vec::new();
     for (name, parameter) in expected {
         match file.tensor(name) {
@@ -408,7 +413,7 @@ pub(crate) fn mismatch(file: &SafeTensors<'_>, expected: &[(String, &Parameter)]
     let counts = |name: &str| name.ends_with(".num_batches_tracked");
     let names = file.names().into_iter();
     let mut surplus: Vec<_> = names
-        .filter(|name| !known.contains(*name) && !counts(name))
+        .filter(|name| !known.contains(*name) && !spare.contains(name) && !counts(name))
         .collect();
     surplus.sort_unstable();
     problems.extend(surplus.into_iter().map(|name| format!("'{name}' is unknown")));

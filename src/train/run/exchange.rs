@@ -10,6 +10,7 @@ use std::{
 use safetensors::Dtype;
 
 use super::{
+    authors,
     checkpoint::{Snapshot, State, mismatch},
     is_left_over,
     weights::{Weights, kind},
@@ -24,6 +25,8 @@ use crate::{
 /// Names of the files that are exported first.
 const WEIGHTS: &str = "model.safetensors";
 const RECIPE: &str = "recipe.toml";
+/// The norm behind the last convolution of an encoder.
+const LAST_NORM: &str = "encoder.5.norm.";
 
 /// How [`export`] writes weights.
 #[derive(Clone, Copy, Debug)]
@@ -149,6 +152,9 @@ fn card(
             "Hash of the store",
             start.store.as_deref().unwrap_or("none: a folder"),
         );
+        if let Some(licence) = start.licence {
+            line("Licence of what it was trained on", &licence);
+        }
         if let Some(judgements) = start.judgements {
             line("Hash of the judgements", &judgements);
         }
@@ -184,8 +190,8 @@ pub struct Imported {
 }
 
 /// Makes a run of weights that were trained elsewhere: a safetensors file with the names that the recipe's network
-/// has, as PyTorch would save them, in floats of 16, 32 or 64 bits. Other runs can build on it, and it separates and
-/// describes; it is not trained on.
+/// has, as PyTorch would save them, or with those of the papers' authors, in floats of 16, 32 or 64 bits. Other runs can
+/// build on it, and it separates and describes; it is not trained on.
 ///
 /// # Errors
 /// [`TrainError::Checkpoint`], naming tensors that are missing, surplus, of another shape or not floats, or that hold
@@ -197,20 +203,26 @@ pub fn import(weights: &Path, recipe: &Recipe, out: &Path) -> Result<Imported, T
     // an exported file has no targets
     let kept = network.parameters.iter().filter(|p| !p.name.starts_with(TARGETS));
     let all: Vec<Parameter> = kept.cloned().collect();
-    let expected: Vec<(String, &Parameter)> = all.iter().map(|p| (p.name.clone(), p)).collect();
-    if let Some(problems) = mismatch(&file, &expected) {
+    let names = file.names();
+    let theirs = authors::ours(&names).unwrap_or_default();
+    let called = |ours: &str| theirs.get(ours).map_or(ours, |theirs| *theirs).to_string();
+    let expected: Vec<(String, &Parameter)> = all.iter().map(|p| (called(&p.name), p)).collect();
+    // the authors' models keep the norm that nothing uses where the last convolution is bare
+    let unused = theirs.iter().filter(|(ours, _)| ours.starts_with(LAST_NORM));
+    let unused: Vec<&str> = unused.map(|(_, theirs)| *theirs).collect();
+    if let Some(problems) = mismatch(&file, &expected, &unused) {
         return Err(whole.refused(format!(
             "it is not a '{}' of these sizes: {problems}",
             recipe.name
         )));
     }
     let mut converted = BTreeMap::new();
-    for (name, _) in &expected {
+    for (name, parameter) in &expected {
         let tensor = file.tensor(name);
         let tensor = tensor.map_err(|_| whole.refused(format!("'{name}' is missing")))?;
         network
             .parameters
-            .set_initial(name, whole.values(name, &tensor)?)?;
+            .set_initial(&parameter.name, whole.values(name, &tensor)?)?;
         if tensor.dtype() != Dtype::F32 {
             *converted.entry(kind(tensor.dtype())).or_default() += 1;
         }

@@ -1,6 +1,7 @@
 //! A run's folder: config, record, log and checkpoints, and weights that come from elsewhere or go there. It knows what
 //! is written and read, and nothing of how it came about. Start reading at [`Run`].
 
+mod authors;
 mod built_in;
 pub mod checkpoint;
 mod config;
@@ -30,7 +31,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     files::{self, Lock, PARTIAL_PREFIX, write_atomically},
     gpu::{Gpu, VariantStore, Variants},
-    train::{Parent, TrainError},
+    train::{LessonCounts, Parent, TrainError},
     variants::VariantFolder,
 };
 
@@ -90,6 +91,18 @@ pub struct Start {
     /// Hash of the file of judgements, for tasks that learn from them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judgements: Option<String>,
+    /// Hash of the lists by which a folder's tracks were left out and assigned to splits; of a store, its own hash says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selection: Option<String>,
+    /// Licence of the corpus, where it names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub licence: Option<String>,
+    /// Hash of what another program separated, by names and sizes of its files, where its stems are heard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stems: Option<String>,
+    /// How many judgements are trained on, and held out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged: Option<LessonCounts>,
 }
 
 impl Start {
@@ -102,6 +115,10 @@ impl Start {
             device: device.to_string(),
             store: store.map(str::to_string),
             judgements: judgements.map(str::to_string),
+            selection: None,
+            licence: None,
+            stems: None,
+            judged: None,
         }
     }
 }
@@ -122,7 +139,8 @@ impl Run {
         // so that the run can be resumed from anywhere
         let corpora = [&mut config.corpus].into_iter().chain(&mut config.renderings);
         let paths = corpora.chain(&mut config.from);
-        for path in paths.chain(&mut config.recipe.data.judgements) {
+        let data = &mut config.recipe.data;
+        for path in paths.chain(&mut data.judgements).chain(&mut data.separated) {
             *path = real(path);
         }
         let run = Run {
@@ -251,7 +269,7 @@ impl Run {
     /// Notes a start in `run.json`.
     ///
     /// # Errors
-    /// [`TrainError::Run`] if the steps before were made with another store, or other judgements.
+    /// [`TrainError::Run`] if the steps before were made with another store, other judgements or other stems.
     pub(crate) fn note_start(
         &self,
         start: Start,
@@ -275,9 +293,16 @@ impl Run {
             }
         };
         changed("store", &self.config.corpus, |start| start.store.as_deref())?;
+        changed("lists of tracks", &self.config.corpus, |start| {
+            start.selection.as_deref()
+        })?;
         let judgements = self.config.recipe.data.judgements.as_deref();
         changed("judgements", judgements.unwrap_or(&self.folder), |start| {
             start.judgements.as_deref()
+        })?;
+        let stems = self.config.recipe.data.separated.as_deref();
+        changed("stems", stems.unwrap_or(&self.folder), |start| {
+            start.stems.as_deref()
         })?;
         starts.push(start);
         let record = RunRecord {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     corpus::Instrument,
-    train::{Scores, TrainError},
+    train::{LessonCounts, Scores, TrainError},
 };
 
 /// What a training run tells its observer, in the order in which it happens.
@@ -33,6 +33,11 @@ pub enum Event<'a> {
     Untaught {
         /// The instrument.
         instrument: Instrument,
+    },
+    /// Judgements were divided.
+    Judged {
+        /// How many are trained on, and held out.
+        counts: LessonCounts,
     },
     /// The checkpoint is chosen by pseudo pieces, and the validation split has few pieces with an instrument.
     FewTargets {

@@ -74,12 +74,17 @@ impl<'o> Trainer<'o> {
         // chosen for this device's memory; another would give other batch statistics
         run.config.recipe.training.micro_batch = engine.programs.micro.examples;
         let judgements = data.draw.judgements();
-        let start = Start::new(
-            step,
-            &device,
-            data.hash.as_deref(),
-            judgements.map(|(hash, _)| hash),
-        );
+        let hash = judgements.as_ref().map(|lessons| lessons.hash);
+        let start = Start {
+            selection: data.selection.clone(),
+            licence: data.licence.clone(),
+            stems: data.stems.clone(),
+            judged: judgements.as_ref().map(|lessons| lessons.counts),
+            ..Start::new(step, &device, data.hash.as_deref(), hash)
+        };
+        if let Some(counts) = start.judged {
+            observer(Event::Judged { counts });
+        }
         run.note_start(start, engine.parameters, &state.parents)?;
         let training = &run.config.recipe.training;
         let examples = data.draw.epoch().unwrap_or(training.epoch);
@@ -94,7 +99,7 @@ impl<'o> Trainer<'o> {
             engine,
             observer,
             parents: state.parents,
-            simulated: state.simulated || judgements.is_some_and(|(_, simulated)| simulated),
+            simulated: state.simulated || judgements.is_some_and(|lessons| lessons.simulated),
             // a run that was killed before its first checkpoint has none
             saved: schedule.start.is_some().then_some(step),
             schedule,

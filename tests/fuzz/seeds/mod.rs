@@ -113,6 +113,21 @@ pub fn exclude(_: &Path) -> Vec<Vec<u8>> {
     ])
 }
 
+pub fn mapping(_: &Path) -> Vec<Vec<u8>> {
+    texts(&[
+        "# ours\nname = \"Ours\"\nlicence = \"CC BY 4.0\"\npiece = \"info.json\"\nmix = \"full\"\nvalidation = [\n    \
+         \"a song\",\n]\n\n[stems]\nkit = \"drums\"\nother_keys = \"piano\"\nvocals = 'residuals'\n",
+        "piece = \"info.json\"\nstems = { kit = \"drums\" }\n",
+    ])
+}
+
+pub fn splits(_: &Path) -> Vec<Vec<u8>> {
+    texts(&[
+        "track,split\nTrack00001,train\nTrack00123,validation\nTrack00007,test\n",
+        "\"track\", split\r\nTrack5,unsplit\r\n",
+    ])
+}
+
 pub fn recipe(folder: &Path) -> Vec<Vec<u8>> {
     let clean = Overrides {
         instrument: Some(Instrument::Bass),
@@ -172,6 +187,10 @@ pub fn record(_: &Path) -> Vec<Vec<u8>> {
         device: "cpu".into(),
         store: Some("0".repeat(64)),
         judgements: None,
+        selection: Some("0".repeat(64)),
+        licence: Some("CC BY 4.0".into()),
+        stems: None,
+        judged: None,
     };
     let parent = Parent {
         recipe: "separator".into(),
@@ -237,6 +256,8 @@ pub fn evaluation(_: &Path) -> Vec<Vec<u8>> {
         simulated: false,
         corpus: "corpus".into(),
         store: None,
+        selection: None,
+        stems: None,
         judgements: None,
         criteria: Vec::new(),
         split: "test".into(),
@@ -334,6 +355,7 @@ pub fn library(folder: &Path) -> PathBuf {
         rate: 44_100,
         segment: 1000,
         hop: 1000,
+        stems: None,
         subspaces: Instrument::ALL.map(subspace).to_vec(),
     };
     let mut writer = Writer::open(&library, &header).unwrap();
