@@ -33,13 +33,14 @@
 //! - [`tape`]: recording, differentiating, planning and replaying a computation; [`ops`]: its operations
 //! - [`nn`], [`optim`]: layers and their initialisation; Adam
 //! - [`prelude`]: the names that a program of the engine begins with
-//! - `guard`, [`files`], `arrays`, [`variants`]: of the program alone, as are all that follow: panics of decoders; files
-//!   that appear whole; arrays for NumPy; kernels that were chosen by measurement
+//! - `guard`, `printable`, [`files`], `arrays`, [`variants`]: of the program alone, as are all that follow: panics of
+//!   decoders; text in one line; files that appear whole; arrays for NumPy; kernels that were chosen by measurement
 //! - [`audio`], [`corpus`]: sound in and out; corpora in the Slakh2100 layout
 //! - [`generate`], [`listening`]: corpora composed and rendered; listening tests, read and simulated
 //! - [`models`]: the networks of the papers; [`metrics`]: the numbers by which they are judged
 //! - [`train`]: runs, checkpoints, the loop; [`separate`], [`describe`]: models at work; [`library`]: a person's own music
 //! - [`eval`]: the protocols of the papers; [`report`]: what they and the runs found, as a page
+//! - [`serve`]: a library in a browser
 //! - [`measure`]: how fast the kernels are on a device
 //! - `cli`: the command line
 
@@ -83,9 +84,13 @@ pub mod ops;
 pub mod optim;
 pub mod prelude;
 #[cfg(feature = "train")]
+mod printable;
+#[cfg(feature = "train")]
 pub mod report;
 #[cfg(feature = "train")]
 pub mod separate;
+#[cfg(feature = "serve")]
+pub mod serve;
 pub mod shape;
 pub mod signal;
 pub mod tape;

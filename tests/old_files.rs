@@ -221,6 +221,18 @@ fn a_library_answers_and_knows_its_files() {
         &[&["embed", "songs", "--out", "library"], &models[..]].concat(),
     );
     assert!(said.contains("0 described, 3 known by their content"), "{said}");
+    // what earlier versions did not keep was read, whether files moved or stayed
+    let log = folder.path().join("library/files.jsonl");
+    let tagged = || fs::read_to_string(&log).unwrap().matches(r#","tags":{}"#).count();
+    assert_eq!(tagged(), 3);
+    let untagged = fs::read_to_string(&log).unwrap().replace(r#","tags":{}"#, "");
+    fs::write(&log, untagged).unwrap();
+    let said = run(
+        &folder,
+        &[&["embed", "songs", "--out", "library"], &models[..]].concat(),
+    );
+    assert!(said.contains("0 described") && !said.contains("known"), "{said}");
+    assert_eq!(tagged(), 3);
     run(
         &folder,
         &[&["embed", "songs", "--out", "anew"], &models[..]].concat(),

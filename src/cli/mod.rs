@@ -26,6 +26,8 @@ mod rows;
 mod runs;
 mod search;
 mod separate;
+#[cfg(feature = "serve")]
+mod serve;
 mod table;
 mod train;
 mod tune;
@@ -90,6 +92,9 @@ enum Verb {
     Embed(embed::Arguments),
     /// Find music in a library that is like other music, in some instruments or in all
     Search(search::Arguments),
+    /// Show a library in a browser: find, hear and compare music by instrument
+    #[cfg(feature = "serve")]
+    Serve(serve::Arguments),
     /// Show what a training step does and needs, before anything is allocated
     Plan(plan::Arguments),
     /// Everything once, small: synthesise a corpus, train and evaluate on it, write the report: a few minutes
@@ -116,6 +121,8 @@ pub fn main() -> ExitCode {
         Verb::Reproduce(arguments) => reproduce::run(&arguments),
         Verb::Embed(arguments) => embed::run(&arguments),
         Verb::Search(arguments) => search::run(&arguments),
+        #[cfg(feature = "serve")]
+        Verb::Serve(arguments) => serve::run(&arguments),
         Verb::Plan(arguments) => plan::run(&arguments),
         Verb::Demo(arguments) => demo::run(arguments),
     };

@@ -1,13 +1,13 @@
 //! Text for the person at the terminal.
 
 use std::{
-    borrow::Cow,
-    fmt::{Display, Write as _},
+    fmt::Display,
     io::{self, ErrorKind, Read, Write},
     path::Path,
 };
 
-use crate::files;
+pub use crate::printable::printable;
+use crate::{files, printable::escaped};
 
 /// Standard output was closed by its reader.
 #[derive(Debug, thiserror::Error)]
@@ -19,41 +19,9 @@ pub struct Closed;
 #[error("{0}")]
 pub struct Misuse(pub String);
 
-/// Text in one line that a terminal shows as it is. Names of files may hold anything: what would break the line, change
-/// colours or turn the order of letters round is written as JSON writes it, `\u001b`.
-pub fn printable(text: &str) -> Cow<'_, str> {
-    escaped(text, false)
-}
-
-/// The same of a path.
+/// A path as [`printable`] text.
 pub fn name(path: &Path) -> String {
     printable(&path.display().to_string()).into_owned()
-}
-
-fn escaped(text: &str, lines: bool) -> Cow<'_, str> {
-    let hidden = |c: char| is_hidden(c) && !(lines && c == '\n');
-    if !text.contains(hidden) {
-        return Cow::Borrowed(text);
-    }
-    let mut shown = String::new();
-    for c in text.chars() {
-        match c {
-            '\n' if !lines => shown.push_str("\\n"),
-            '\r' => shown.push_str("\\r"),
-            '\t' => shown.push_str("\\t"),
-            // writing to a string does not fail
-            c if hidden(c) => drop(write!(shown, "\\u{:04x}", u32::from(c))),
-            c => shown.push(c),
-        }
-    }
-    Cow::Owned(shown)
-}
-
-/// Control characters, ends of lines, and what sets the direction of writing.
-fn is_hidden(c: char) -> bool {
-    let directed =
-        matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    c.is_control() || directed || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
 /// Writes a line, or several, to standard output. Names in it are [`printable`], or [`table`](super::table)'s.
@@ -110,6 +78,8 @@ pub fn describe(error: &anyhow::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::*;
 
     #[test]

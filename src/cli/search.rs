@@ -1,10 +1,6 @@
 //! `stemwise search`
 
-use std::{
-    fmt::Write as _,
-    num::NonZeroUsize,
-    path::{Path, PathBuf},
-};
+use std::{num::NonZeroUsize, path::PathBuf};
 
 use anyhow::bail;
 use clap::Args;
@@ -13,14 +9,14 @@ use serde_json::json;
 use super::{
     built_in::{library_or, tell},
     embed::cancelled,
-    output::{Misuse, may_replace, name, note, printable, say},
+    output::{Misuse, may_replace, name, note, say},
     table::table,
 };
 use crate::{
     corpus::Instrument,
     describe::{DescribeError, Describer},
     files::write_atomically,
-    library::{Entry, FOLD, Found, Header, Library, Queries, search},
+    library::{Entry, FOLD, Found, Header, Library, PLAYLIST, Queries, parse_focus, playlist, search},
     train::BuiltIn,
     variants::open_device,
 };
@@ -65,7 +61,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         may_replace("--m3u", path, PLAYLIST)?;
     }
     let library = opened(arguments)?;
-    let focus = focus(&arguments.focus, library.header())?;
+    let focus = parse_focus(&arguments.focus, library.header())
+        .map_err(|message| Misuse(format!("--focus: {message}")))?;
     // without need, no device is looked for: that takes longer than the search
     let asked = arguments.device.as_deref();
     let device = asked.map(|asked| open_device(Some(asked))).transpose()?;
@@ -101,7 +98,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         }
     }
     let found = search(&library, &queries, &focus, arguments.count.get(), arguments.fold);
-    let gone = found.matches.iter().filter(|near| is_gone(near.entry)).count();
+    let gone = found.matches.iter().filter(|near| near.entry.is_gone()).count();
     if gone > 0 {
         let playlist = if arguments.m3u.is_some() {
             ", and not in the playlist"
@@ -114,7 +111,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         ));
     }
     if let Some(path) = &arguments.m3u {
-        let text = playlist(&found);
+        let text = playlist(found.matches.iter().map(|near| near.entry));
         write_atomically(path, |file| file.write_all(text.as_bytes()))?;
     }
     match arguments.json {
@@ -138,45 +135,6 @@ fn opened(arguments: &Arguments) -> anyhow::Result<Library> {
     )?)?)
 }
 
-/// Reads `drums=2`, `bass`.
-fn focus(given: &[String], header: &Header) -> anyhow::Result<Vec<(Instrument, f64)>> {
-    let mut focus: Vec<(Instrument, f64)> = Vec::new();
-    for part in given {
-        let (name, weight) = part.split_once('=').unwrap_or((part, "1"));
-        let instrument: Instrument = name
-            .trim()
-            .parse()
-            .map_err(|error| Misuse(format!("--focus: {error}")))?;
-        let weight = weight.trim().parse().ok().filter(|w: &f64| w.is_finite());
-        let Some(weight) = weight else {
-            bail!(Misuse(format!(
-                "--focus {part}: a weight is a number, such as 1, 0.5, or -1 for unlike"
-            )));
-        };
-        if !header
-            .subspaces
-            .iter()
-            .any(|subspace| subspace.instrument == instrument)
-        {
-            let names = header.subspaces.iter().map(|subspace| subspace.instrument.name());
-            let names = names.collect::<Vec<_>>().join(", ");
-            bail!(Misuse(format!(
-                "--focus {part}: the library describes {names} only"
-            )));
-        }
-        if focus.iter().any(|(other, _)| *other == instrument) {
-            bail!(Misuse(format!("--focus names {instrument} twice")));
-        }
-        focus.push((instrument, weight));
-    }
-    if !focus.is_empty() && focus.iter().all(|(_, weight)| *weight == 0.0) {
-        bail!(Misuse(
-            "--focus: all weights are 0, so that nothing is nearer than anything: give one instrument another".into()
-        ));
-    }
-    Ok(focus)
-}
-
 fn show(library: &Library, found: &Found<'_>) -> anyhow::Result<()> {
     let mut header = vec!["".to_string(), "distance".into()];
     let names = library
@@ -195,7 +153,7 @@ fn show(library: &Library, found: &Found<'_>) -> anyhow::Result<()> {
             0 => String::new(),
             n => format!(" (+{n} like it)"),
         };
-        let gone = if is_gone(near.entry) { " (gone)" } else { "" };
+        let gone = if near.entry.is_gone() { " (gone)" } else { "" };
         let lacks = match near.lacks.as_slice() {
             [] => String::new(),
             lacks => format!(" (hardly any {})", listed(lacks)),
@@ -245,7 +203,7 @@ fn as_json(
             "path": near.entry.file.path,
             "relative": near.entry.file.relative,
             "seconds": near.entry.seconds,
-            "gone": is_gone(near.entry),
+            "gone": near.entry.is_gone(),
             "distance": near.distance,
             "instruments": instruments,
             "presence": presence(near.entry),
@@ -285,51 +243,6 @@ fn presence(entry: &Entry) -> Option<serde_json::Map<String, serde_json::Value>>
         .map(Instrument::to_string)
         .zip(entry.presence?);
     Some(named.map(|(name, presence)| (name, json!(presence))).collect())
-}
-
-/// Whether the file is known not to be there: a disk that cannot be looked at may hold it.
-fn is_gone(entry: &Entry) -> bool {
-    !entry.file.path.try_exists().unwrap_or(true)
-}
-
-/// How playlists of this program begin.
-const PLAYLIST: &str = "#EXTM3U\n#PLAYLIST:found by stemwise\n";
-
-/// An extended M3U, in UTF-8, of the files that are there.
-fn playlist(found: &Found<'_>) -> String {
-    let mut text = PLAYLIST.to_string();
-    for near in found.matches.iter().filter(|near| !is_gone(near.entry)) {
-        let path = &near.entry.file.path;
-        let title = path.file_stem().unwrap_or_default().to_string_lossy();
-        // writing to a string does not fail
-        let _ = writeln!(
-            text,
-            "#EXTINF:{:.0},{}\n{}",
-            near.entry.seconds.round(),
-            printable(&title),
-            place(path)
-        );
-    }
-    text
-}
-
-/// A path as a line of a playlist. One that would not stay one line, or lose its end, is written as a URL.
-fn place(path: &Path) -> String {
-    let text = path.to_string_lossy();
-    if printable(&text) == text && text.trim() == text {
-        return text.into_owned();
-    }
-    let mut url = "file://".to_string();
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'.' | b'_' | b'~' => {
-                url.push(byte.into())
-            }
-            // writing to a string does not fail
-            byte => drop(write!(url, "%{byte:02X}")),
-        }
-    }
-    url
 }
 
 fn length(seconds: f64) -> String {

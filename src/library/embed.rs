@@ -15,7 +15,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Content, Entry, FileInfo, Header, LibraryError, Writer,
+    Content, Entry, FileInfo, Header, LibraryError, Tags, Writer,
     mean::{Mean, Means, TOGETHER, rows},
     scan::Scan,
     worker::{Message, News, Work},
@@ -142,6 +142,7 @@ pub fn embed(
     };
     let files: Vec<&FileInfo> = scan.files.values().filter(|info| !unchanged(info)).collect();
     run.summary.kept = scan.files.len() - files.len();
+    run.read_tags(stop)?;
     run.progress = Progress {
         done: run.summary.kept,
         files: scan.files.len(),
@@ -192,6 +193,23 @@ struct Song {
 }
 
 impl Run<'_> {
+    /// Asks the files of an earlier version's library what they say of themselves.
+    fn read_tags(&mut self, stop: &AtomicBool) -> Result<(), LibraryError> {
+        let unasked = |info: &&FileInfo| {
+            let before = self.writer.entries().get(&info.path);
+            before.is_some_and(|entry| entry.tags.is_none() && entry.file == **info)
+        };
+        let unasked: Vec<&FileInfo> = self.scan.files.values().filter(unasked).collect();
+        for info in unasked.into_iter().take_while(|_| !stop.load(Relaxed)) {
+            let Some(entry) = self.writer.entries().get(&info.path).cloned() else {
+                continue;
+            };
+            let tags = Some(Tags::read(&info.path));
+            self.writer.put(Entry { tags, ..entry })?;
+        }
+        Ok(())
+    }
+
     fn all(&mut self, files: &[&FileInfo], jobs: usize, stop: &AtomicBool) -> Result<(), LibraryError> {
         let work = Work {
             files,
@@ -337,6 +355,7 @@ impl Run<'_> {
         }
         self.writer.put(Entry {
             file: info.clone(),
+            tags: Some(known.tags.unwrap_or_else(|| Tags::read(&info.path))),
             ..known
         })?;
         let gone = |entry: &&Entry| entry.hash == hash && !entry.file.path.try_exists().unwrap_or(true);

@@ -10,7 +10,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::LibraryError;
+use super::{LibraryError, Tags};
 use crate::{
     corpus::Instrument,
     describe::Describer,
@@ -293,6 +293,8 @@ pub struct Content {
     pub channel: Option<usize>,
     /// How likely each instrument sounds in it, as [`Entry::presence`].
     pub presence: Option<Presence>,
+    /// What it says of itself, as [`Entry::tags`].
+    pub tags: Option<Tags>,
 }
 
 /// Probabilities from 0 to 1, in the order of [`Instrument::ALL`].
@@ -322,6 +324,9 @@ pub struct Entry {
     /// say so, for a silent file, and in libraries of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub presence: Option<Presence>,
+    /// What it says of itself. None if it was not asked: in libraries of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tags: Option<Tags>,
     /// Its row of the matrix, and the first half of that row's BLAKE3; none for a silent file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub row: Option<Row>,
@@ -331,6 +336,11 @@ impl Entry {
     /// Whether an instrument hardly sounds in it: its presence is known, and below a half.
     pub fn lacks(&self, instrument: Instrument) -> bool {
         lacks(self.presence, instrument)
+    }
+
+    /// Whether the file is known not to be there: a disk that cannot be looked at may hold it.
+    pub fn is_gone(&self) -> bool {
+        !self.file.path.try_exists().unwrap_or(true)
     }
 
     /// Whether silence is what an earlier version said, which also said it of channels that cancel one another.

@@ -31,6 +31,9 @@
 //! means. Vectors of length one say nothing of how loud an instrument is, or whether it is there, so a search by some
 //! instruments puts the files in which one of them has less than a half behind all others.
 //!
+//! **Tags** are a content's, as its hash is, and are kept beside it. A library of an earlier version has none: the next
+//! `embed` of its files reads them, and describes nothing anew.
+//!
 //! **Distances.** Between two files, an instrument's is the Euclidean distance of their vectors over the library's: the
 //! root of the mean square of the distances of all pairs of its contents, so that 1 is what two files of the library
 //! usually have. The distance is the mean of the instruments', weighted by the focus; that to several queries is the mean
@@ -47,13 +50,16 @@ mod embed;
 mod entry;
 mod error;
 mod export;
+mod focus;
 mod mean;
 mod phase;
+mod playlist;
 mod query;
 mod reader;
 mod scan;
 mod search;
 mod song;
+mod tags;
 mod worker;
 mod writer;
 
@@ -61,7 +67,10 @@ pub use embed::{EmbedOptions, Failure, Progress, Summary, embed};
 pub use entry::{Content, Entry, FileInfo, Header, Presence, Row, RunName, Subspace};
 pub use error::LibraryError;
 pub use export::{SegmentExport, export, export_segments};
+pub use focus::parse_focus;
+pub use playlist::{PLAYLIST, playlist};
 pub use query::{Queries, Query};
 pub use reader::Library;
 pub use search::{FOLD, Found, Match, search};
+pub use tags::Tags;
 pub use writer::Writer;

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     io,
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
 
 use memmap2::Mmap;
@@ -11,6 +12,7 @@ use memmap2::Mmap;
 use super::{
     Entry, Header, LibraryError,
     entry::{LOG, Line, check},
+    search::Space,
 };
 use crate::files;
 
@@ -21,6 +23,8 @@ pub struct Library {
     /// In the order of their paths.
     entries: Vec<Entry>,
     vectors: Vectors,
+    /// How far apart its files usually are, once it was asked.
+    space: OnceLock<Space>,
 }
 
 impl Library {
@@ -51,7 +55,24 @@ impl Library {
             header,
             entries: log.entries.into_values().collect(),
             vectors,
+            space: OnceLock::new(),
         })
+    }
+
+    /// The file that grows with every file of music, in the library `root`: if its size and time are what they were, so is
+    /// the library.
+    pub fn log(root: &Path) -> PathBuf {
+        root.join(LOG)
+    }
+
+    /// Where a row's instruments lie, and how far apart files usually are. Takes two passes over all vectors, once.
+    pub(super) fn space(&self) -> &Space {
+        self.space.get_or_init(|| Space::of(self))
+    }
+
+    /// Does once what the first search would: then that is as fast as all others.
+    pub fn prepare(&self) {
+        self.space();
     }
 
     /// Its folder.

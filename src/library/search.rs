@@ -47,8 +47,6 @@ struct Candidate<'a> {
     lacks: Vec<Instrument>,
     /// By the focus.
     distance: f64,
-    /// All instruments alike.
-    plain: f64,
 }
 
 /// The `count` files nearest to the queries, in the mean of the distances to each. `focus` gives weights to instruments, of
@@ -62,8 +60,8 @@ pub fn search<'a>(
     count: usize,
     fold: f64,
 ) -> Found<'a> {
-    let space = Space::of(library);
-    let mut candidates = candidates(library, &space, queries, focus);
+    let space = library.space();
+    let mut candidates = candidates(library, space, queries, focus);
     // a stable sort keeps the order of paths
     candidates.par_sort_by(|a, b| {
         let last = a.lacks.is_empty().cmp(&b.lacks.is_empty()).reverse();
@@ -74,19 +72,24 @@ pub fn search<'a>(
         matches: Vec::new(),
         like_queries: Vec::new(),
     };
-    let mut shown: Vec<(&[f32], f64)> = Vec::new();
+    let mut shown: Vec<&[f32]> = Vec::new();
     for candidate in candidates {
-        let like = |row: &[f32]| space.distance(row, candidate.row) < fold;
+        let like = |row: &[f32]| space.within(row, candidate.row, fold);
         if queries.iter().any(|query| like(&query.vectors)) {
             found.like_queries.push(candidate.entry);
             continue;
         }
-        // by the triangle inequality, what is alike is also alike far from the queries
-        let near = |plain: f64| (plain - candidate.plain).abs() <= fold * (1.0 + 1e-9);
-        match shown.iter().position(|&(row, plain)| near(plain) && like(row)) {
+        // by the triangle inequality, what is alike is also alike far from the queries, in every instrument
+        let near = |other: &[f64]| {
+            let pairs = other.iter().zip(&candidate.by_instrument);
+            let apart: f64 = pairs.map(|(a, b)| (a - b).abs()).sum();
+            apart / other.len() as f64 <= fold * (1.0 + 1e-9)
+        };
+        let mut pairs = found.matches.iter().zip(&shown);
+        match pairs.position(|(other, row)| near(&other.by_instrument) && like(row)) {
             Some(place) => found.matches[place].like.push(candidate.entry),
             None if shown.len() < count => {
-                shown.push((candidate.row, candidate.plain));
+                shown.push(candidate.row);
                 found.matches.push(Match {
                     entry: candidate.entry,
                     distance: candidate.distance,
@@ -126,7 +129,6 @@ fn candidates<'a>(
     let total: f64 = weights.iter().map(|weight| weight.abs()).sum();
     let asked = focus.iter().filter(|(_, weight)| *weight != 0.0);
     let asked: Vec<Instrument> = asked.map(|&(instrument, _)| instrument).collect();
-    let parts = weights.len() as f64;
     let candidate = |entry: &'a Entry| {
         let row = library.row(entry)?;
         let mut by_instrument = vec![0.0; weights.len()];
@@ -146,7 +148,6 @@ fn candidates<'a>(
             row,
             lacks: asked.iter().copied().filter(|&i| entry.lacks(i)).collect(),
             distance: weighted.sum::<f64>() / total,
-            plain: by_instrument.iter().sum::<f64>() / parts,
             by_instrument,
         })
     };
@@ -156,13 +157,13 @@ fn candidates<'a>(
 }
 
 /// Where a row's instruments lie, and what their distances usually are.
-struct Space {
+pub(super) struct Space {
     parts: Vec<(Range<usize>, f64)>,
 }
 
 impl Space {
     /// Over all pairs of contents, the mean square of the distance is twice the variance, the sum over dimensions.
-    fn of(library: &Library) -> Self {
+    pub fn of(library: &Library) -> Self {
         let rows: HashMap<u32, &[f32]> = library
             .entries()
             .iter()
@@ -200,9 +201,14 @@ impl Space {
         })
     }
 
-    /// The mean over all instruments.
-    fn distance(&self, a: &[f32], b: &[f32]) -> f64 {
-        self.distances(a, b).sum::<f64>() / self.parts.len() as f64
+    /// Whether the mean over all instruments is less than `fold`; most others are known by their first instrument.
+    fn within(&self, a: &[f32], b: &[f32], fold: f64) -> bool {
+        let mut sum = 0.0;
+        let mut far = |distance: f64| {
+            sum += distance;
+            sum / self.parts.len() as f64 >= fold
+        };
+        !self.distances(a, b).any(|distance| far(distance))
     }
 }
 

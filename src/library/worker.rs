@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    Content, FileInfo, Header,
+    Content, FileInfo, Header, Tags,
     entry::hash_file,
     song::{Part, hear},
 };
@@ -101,6 +101,7 @@ impl Work<'_> {
                 seconds: heard.seconds,
                 channel: heard.channel,
                 presence: None, // until its segments are described
+                tags: Some(Tags::read(&info.path)),
             })),
             false => failed(Some(hash), "it changed while it was read: embed it again".into()),
         }

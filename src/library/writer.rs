@@ -146,6 +146,7 @@ impl Writer {
             seconds: content.seconds,
             channel: content.channel,
             presence: content.presence,
+            tags: content.tags,
             row,
         })
     }

@@ -98,6 +98,7 @@ fn what_a_crash_leaves_is_mended_and_damage_is_not() {
         seconds: 1.0,
         channel: None,
         presence: None,
+        tags: None,
     };
     let row = |n: usize| vec![n as f32; 10];
     let mut writer = Writer::open(&root, &header).unwrap();

@@ -329,6 +329,7 @@ fn what_lacks_an_instrument_of_the_focus_comes_last() {
             seconds: 1.0,
             channel: None,
             presence,
+            tags: None,
         };
         writer.add(file, content, Some(&[n as f32; 10])).unwrap();
     }

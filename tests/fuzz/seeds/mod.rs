@@ -374,6 +374,7 @@ pub fn library(folder: &Path) -> PathBuf {
         };
         let content = Content {
             presence: None,
+            tags: None,
             hash: blake3::hash(name.as_bytes()).to_hex().to_string(),
             seconds: 1.5,
             channel: None,
