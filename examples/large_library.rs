@@ -89,6 +89,7 @@ fn write(root: &Path, songs: usize) -> Result<(), Box<dyn Error>> {
         segment: 132_300,
         hop: 132_300,
         subspaces: subspaces.to_vec(),
+        stems: None,
     };
     let mut writer = Writer::open(root, &header)?;
     let mut random = ChaCha8Rng::seed_from_u64(0);

@@ -5,6 +5,7 @@ mod common;
 use std::{
     fs,
     path::{Path, PathBuf},
+    slice,
 };
 
 use common::{
@@ -304,7 +305,7 @@ fn songs_are_described_by_their_stems() {
     let library = Library::open(&library).unwrap();
     let row = library.row(&library.entries()[0]).unwrap();
     let piano: Vec<i16> = piano.iter().map(|x| (x * 32768.0).round() as i16).collect();
-    let mut describer = Describer::load(&[model.clone()], &Device::Cpu).unwrap();
+    let mut describer = Describer::load(slice::from_ref(&model), &Device::Cpu).unwrap();
     let heard = [&piano[..SEGMENT], &piano[SEGMENT..]].map(|segment| {
         let mut stems = [None; 5];
         stems[Instrument::Piano as usize] = Some(segment);

@@ -383,7 +383,7 @@ pub(super) enum Line {
     /// The first: name of the file of vectors.
     Vectors(String),
     /// A file was described, or found again.
-    Entry(Entry),
+    Entry(Box<Entry>),
     /// A file is gone.
     Drop(PathBuf),
 }

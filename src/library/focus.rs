@@ -13,7 +13,7 @@ pub fn parse_focus<S: AsRef<str>>(given: &[S], header: &Header) -> Result<Vec<(I
     for part in given {
         let part = part.as_ref();
         let (name, weight) = part.split_once('=').unwrap_or((part, "1"));
-        let instrument: Instrument = name.trim().parse().map_err(|error| format!("{error}"))?;
+        let instrument: Instrument = name.trim().parse()?;
         let weight = weight.trim().parse().ok().filter(|w: &f64| w.is_finite());
         let Some(weight) = weight else {
             return Err(format!(

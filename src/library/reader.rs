@@ -187,7 +187,7 @@ impl Log {
                 Line::Entry(entry) if number > 1 => {
                     let rows = entry.row.as_ref().map_or(0, |row| row.row.saturating_add(1));
                     log.rows = log.rows.max(rows);
-                    log.entries.insert(entry.file.path.clone(), entry);
+                    log.entries.insert(entry.file.path.clone(), *entry);
                 }
                 Line::Drop(path) if number > 1 => {
                     log.entries.remove(&path);

@@ -208,7 +208,7 @@ impl Space {
             sum += distance;
             sum / self.parts.len() as f64 >= fold
         };
-        !self.distances(a, b).any(|distance| far(distance))
+        !self.distances(a, b).any(&mut far)
     }
 }
 

@@ -156,7 +156,7 @@ impl Writer {
     /// # Errors
     /// As [`add`](Self::add).
     pub fn put(&mut self, entry: Entry) -> Result<(), LibraryError> {
-        self.line(&Line::Entry(entry.clone()))?;
+        self.line(&Line::Entry(Box::new(entry.clone())))?;
         self.contents.insert(entry.hash.clone(), entry.clone());
         self.entries.insert(entry.file.path.clone(), entry);
         Ok(())
@@ -277,7 +277,7 @@ fn new_log(root: &Path, name: &str, entries: &[Entry], rows: &[&[f32]]) -> Resul
         values.try_for_each(|x| file.write_all(&x.to_le_bytes()))
     })?;
     write_atomically(&root.join(LOG), |file| {
-        let lines = entries.iter().map(|entry| Line::Entry(entry.clone()));
+        let lines = entries.iter().map(|entry| Line::Entry(Box::new(entry.clone())));
         for line in [Line::Vectors(name.into())].into_iter().chain(lines) {
             writeln!(file, "{}", serde_json::to_string(&line)?)?;
         }

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use super::{Shared, api::Refusal, sound};
 use crate::{
     corpus::Instrument,
-    separate::{SeparateError, Separators, separate_file},
+    separate::{Outputs, SeparateError, Separators, separate_file},
 };
 
 /// Songs that may wait.
@@ -175,7 +175,12 @@ fn separate(
     };
     let loaded = separators.insert(loaded);
     let part = options.folder.join(format!("part-{}-{}", process::id(), job.id));
-    let done = separate_file(loaded, &job.file, &part, true, told);
+    let outputs = Outputs {
+        stems: &part,
+        spectra: None,
+        overwrite: true,
+    };
+    let done = separate_file(loaded, &job.file, outputs, told);
     let moved = done.and_then(|report| {
         let made = report
             .stems

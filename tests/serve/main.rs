@@ -49,6 +49,7 @@ fn add(folder: &TempDir, root: &Path, names: &[&str], from: usize) {
         segment: 44_100,
         hop: 44_100,
         subspaces: Instrument::ALL.map(subspace).to_vec(),
+        stems: None,
     };
     let mut writer = Writer::open(root, &header).unwrap();
     for (n, name) in (from..).zip(names) {
