@@ -359,7 +359,7 @@ fn vectors_are_exported_as_numpy_reads_them() {
         let length = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
         let (header, values) = bytes.split_at(length);
         assert_eq!((length % 64, header.last()), (0, Some(&b'\n')));
-        let shape = format!("'shape': (3, {})", subspace.dimensions);
+        let shape = format!("'shape': (3, {},)", subspace.dimensions);
         assert!(String::from_utf8_lossy(header).contains(&shape));
         let to = from + subspace.dimensions;
         let wanted = rows.iter().flat_map(|(_, row)| &row[from..to]);
