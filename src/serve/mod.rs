@@ -9,7 +9,7 @@
 //! | `stems.rs` | its instruments, separated in the background |
 //! | `page.rs` | the page, in `page/` |
 //!
-//! It may know libraries and separation, and nothing of training or the command line. Start reading at [`router`].
+//! It may know libraries and separation, and nothing of training or the command line. Start reading at `router`.
 
 mod access;
 mod api;
