@@ -16,7 +16,9 @@ use crate::{
     corpus::Instrument,
     describe::{DescribeError, Describer},
     files::write_atomically,
-    library::{Entry, FOLD, Found, Header, Library, PLAYLIST, Queries, parse_focus, playlist, search},
+    library::{
+        Entry, FOLD, Found, Header, Library, PLAYLIST, Queries, Wanted, parse_focus, playlist, search,
+    },
     train::BuiltIn,
     variants::open_device,
 };
@@ -39,6 +41,12 @@ pub struct Arguments {
     /// Distance, in the mean of all instruments, below which files are folded together; 0 folds nothing
     #[arg(long, value_name = "DISTANCE", default_value_t = FOLD)]
     pub fold: f64,
+    /// At most this many of one folder
+    #[arg(long, value_name = "N")]
+    pub per_folder: Option<NonZeroUsize>,
+    /// At most this many of one artist, by the files' tags
+    #[arg(long, value_name = "N")]
+    pub per_artist: Option<NonZeroUsize>,
     /// As JSON
     #[arg(long)]
     pub json: bool,
@@ -97,7 +105,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
             ));
         }
     }
-    let found = search(&library, &queries, &focus, arguments.count.get(), arguments.fold);
+    let wanted = Wanted {
+        count: arguments.count.get(),
+        fold: arguments.fold,
+        per_folder: arguments.per_folder.map(NonZeroUsize::get),
+        per_artist: arguments.per_artist.map(NonZeroUsize::get),
+    };
+    let found = search(&library, &queries, &focus, wanted);
     let gone = found.matches.iter().filter(|near| near.entry.is_gone()).count();
     if gone > 0 {
         let playlist = if arguments.m3u.is_some() {

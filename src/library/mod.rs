@@ -71,6 +71,6 @@ pub use focus::parse_focus;
 pub use playlist::{PLAYLIST, playlist};
 pub use query::{Queries, Query};
 pub use reader::Library;
-pub use search::{FOLD, Found, Match, search};
+pub use search::{FOLD, Found, Match, Wanted, search};
 pub use tags::Tags;
 pub use writer::Writer;

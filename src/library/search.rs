@@ -1,6 +1,6 @@
 //! Neighbours.
 
-use std::{collections::HashMap, ops::Range};
+use std::{collections::HashMap, ops::Range, path::Path};
 
 use rayon::prelude::*;
 
@@ -13,6 +13,31 @@ pub const FOLD: f64 = 0.05;
 
 /// Rows that one thread adds up: fixed, so that sums do not depend on the number of threads.
 const CHUNK: usize = 256;
+
+/// How much of what is wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// Matches.
+    pub count: usize,
+    /// Files nearer than this to a query or to a match are folded into it; see [`FOLD`].
+    pub fold: f64,
+    /// Matches of one folder at most.
+    pub per_folder: Option<usize>,
+    /// Matches of one artist at most; of those without the tag, any number.
+    pub per_artist: Option<usize>,
+}
+
+impl Wanted {
+    /// As many as there are, from wherever they are.
+    pub fn new(count: usize, fold: f64) -> Self {
+        Wanted {
+            count,
+            fold,
+            per_folder: None,
+            per_artist: None,
+        }
+    }
+}
 
 /// What was found.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,17 +74,17 @@ struct Candidate<'a> {
     distance: f64,
 }
 
-/// The `count` files nearest to the queries, in the mean of the distances to each. `focus` gives weights to instruments, of
+/// The files nearest to the queries, in the mean of the distances to each. `focus` gives weights to instruments, of
 /// which not all are 0; below 0, what is unlike is near. Those that it does not name have none; an empty one is all of them
 /// alike. Queries themselves and silent files are not among them; files that lack an instrument of the focus come last;
-/// equal distances are in the order of paths. Files nearer than `fold` to a query or to a match are folded into it.
+/// equal distances are in the order of paths.
 pub fn search<'a>(
     library: &'a Library,
     queries: &[Query],
     focus: &[(Instrument, f64)],
-    count: usize,
-    fold: f64,
+    wanted: Wanted,
 ) -> Found<'a> {
+    let Wanted { count, fold, .. } = wanted;
     let space = library.space();
     let mut candidates = candidates(library, space, queries, focus);
     // a stable sort keeps the order of paths
@@ -73,6 +98,7 @@ pub fn search<'a>(
         like_queries: Vec::new(),
     };
     let mut shown: Vec<&[f32]> = Vec::new();
+    let mut room = Room::of(wanted);
     for candidate in candidates {
         let like = |row: &[f32]| space.within(row, candidate.row, fold);
         if queries.iter().any(|query| like(&query.vectors)) {
@@ -88,7 +114,7 @@ pub fn search<'a>(
         let mut pairs = found.matches.iter().zip(&shown);
         match pairs.position(|(other, row)| near(&other.by_instrument) && like(row)) {
             Some(place) => found.matches[place].like.push(candidate.entry),
-            None if shown.len() < count => {
+            None if shown.len() < count && room.takes(candidate.entry) => {
                 shown.push(candidate.row);
                 found.matches.push(Match {
                     entry: candidate.entry,
@@ -102,6 +128,42 @@ pub fn search<'a>(
         }
     }
     found
+}
+
+/// How many of a folder and of an artist may still come.
+struct Room<'a> {
+    wanted: Wanted,
+    folders: HashMap<&'a Path, usize>,
+    artists: HashMap<&'a str, usize>,
+}
+
+impl<'a> Room<'a> {
+    fn of(wanted: Wanted) -> Self {
+        Room {
+            wanted,
+            folders: HashMap::new(),
+            artists: HashMap::new(),
+        }
+    }
+
+    /// Whether there is room for a file; it takes it.
+    fn takes(&mut self, entry: &'a Entry) -> bool {
+        let folder = entry.file.path.parent();
+        let artist = entry.tags.as_ref().and_then(|tags| tags.artist.as_deref());
+        let folder = folder.map(|folder| self.folders.entry(folder).or_insert(0));
+        let artist = artist.map(|artist| self.artists.entry(artist).or_insert(0));
+        let full = |taken: &Option<&mut usize>, most: Option<usize>| {
+            taken
+                .as_ref()
+                .zip(most)
+                .is_some_and(|(taken, most)| **taken >= most)
+        };
+        if full(&folder, self.wanted.per_folder) || full(&artist, self.wanted.per_artist) {
+            return false;
+        }
+        folder.into_iter().chain(artist).for_each(|taken| *taken += 1);
+        true
+    }
 }
 
 /// The weight of every instrument, in the order of the header.

@@ -1,6 +1,6 @@
 //! Songs and neighbours in JSON.
 
-use std::{collections::HashMap, fmt::Write as _, hash::Hash, sync::Arc};
+use std::{fmt::Write as _, sync::Arc};
 
 use axum::{
     Json,
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     corpus::Instrument,
-    library::{Entry, FOLD, Match, Query, parse_focus, playlist as playlist_of, search},
+    library::{Entry, FOLD, Match, Query, Wanted, parse_focus, playlist as playlist_of, search},
 };
 
 /// Songs of one answer at most.
@@ -188,25 +188,26 @@ pub(super) async fn playlist(
     .await
 }
 
-/// Searches on a thread that may take its time.
+/// Searches on a thread that may take its time, when it is its turn.
 async fn answered<T: Send + 'static>(
     shared: &Shared,
     likeness: Result<Parameters<Likeness>, QueryRejection>,
     answer: impl FnOnce(&Opened, &[Match<'_>]) -> T + Send + 'static,
 ) -> Result<T, Refusal> {
     let Parameters(likeness) = likeness?;
-    let opened = shared.music.now();
-    let searched = tokio::task::spawn_blocking(move || {
-        let matches = matches(&opened, &likeness)?;
-        Ok(answer(&opened, &matches))
-    });
-    let stopped = |_| {
+    let stopped = || {
         Refusal::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "the search was stopped: ask again",
         )
     };
-    searched.await.map_err(stopped)?
+    let _turn = shared.searches.acquire().await.map_err(|_| stopped())?;
+    let opened = shared.music.now();
+    let searched = tokio::task::spawn_blocking(move || {
+        let matches = matches(&opened, &likeness)?;
+        Ok(answer(&opened, &matches))
+    });
+    searched.await.map_err(|_| stopped())?
 }
 
 fn matches<'a>(opened: &'a Arc<Opened>, likeness: &Likeness) -> Result<Vec<Match<'a>>, Refusal> {
@@ -233,41 +234,13 @@ fn matches<'a>(opened: &'a Arc<Opened>, likeness: &Likeness) -> Result<Vec<Match
         return Err(Refusal::bad("fold takes a distance: 0 or more"));
     }
     let count = likeness.count.unwrap_or(20).clamp(1, MOST);
-    if likeness.per_folder.is_none() && likeness.per_artist.is_none() {
-        return Ok(search(library, &queries, &focus, count, fold).matches);
-    }
-    // of one folder there may be many in front
-    let mut asked = count;
-    loop {
-        asked = asked.saturating_mul(4);
-        let mut kept = search(library, &queries, &focus, asked, fold).matches;
-        let exhausted = kept.len() < asked;
-        keep_some(&mut kept, likeness.per_folder, |entry| entry.file.path.parent());
-        keep_some(&mut kept, likeness.per_artist, |entry| {
-            entry.tags.as_ref()?.artist.as_deref()
-        });
-        if kept.len() >= count || exhausted {
-            kept.truncate(count);
-            return Ok(kept);
-        }
-    }
-}
-
-/// Keeps the nearest of every group, `most` at most, and all that are in none.
-fn keep_some<'a, K: Eq + Hash>(
-    matches: &mut Vec<Match<'a>>,
-    most: Option<usize>,
-    group: impl Fn(&'a Entry) -> Option<K>,
-) {
-    let Some(most) = most else { return };
-    let mut seen: HashMap<K, usize> = HashMap::new();
-    matches.retain(|near| {
-        group(near.entry).is_none_or(|group| {
-            let count = seen.entry(group).or_insert(0);
-            *count += 1;
-            *count <= most
-        })
-    });
+    let wanted = Wanted {
+        count,
+        fold,
+        per_folder: likeness.per_folder,
+        per_artist: likeness.per_artist,
+    };
+    Ok(search(library, &queries, &focus, wanted).matches)
 }
 
 fn query(opened: &Opened, id: &str) -> Result<Query, Refusal> {

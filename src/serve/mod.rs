@@ -27,7 +27,11 @@ use axum::{
     middleware,
     routing::{get, post},
 };
-use tokio::{net::TcpListener, sync::oneshot, time::timeout};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, oneshot},
+    time::timeout,
+};
 
 pub use error::ServeError;
 pub use stems::StemOptions;
@@ -35,6 +39,8 @@ use {access::Access, music::Music, stems::Stems};
 
 /// Bytes of a request's body: a form with a token.
 const MOST_BODY: usize = 16 << 10;
+/// Searches at a time: each takes all cores, and a few hundred bytes a song.
+const SEARCHES: usize = 2;
 /// How long answers that are under way may take once it ends.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -58,6 +64,7 @@ struct Shared {
     music: Arc<Music>,
     access: Arc<Access>,
     stems: Option<Arc<Stems>>,
+    searches: Arc<Semaphore>,
 }
 
 /// Serves until `stop` is done. `ready` is told the address once somebody can ask.
@@ -94,6 +101,7 @@ pub fn serve(
             music: Arc::new(music),
             access: Arc::new(Access::new(address, &options.hosts, options.token.as_deref())),
             stems: stems.map(Arc::new),
+            searches: Arc::new(Semaphore::new(SEARCHES)),
         };
         ready(address);
         let (ended, end) = oneshot::channel::<()>();

@@ -17,7 +17,7 @@ use stemwise::{
     },
     eval::Evaluation,
     generate::render::{RenderOptions, render},
-    library::{FOLD, Library, Query, Writer, search},
+    library::{FOLD, Library, Query, Wanted, Writer, search},
     listening::{Clips, Criterion, Items, Judgements, SplitBy, Summary},
     train::{
         Run, RunConfig,
@@ -388,7 +388,7 @@ fn library_file(folder: &Path, name: &'static str) -> Reader {
                 channel: None,
                 vectors: row.to_vec(),
             };
-            search(&library, &[query], &[], 10, FOLD);
+            search(&library, &[query], &[], Wanted::new(10, FOLD));
         }
         let header = library.header().clone();
         drop(library);

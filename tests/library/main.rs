@@ -34,7 +34,7 @@ use stemwise::{
     gpu::{Device, Gpu, adapters},
     library::{
         Content, EmbedOptions, Entry, FOLD, FileInfo, Header, Library, LibraryError, Queries, Query,
-        Subspace, Summary, Writer, embed, search,
+        Subspace, Summary, Wanted, Writer, embed, search,
     },
 };
 use tempfile::TempDir;

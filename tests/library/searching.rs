@@ -23,13 +23,18 @@ fn copies_are_folded_and_the_query_is_left_out() {
 
     // Music coded again is like itself.
     let query = find("tones.flac");
-    let found = search(&library, std::slice::from_ref(&query), &[], 100, FOLD);
+    let found = search(
+        &library,
+        std::slice::from_ref(&query),
+        &[],
+        Wanted::new(100, FOLD),
+    );
     let like = names(found.like_queries);
     assert_eq!(like, ["tones.mp3", "tones.m4a", "tones.ogg"]);
     let matches = names(found.matches.iter().map(|near| near.entry));
     assert_eq!(matches.len(), 9, "{matches:?}");
     // not folded, they are the nearest
-    let found = search(&library, &[query], &[], 2, 0.0);
+    let found = search(&library, &[query], &[], Wanted::new(2, 0.0));
     assert!(found.matches.iter().all(|near| near.distance < FOLD));
     assert!(
         names(found.matches.iter().map(|near| near.entry))
@@ -39,7 +44,7 @@ fn copies_are_folded_and_the_query_is_left_out() {
 
     // another's: four files of one piece are one match, two copies another
     let query = find("00.wav");
-    let found = search(&library, &[query], &[], 100, FOLD);
+    let found = search(&library, &[query], &[], Wanted::new(100, FOLD));
     let groups: Vec<usize> = found
         .matches
         .iter()
@@ -65,7 +70,7 @@ fn copies_are_folded_and_the_query_is_left_out() {
         .flat_map(|near| [near.entry].into_iter().chain(near.like.iter().copied()));
     assert!(!names(shown).contains(&"00.wav".to_string()));
     // the query's copy is the query
-    let found = search(&library, &[find("04.wav")], &[], 100, 0.0);
+    let found = search(&library, &[find("04.wav")], &[], Wanted::new(100, 0.0));
     let all = names(found.matches.iter().map(|near| near.entry));
     assert!(
         !all.iter().any(|name| name.starts_with("04")) && all.len() == 12,
@@ -241,7 +246,7 @@ fn rankings_are_those_of_the_definition() {
         let vectors: Vec<&[f32]> = queries.iter().map(|query| query.vectors.as_slice()).collect();
         for (focus, weights) in focuses {
             let expected = oracle(&rows, &vectors, &weights, &numbers);
-            let found = search(&library, &queries, focus, 25, 0.0);
+            let found = search(&library, &queries, focus, Wanted::new(25, 0.0));
             assert_eq!(found.matches.len(), 25);
             for (near, (number, distance)) in found.matches.iter().zip(&expected) {
                 assert_eq!(near.entry.file.relative, Path::new(&format!("{number:05}.flac")));
@@ -281,7 +286,12 @@ fn ten_thousand_files_are_searched_in_no_time() {
             vectors: rows[5].clone(),
         };
         let searching = Instant::now();
-        let found = search(&library, &[query], &[(Instrument::Drums, 1.0)], 10, FOLD);
+        let found = search(
+            &library,
+            &[query],
+            &[(Instrument::Drums, 1.0)],
+            Wanted::new(10, FOLD),
+        );
         let searched = searching.elapsed();
         assert_eq!(found.matches.len(), 10);
         let started = Instant::now();
@@ -350,7 +360,12 @@ fn what_lacks_an_instrument_of_the_focus_comes_last() {
         (vec![(drums, -1.0)], ["3", "0", "2", "1"], 1),
         (vec![(drums, 1.0), (bass, 0.5)], ["0", "3", "1", "2"], 2),
     ] {
-        let searched = search(&library, std::slice::from_ref(&query), &focus, 10, 0.0);
+        let searched = search(
+            &library,
+            std::slice::from_ref(&query),
+            &focus,
+            Wanted::new(10, 0.0),
+        );
         let matches = names(searched.matches.iter().map(|near| near.entry));
         assert_eq!(matches, found, "{focus:?}");
         let lacks = searched.matches.iter().map(|near| !near.lacks.is_empty());

@@ -94,6 +94,8 @@ fn neighbours(arguments: &Arguments, corpus: &Path, library: &Path) -> anyhow::R
             focus: Vec::new(),
             count: NEAREST,
             fold: FOLD,
+            per_folder: None,
+            per_artist: None,
             json: false,
             m3u: None,
             models: Vec::new(),
